@@ -1,0 +1,190 @@
+"""Canonical JSON: the one byte form that every hash and every journal row rests on.
+
+The rules (docs/spec/durability.md §0):
+
+1. UTF-8, no insignificant white space, object keys sorted by code point.
+2. Strings escaped minimally; lone surrogates rejected; no normalisation.
+3. Integers in plain decimal; finite floats in Python's shortest `repr`, with
+   `-0.0` written `0.0`. `1` and `1.0` are different values.
+4. Only JSON: tuples, bytes, sets, dates, decimals and non-string keys are
+   refused with the path of the offending value.
+
+General encoders break at least one of these (NaN as null, other float
+spellings, silently stringified keys). `msgspec` is byte-equal wherever no
+float and no huge integer occurs, which `_is_plain` checks first; everything
+else takes the reference writer. Changing a rule is a format break.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from json.encoder import encode_basestring
+from typing import Final, NoReturn
+
+import msgspec
+
+from lash.base.errors import NotCanonical
+from lash.base.json import Json
+
+_INT64: Final = 2**63
+_accelerated: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+def canonical_json_bytes(value: Json) -> bytes:
+    """The canonical UTF-8 bytes of `value`.
+
+    Raises `NotCanonical`, which names the path (`$.a[2]`) and the reason.
+    """
+    try:
+        if _is_plain(value):
+            return _accelerated(value)
+        parts: list[str] = []
+        _write(value, parts.append)
+        return "".join(parts).encode()
+    except (_Refused, UnicodeEncodeError, RecursionError) as error:
+        raise _explain(value, error) from None
+
+
+def canonical_json(value: Json) -> str:
+    """`canonical_json_bytes` as text, for TEXT columns."""
+    return canonical_json_bytes(value).decode()
+
+
+def stable_hash(value: Json) -> str:
+    """Lowercase hex SHA-256 of the canonical bytes."""
+    return hashlib.sha256(canonical_json_bytes(value)).hexdigest()
+
+
+def tagged_hash(domain: str, *parts: Json) -> str:
+    """`stable_hash` of `[domain, *parts]`, so that hashes of two kinds never meet."""
+    return stable_hash([domain, *parts])
+
+
+def sha256_hex(data: bytes) -> str:
+    """Lowercase hex SHA-256 of raw bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def parse_json(text: str | bytes) -> Json:
+    """Strict JSON. Raises `ValueError`; NaN is refused, integers keep every digit."""
+    parsed: Json = json.loads(text, parse_constant=_refuse_constant)
+    return parsed
+
+
+class _Refused(Exception):
+    """Why a value is not canonical. Its path is looked for only afterwards."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_plain(value: Json) -> bool:
+    """Whether the accelerator is byte-equal on `value`.
+
+    Exact types on purpose: a `bool` is an `int`, and an `IntEnum` prints its name.
+    """
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():  # type: ignore[union-attr]  # exact type checked above
+            if type(key) is not str:
+                return False
+            if type(item) is not str and item is not None and not _is_plain(item):
+                return False
+        return True
+    if kind is list:
+        for item in value:  # type: ignore[union-attr]  # exact type checked above
+            if type(item) is not str and item is not None and not _is_plain(item):
+                return False
+        return True
+    if kind is int:
+        return -_INT64 <= value < _INT64  # type: ignore[operator]  # exact type checked above
+    return kind is str or kind is bool or value is None
+
+
+def _write(value: object, put: Callable[[str], None]) -> None:
+    """The reference writer: slower, complete, and the definition of the format."""
+    if type(value) is str:
+        put(encode_basestring(value))
+    elif type(value) is dict:
+        lead = "{"
+        for key in _sorted_keys(value):
+            put(f"{lead}{encode_basestring(key)}:")
+            _write(value[key], put)
+            lead = ","
+        put("}" if value else "{}")
+    elif type(value) is list:
+        lead = "["
+        for item in value:
+            put(lead)
+            _write(item, put)
+            lead = ","
+        put("]" if value else "[]")
+    elif value is None:
+        put("null")
+    elif type(value) is bool:
+        put("true" if value else "false")
+    elif type(value) is int:
+        put(_decimal(value))
+    elif type(value) is float:
+        if not math.isfinite(value):
+            raise _Refused("NaN and infinities are not JSON")
+        put(repr(value) if value else "0.0")
+    else:
+        raise _Refused(f"{type(value).__name__} is not JSON")
+
+
+def _decimal(value: int) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # the interpreter's limit on digits (CVE-2020-10735)
+        raise _Refused("an integer of more than 4,300 digits is not carried") from None
+
+
+def _sorted_keys(value: dict[object, object]) -> list[str]:
+    keys = [key for key in value if type(key) is str]
+    if len(keys) != len(value):
+        raise _Refused("object keys must be strings")
+    return sorted(keys)
+
+
+def _explain(value: object, error: Exception) -> NotCanonical:
+    if isinstance(error, RecursionError):
+        return NotCanonical("$", "the value is nested too deeply or contains itself")
+    return _find(value, "$") or NotCanonical("$", str(error))
+
+
+def _find(value: object, path: str) -> NotCanonical | None:
+    """The first offending value, depth first in document order."""
+    if type(value) is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                return NotCanonical(path, f"object keys must be strings, got {key!r}")
+            if not _is_encodable(key):
+                return NotCanonical(path, f"key {key!r} holds a lone surrogate")
+            if found := _find(item, f"{path}.{key}"):
+                return found
+        return None
+    if type(value) is list:
+        for index, item in enumerate(value):
+            if found := _find(item, f"{path}[{index}]"):
+                return found
+        return None
+    if type(value) is str:
+        return None if _is_encodable(value) else NotCanonical(path, "the text holds a lone surrogate")
+    try:
+        _write(value, lambda _text: None)
+    except _Refused as refused:
+        return NotCanonical(path, str(refused))
+    return None
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,50 @@
+"""Fresh names and secrets as ports.
+
+Nothing that enters a hash or a replay key may be fresh; what is minted here
+names rows, claims and tokens, which are chosen once and then stored.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from typing import Protocol
+
+
+class IdSource(Protocol):
+    """Where lash gets unique ids and unguessable tokens from."""
+
+    def new_id(self) -> str:
+        """A unique id that sorts by creation time (UUID version 7, RFC 9562)."""
+        ...
+
+    def new_token(self) -> str:
+        """An unguessable token, 32 hex digits."""
+        ...
+
+    def new_secret(self) -> bytes:
+        """32 random bytes."""
+        ...
+
+
+class SystemIds:
+    """Ids and tokens from the operating system's randomness."""
+
+    def new_id(self) -> str:
+        return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+    def new_token(self) -> str:
+        return secrets.token_hex(16)
+
+    def new_secret(self) -> bytes:
+        return os.urandom(32)
+
+
+def uuid7(epoch_ms: int, random: bytes) -> str:
+    """A version 7 UUID (RFC 9562 §5.7) from a time and 10 random bytes."""
+    high = epoch_ms & 0xFFFFFFFFFFFF
+    rand_a = int.from_bytes(random[:2], "big") & 0x0FFF
+    rand_b = int.from_bytes(random[2:10], "big") & 0x3FFFFFFFFFFFFFFF
+    digits = f"{(high << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
