@@ -82,27 +82,23 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _is_plain(value: Json) -> bool:
+def _is_plain(value: object) -> bool:
     """Whether the accelerator is byte-equal on `value`.
 
     Exact types on purpose: a `bool` is an `int`, and an `IntEnum` prints its name.
     """
-    kind = type(value)
-    if kind is dict:
-        for key, item in value.items():  # type: ignore[union-attr]  # exact type checked above
+    if type(value) is dict:
+        for key, item in value.items():
             if type(key) is not str:
                 return False
             if type(item) is not str and item is not None and not _is_plain(item):
                 return False
         return True
-    if kind is list:
-        for item in value:  # type: ignore[union-attr]  # exact type checked above
-            if type(item) is not str and item is not None and not _is_plain(item):
-                return False
-        return True
-    if kind is int:
-        return -_INT64 <= value < _INT64  # type: ignore[operator]  # exact type checked above
-    return kind is str or kind is bool or value is None
+    if type(value) is list:
+        return all(type(item) is str or item is None or _is_plain(item) for item in value)
+    if type(value) is int:
+        return -_INT64 <= value < _INT64
+    return type(value) is str or type(value) is bool or value is None
 
 
 def _write(value: object, put: Callable[[str], None]) -> None:

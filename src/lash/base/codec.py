@@ -8,7 +8,7 @@ is carried as it is, its nulls too (docs/spec/durability.md §0).
 from __future__ import annotations
 
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -86,13 +86,11 @@ def _name(shape: object) -> str:
     return getattr(shape, "__name__", str(shape))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _plan(kind: type[msgspec.Struct]) -> tuple[str | None, Any, tuple[tuple[str, str, bool], ...]]:
     config = kind.__struct_config__
     return (
         config.tag_field,
         config.tag,
-        tuple(
-            (field.name, field.encode_name, field.default is None) for field in msgspec.structs.fields(kind)
-        ),
+        tuple((field.name, field.encode_name, field.default is None) for field in msgspec.structs.fields(kind)),
     )

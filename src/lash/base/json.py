@@ -6,7 +6,13 @@ different values (`1` is not `1.0`), and only strings are keys.
 
 from __future__ import annotations
 
-from typing import TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-Json: TypeAlias = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+if TYPE_CHECKING:
+    Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+else:
+    # The struct codec cannot follow a recursive alias and carries `Any` untouched;
+    # the canonical encoder checks the tree.
+    Json = Any
+
 JsonObject: TypeAlias = dict[str, Json]

@@ -81,9 +81,7 @@ class Message(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """The readable text: `text` and `prose` parts, joined by blank lines."""
-        return "\n\n".join(
-            part.content for part in self.parts if part.kind in ("text", "prose") and part.content
-        )
+        return "\n\n".join(part.content for part in self.parts if part.kind in ("text", "prose") and part.content)
 
     @property
     def is_transient(self) -> bool:

@@ -45,10 +45,7 @@ class Schema:
 
     def problems(self, value: Json) -> list[str]:
         """What is wrong with `value`, each as `path: reason`; empty when it is valid."""
-        return [
-            f"{_path(error.instance_path)}: {_first_line(error)}"
-            for error in self._validator.iter_errors(value)
-        ]
+        return [f"{_path(error.instance_path)}: {_first_line(error)}" for error in self._validator.iter_errors(value)]
 
 
 @lru_cache(maxsize=1024)

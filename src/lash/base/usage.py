@@ -27,9 +27,7 @@ class TokenUsage(msgspec.Struct, frozen=True, omit_defaults=False):
         return self.input_tokens + self.output_tokens + self.reasoning_tokens
 
     def __bool__(self) -> bool:
-        return bool(
-            self.input_tokens or self.output_tokens or self.cached_input_tokens or self.reasoning_tokens
-        )
+        return bool(self.input_tokens or self.output_tokens or self.cached_input_tokens or self.reasoning_tokens)
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
         return TokenUsage(
@@ -102,15 +100,8 @@ def diff_ledger(before: Iterable[LedgerEntry], after: Iterable[LedgerEntry]) -> 
     later = merge_ledger(after)
     for entry in later:
         change = entry.usage - earlier.pop((entry.source, entry.model), TokenUsage())
-        if (
-            min(
-                change.input_tokens, change.output_tokens, change.cached_input_tokens, change.reasoning_tokens
-            )
-            < 0
-        ):
-            raise InvalidArgument(
-                f"usage of ({entry.source}, {entry.model}) went down; pass the older ledger first"
-            )
+        if min(change.input_tokens, change.output_tokens, change.cached_input_tokens, change.reasoning_tokens) < 0:
+            raise InvalidArgument(f"usage of ({entry.source}, {entry.model}) went down; pass the older ledger first")
         if change:
             changes.append(LedgerEntry(entry.source, entry.model, change))
     if earlier:
