@@ -1,0 +1,1 @@
+"""Attachments: bytes that messages refer to."""

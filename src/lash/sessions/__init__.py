@@ -1,0 +1,1 @@
+"""Sessions: graph, frames, checkpoint, queue, acceptance, commit, and the store port."""

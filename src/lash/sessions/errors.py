@@ -1,0 +1,169 @@
+"""Errors of session stores (docs/spec/durability.md §3.1).
+
+```
+StoreError
+├── SessionBindingMismatch, AmbiguousSession, UnsupportedReadScope     the caller asked the wrong handle
+├── HeadRevisionConflict, TurnCommitConflict, QueuedWorkClaimExpired   another writer was first
+├── SessionDeleted, CommitBudgetExceeded, TurnInputConflict            a rule forbids it
+├── MissingCheckpointComponent, StoredDataCorrupt                      what is stored is damaged
+├── UnsupportedRecordSchemaVersion, UnsupportedSchemaVersion           written by another release
+└── StoreUnavailable                                                   disk, lock or connection trouble: try again
+```
+"""
+
+from __future__ import annotations
+
+from lash.base.errors import LashError
+
+
+class StoreError(LashError):
+    """Base of what a store can report. A method that raises has changed nothing."""
+
+    code = "store_error"
+
+
+class SessionBindingMismatch(StoreError):
+    """A store handle serves one session and was asked for another."""
+
+    code = "session_binding_mismatch"
+
+    def __init__(self, bound: str, attempted: str) -> None:
+        super().__init__(f"store is already bound to session `{bound}` and cannot be reused for `{attempted}`")
+        self.bound = bound
+        self.attempted = attempted
+
+
+class AmbiguousSession(StoreError):
+    """An unbound handle was read while several sessions are stored."""
+
+    code = "ambiguous_session"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"the store holds {count} sessions; open one by its id")
+
+
+class UnsupportedReadScope(StoreError):
+    """The store cannot read that part of a graph."""
+
+    code = "unsupported_read_scope"
+
+
+class HeadRevisionConflict(StoreError):
+    """The head moved since it was read. Reload and plan again."""
+
+    code = "head_revision_conflict"
+
+    def __init__(self, expected: int | None, actual: int) -> None:
+        super().__init__(f"store head revision conflict: expected {expected or 0}, actual {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+class TurnCommitConflict(StoreError):
+    """The turn id is taken by a commit with other content."""
+
+    code = "turn_commit_conflict"
+
+    def __init__(self, session_id: str, turn_id: str) -> None:
+        super().__init__(
+            f"runtime turn `{turn_id}` for session `{session_id}` was already committed with a different commit hash"
+        )
+        self.session_id = session_id
+        self.turn_id = turn_id
+
+
+class TurnInputConflict(StoreError):
+    """The turn id was used before with another input; give a new turn its own id."""
+
+    code = "turn_input_conflict"
+
+    def __init__(self, session_id: str, turn_id: str) -> None:
+        super().__init__(
+            f"turn `{turn_id}` of session `{session_id}` was accepted with another input; "
+            "use a new turn_id for a new input"
+        )
+        self.session_id = session_id
+        self.turn_id = turn_id
+
+
+class QueuedWorkClaimExpired(StoreError):
+    """A claim on queued work is no longer held; another owner has or may take the work."""
+
+    code = "queued_work_claim_expired"
+
+    def __init__(self, session_id: str, claim_id: str) -> None:
+        super().__init__(f"queued work claim `{claim_id}` for session `{session_id}` is missing or expired")
+        self.session_id = session_id
+        self.claim_id = claim_id
+
+
+class SessionDeleted(StoreError):
+    """Session ids are used once; this one was deleted."""
+
+    code = "session_deleted"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"session `{session_id}` was deleted; session ids are used once, choose a new one")
+        self.session_id = session_id
+
+
+class CommitBudgetExceeded(StoreError):
+    """A commit is larger than the host allows; nothing was written."""
+
+    code = "commit_budget_exceeded"
+
+    def __init__(self, dimension: str, actual: int, limit: int) -> None:
+        super().__init__(f"commit has {actual} {dimension}, above the budget of {limit}; raise commit_budget")
+        self.dimension = dimension
+        self.actual = actual
+        self.limit = limit
+
+
+class MissingCheckpointComponent(StoreError):
+    """A checkpoint says "unchanged" about a component that is not stored."""
+
+    code = "missing_checkpoint_component"
+
+    def __init__(self, key: str, ref: str) -> None:
+        super().__init__(f"checkpoint component `{key}` refers to `{ref}`, which is not stored; write its body again")
+        self.key = key
+        self.ref = ref
+
+
+class StoredDataCorrupt(StoreError):
+    """A stored row cannot be read back. It is reported, never skipped."""
+
+    code = "stored_data_corrupt"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; restore the database from a backup or delete what is damaged")
+
+
+class UnsupportedRecordSchemaVersion(StoreError):
+    """A record was written in a shape that this release does not know."""
+
+    code = "unsupported_record_schema_version"
+
+    def __init__(self, kind: str, actual: int, expected: int) -> None:
+        super().__init__(f"{kind} schema_version {actual} is not supported by this binary (expected {expected})")
+        self.kind = kind
+        self.actual = actual
+        self.expected = expected
+
+
+class UnsupportedSchemaVersion(StoreError):
+    """The database was made by another release of lash."""
+
+    code = "unsupported_schema_version"
+
+    def __init__(self, where: str, actual: int, expected: int) -> None:
+        remedy = "run `lash store migrate`" if actual < expected else "upgrade lash"
+        super().__init__(f"{where} has schema version {actual}, this release needs {expected}; {remedy}")
+        self.actual = actual
+        self.expected = expected
+
+
+class StoreUnavailable(StoreError):
+    """The disk, a lock or the connection failed. Nothing was written; trying again is safe."""
+
+    code = "store_unavailable"

@@ -1,0 +1,1 @@
+"""Tools: definitions, schemas from signatures, results, validation."""
