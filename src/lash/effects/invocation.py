@@ -14,6 +14,7 @@ from lash.base.causes import (
     SessionNodeCause,
     TriggerOccurrenceCause,
 )
+from lash.effects.scope import ExecutionScope
 
 
 class RuntimeScope(msgspec.Struct, frozen=True):
@@ -103,3 +104,13 @@ def turn_replay_key(scope: RuntimeScope, kind: str, number: int) -> str:
         f"{scope.session_id}:{scope.turn_id or ''}:{scope.turn_index or 0}:"
         f"{scope.protocol_iteration or 0}:{kind}:{number}"
     )
+
+
+def turn_effect_number(scope: ExecutionScope, replay_key: str) -> int:
+    """The effect number in a replay key of this turn; 0 for a key of another form."""
+    prefix = f"{scope.session_id}:{scope.turn_id}:"
+    if scope.type != "turn" or not replay_key.startswith(prefix):
+        return 0
+    # {turn_index}:{iteration}:{kind}:{n}, then the suffixes of a child effect
+    fields = replay_key[len(prefix) :].split(":", 4)
+    return int(fields[3]) if len(fields) >= 4 and fields[3].isdigit() else 0

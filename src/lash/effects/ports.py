@@ -7,7 +7,7 @@ journaled host (hosts/journal.py) can record and replay through it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -22,6 +22,18 @@ from lash.effects.scope import ExecutionScope
 from lash.effects.waits import AwaitEventKey, Resolution, ResolveOutcome, WaitIdentity
 
 T = TypeVar("T")
+
+
+class EffectSummary(msgspec.Struct, frozen=True):
+    """One effect of a scope in brief: what the turn's stamp keeps of it (decisions 4)."""
+
+    key: str
+    kind: str
+    hash: str
+    attempts: int
+    started_at_ms: int
+    finished_at_ms: int | None
+    replayed: bool
 
 
 class EffectController(Protocol):
@@ -50,6 +62,18 @@ class EffectController(Protocol):
         """Returns when everything that had finished before the call is durable."""
         ...
 
+    async def retract(self) -> list[JournalRow]:
+        """Before a commit: takes back rows that were not sent and waits for those that were."""
+        ...
+
+    def restore(self, rows: list[JournalRow]) -> None:
+        """After a commit that failed and lets the driver go on: puts retracted rows back."""
+        ...
+
+    def summary(self) -> list[EffectSummary]:
+        """Every effect of the scope in brief, in order; empty where nothing is recorded."""
+        ...
+
     def has_recorded_beyond(self, effect_number: int) -> bool:
         """Whether the journal holds an effect of this turn with a higher number (decisions 2)."""
         ...
@@ -72,8 +96,14 @@ class EffectHost(Protocol):
         """A controller that outlives the caller's frame, or None where the host cannot."""
         ...
 
-    async def owned(self, scope: ExecutionScope, lease: Lease, *, is_fresh: bool) -> EffectController:
-        """A controller that writes under `lease`. `is_fresh`: nothing can be recorded yet."""
+    async def owned(
+        self, scope: ExecutionScope, lease: Lease, *, is_fresh: bool, on_lost: Callable[[], None]
+    ) -> EffectController:
+        """A controller that writes under `lease`.
+
+        `is_fresh`: nothing can be recorded yet. `on_lost` is called once when a write
+        finds another owner.
+        """
         ...
 
     async def resolve_await_event(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
@@ -147,7 +177,7 @@ class JournalStore(Protocol):
         """Writes an `in_progress` row under the lease, before a `never` effect or a sleep starts."""
         ...
 
-    async def finish(self, scope: ExecutionScope, lease: Lease, row: JournalRow) -> None:
+    async def finish(self, scope: ExecutionScope, lease: Lease, row: JournalRow, blobs: Mapping[str, bytes]) -> None:
         """Completes a row that `begin` wrote; raises `LeaseLost`."""
         ...
 
@@ -155,7 +185,7 @@ class JournalStore(Protocol):
         """Decides about an effect of an unowned scope and writes the claim row if it is ours to run."""
         ...
 
-    async def finalize(self, scope: ExecutionScope, row: JournalRow, token: str) -> bool:
+    async def finalize(self, scope: ExecutionScope, row: JournalRow, token: str, blobs: Mapping[str, bytes]) -> bool:
         """Completes or fails a claimed row that is still ours and unexpired; False when it is not."""
         ...
 
@@ -196,6 +226,10 @@ class WaitStore(Protocol):
 
     async def open_wait(self, key: AwaitEventKey, deadline_ms: int | None) -> WaitRow:
         """Registers the wait unless it is known; the first deadline stands."""
+        ...
+
+    async def get_wait(self, key: AwaitEventKey) -> WaitRow | None:
+        """The wait as it stands; None when nobody registered or resolved it."""
         ...
 
     async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:

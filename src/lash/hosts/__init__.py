@@ -1,0 +1,1 @@
+"""Effect hosts: inline, recording, journaled."""

@@ -1,0 +1,87 @@
+"""What every scoped controller shares: its scope, and driving the branches of a group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypeVar
+
+from lash.effects.envelope import EffectEnvelope, EffectOutcome
+from lash.effects.journal import JournalRow
+from lash.effects.local import Branch, Local
+from lash.effects.ports import EffectSummary
+from lash.effects.scope import ExecutionScope
+
+T = TypeVar("T")
+
+
+class ScopedController:
+    """Base of the controllers: bound to one validated scope."""
+
+    def __init__(self, scope: ExecutionScope) -> None:
+        self._scope = scope.validate()
+
+    def execution_scope(self) -> ExecutionScope:
+        """The scope whose effects this controller executes."""
+        return self._scope
+
+    def scope_id(self) -> str:
+        """The scope's id, for people."""
+        return self._scope.id
+
+    def turn_id(self) -> str | None:
+        """The turn, when the scope is one."""
+        return self._scope.turn_id
+
+    async def execute(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
+        """Executes or replays one effect."""
+        raise NotImplementedError
+
+    async def run_group(self, branches: Sequence[Branch[T]]) -> list[T]:
+        """Runs branches concurrently as tasks; results in request order.
+
+        Outcomes are found by key, so the order in which branches finish never matters.
+        The first failure cancels the other branches and is raised alone.
+        """
+        if len(branches) == 1:
+            return [await self._run_branch(branches[0])]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._run_branch(branch)) for branch in branches]
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def barrier(self) -> None:
+        """Nothing is ever pending here."""
+
+    async def retract(self) -> list[JournalRow]:
+        """Nothing is ever pending here."""
+        return []
+
+    def restore(self, rows: list[JournalRow]) -> None:
+        """Nothing was retracted."""
+
+    def summary(self) -> list[EffectSummary]:
+        """Nothing is recorded here."""
+        return []
+
+    def has_recorded_beyond(self, effect_number: int) -> bool:
+        """Nothing is recorded here."""
+        return False
+
+    async def _run_branch(self, branch: Branch[T]) -> T:
+        try:
+            request = next(branch)
+            while True:
+                try:
+                    outcome = await self.execute(request.envelope, request.local)
+                except Exception as error:
+                    request = branch.throw(error)
+                else:
+                    request = branch.send(outcome)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            branch.close()

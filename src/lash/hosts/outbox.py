@@ -1,0 +1,104 @@
+"""The write side of an owned journal: a buffer of finished rows and its flushes.
+
+Rows of one event-loop tick travel in one statement. A row of an effect that may
+have changed the world is sent when its tick ends; one that only read lingers up to
+5 ms for the next barrier or the commit (docs/decisions, stores §6).
+
+`barrier` waits for a snapshot, what had been delivered before the call. If it
+looped until nothing is pending, a group member that waits at its start would also
+wait for a sibling that has just finished, and the group would run one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from lash.effects.journal import JournalRow
+
+# Long enough for a model call's row to meet the next barrier or the commit, short
+# enough that a crash in between repeats one call and no more.
+LINGER_S = 0.005
+
+Send = Callable[[Sequence[JournalRow], Mapping[str, bytes]], Awaitable[None]]
+
+
+class Outbox:
+    """Buffers rows and sends them in order of delivery."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._rows: list[JournalRow] = []
+        self._blobs: dict[str, bytes] = {}
+        self._flights: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_tick_scheduled = False
+        self.failure: BaseException | None = None
+
+    def put(self, row: JournalRow, blobs: Mapping[str, bytes], *, is_urgent: bool) -> None:
+        """Adds a finished row; urgent ones leave when this tick ends."""
+        self._rows.append(row)
+        self._blobs.update(blobs)
+        loop = asyncio.get_running_loop()
+        if is_urgent:
+            if not self._is_tick_scheduled:
+                self._is_tick_scheduled = True
+                loop.call_soon(self._end_of_tick)
+        elif self._timer is None:
+            self._timer = loop.call_later(LINGER_S, self.flush)
+
+    def flush(self) -> None:
+        """Sends what is buffered, without waiting."""
+        self._stop_timer()
+        if not self._rows:
+            return
+        rows, self._rows = self._rows, []
+        blobs, self._blobs = self._blobs, {}
+        flight = asyncio.get_running_loop().create_task(self._fly(rows, blobs))
+        self._flights.add(flight)
+        flight.add_done_callback(self._flights.discard)
+
+    async def barrier(self) -> None:
+        """Returns when every row delivered before this call is durable; raises what prevented it."""
+        if self.failure is not None:
+            raise self.failure
+        self.flush()
+        await self._landed()
+
+    async def retract(self) -> list[JournalRow]:
+        """Takes back the rows that were not sent and waits for those that were.
+
+        For the commit: it is the record of the rows that linger.
+        """
+        self._stop_timer()
+        rows, self._rows = self._rows, []
+        await self._landed()
+        return rows
+
+    def restore(self, rows: Sequence[JournalRow]) -> None:
+        """Puts retracted rows back after a commit that failed."""
+        self._rows = [*rows, *self._rows]
+
+    async def _landed(self) -> None:
+        flights = list(self._flights)
+        if flights:
+            await asyncio.wait(flights)
+        if self.failure is not None:
+            raise self.failure
+
+    async def _fly(self, rows: list[JournalRow], blobs: dict[str, bytes]) -> None:
+        try:
+            await self._send(rows, blobs)
+        except BaseException as error:
+            # Nobody awaits a flight: what failed is told at the next barrier, and the
+            # rows stay in memory so that this drive may still answer from them.
+            self.failure = error
+
+    def _end_of_tick(self) -> None:
+        self._is_tick_scheduled = False
+        self.flush()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

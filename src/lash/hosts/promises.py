@@ -1,0 +1,209 @@
+"""Waiting for a durable promise, whatever stores it.
+
+Register, read, then wait: the generation of the change feed is taken before the
+row is read, so a resolution in between is not missed. A wait that is cut short by
+a lost lease or a shutdown only detaches; the promise stays open for the next owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from lash.base.cancel import CancelToken
+from lash.base.clock import Clock
+from lash.base.ids import IdSource
+from lash.base.tier import DurabilityTier
+from lash.effects.errors import EffectControllerError
+from lash.effects.ports import ChangeFeed, WaitRow, WaitStore
+from lash.effects.scope import ExecutionScope
+from lash.effects.waits import (
+    Accepted,
+    AlreadyResolved,
+    AwaitEventKey,
+    Resolution,
+    ResolveOutcome,
+    TimedOut,
+    UnknownOrRevoked,
+    WaitCancelled,
+    WaitIdentity,
+    is_genuine,
+    make_key,
+)
+
+
+class WaitDetached(EffectControllerError):
+    """This process stopped waiting; the promise is still open and another owner will go on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("await_event_detached", f"the wait was left open: {reason}")
+
+
+class Promises:
+    """Signed keys, resolution and waiting over a `WaitStore`."""
+
+    def __init__(self, store: WaitStore, changes: ChangeFeed, clock: Clock, ids: IdSource) -> None:
+        self._store = store
+        self._changes = changes
+        self._clock = clock
+        self._ids = ids
+        self._secret: bytes | None = None
+
+    async def open(self) -> None:
+        """Loads or makes the signing secret."""
+        if self._secret is None:
+            self._secret = await self._store.signing_secret(self._ids.new_secret())
+
+    def key(self, scope: ExecutionScope, wait: WaitIdentity) -> AwaitEventKey:
+        """The signed key of a wait."""
+        assert self._secret is not None, "the host was not opened"
+        return make_key(scope, wait, self._secret)
+
+    async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
+        """First writer wins; a forged key is `UnknownOrRevoked`."""
+        await self.open()
+        assert self._secret is not None
+        if not is_genuine(key, self._secret):
+            return UnknownOrRevoked()
+        return await self._store.resolve(key, resolution)
+
+    async def wait(
+        self, key: AwaitEventKey, cancel: CancelToken | None = None, deadline_ms: int | None = None
+    ) -> Resolution:
+        """The resolution of `key`.
+
+        Raises `await_event_unknown_or_revoked`, and `WaitDetached` when the token was
+        cancelled for a reason that is not anybody's wish.
+        """
+        await self.open()
+        assert self._secret is not None
+        if not is_genuine(key, self._secret):
+            raise _unknown(key)
+        generation = self._changes.generation()
+        row = await self._store.open_wait(key, deadline_ms)
+        while True:
+            if row.is_revoked:
+                raise _unknown(key)
+            if row.resolution is not None:
+                return row.resolution
+            if cancel is not None and cancel.is_cancelled:
+                if not cancel.is_requested:
+                    raise WaitDetached(cancel.reason or "cancelled")
+                return await self._end(key, WaitCancelled())
+            if row.deadline_ms is not None and row.deadline_ms <= self._clock.now_ms():
+                return await self._end(key, TimedOut())
+            await self._next_change(generation, cancel, row)
+            generation = self._changes.generation()
+            row = await self._store.get_wait(key) or row
+
+    async def revoke_session(self, session_id: str) -> None:
+        """Invalidates the session's keys for good."""
+        await self._store.revoke_session(session_id)
+
+    async def cancel_session(self, session_id: str) -> None:
+        """Resolves the session's open waits as cancelled."""
+        await self._store.cancel_session(session_id)
+
+    async def _end(self, key: AwaitEventKey, resolution: Resolution) -> Resolution:
+        match await self._store.resolve(key, resolution):
+            case Accepted():
+                return resolution
+            case AlreadyResolved(terminal=terminal):
+                return terminal
+            case UnknownOrRevoked():
+                raise _unknown(key)
+
+    async def _next_change(self, generation: int, cancel: CancelToken | None, row: WaitRow) -> None:
+        waiters = [asyncio.ensure_future(self._changes.changed(generation))]
+        if cancel is not None:
+            waiters.append(asyncio.ensure_future(cancel.wait()))  # type: ignore[arg-type]
+        if row.deadline_ms is not None:
+            left = row.deadline_ms - self._clock.now_ms()
+            waiters.append(asyncio.ensure_future(self._clock.sleep(left)))  # type: ignore[arg-type]
+        try:
+            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
+            for waiter in waiters:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await waiter
+
+
+class MemoryWaits:
+    """A `WaitStore` and `ChangeFeed` in this process: the inline tier's promises."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, WaitRow] = {}
+        self._sessions: dict[str, str | None] = {}
+        self._revoked: set[str] = set()
+        self._generation = 0
+        self._changed = asyncio.Event()
+        self._secret: bytes | None = None
+
+    def durability_tier(self) -> DurabilityTier:
+        """Inline: gone with the process."""
+        return "inline"
+
+    async def signing_secret(self, candidate: bytes) -> bytes:
+        """Made once per process."""
+        self._secret = self._secret or candidate
+        return self._secret
+
+    async def open_wait(self, key: AwaitEventKey, deadline_ms: int | None) -> WaitRow:
+        """Registers the wait unless it is known."""
+        session_id = key.scope.session_id
+        self._sessions.setdefault(key.key_id, session_id)
+        row = self._rows.get(key.key_id) or WaitRow(key.key_id, deadline_ms, None, is_revoked=False)
+        if session_id in self._revoked:
+            row = WaitRow(key.key_id, row.deadline_ms, row.resolution, is_revoked=True)
+        self._rows[key.key_id] = row
+        return row
+
+    async def get_wait(self, key: AwaitEventKey) -> WaitRow | None:
+        """The wait as it stands."""
+        return await self.open_wait(key, None) if key.key_id in self._rows else None
+
+    async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
+        """First writer wins."""
+        row = await self.open_wait(key, None)
+        if row.is_revoked:
+            return UnknownOrRevoked()
+        if row.resolution is not None:
+            return AlreadyResolved(row.resolution)
+        self._rows[key.key_id] = WaitRow(key.key_id, row.deadline_ms, resolution, is_revoked=False)
+        self._announce()
+        return Accepted()
+
+    async def revoke_session(self, session_id: str) -> None:
+        """For good."""
+        self._revoked.add(session_id)
+        self._announce()
+
+    async def cancel_session(self, session_id: str) -> None:
+        """Every open wait of the session."""
+        for key_id, row in self._rows.items():
+            if self._sessions.get(key_id) == session_id and row.resolution is None:
+                self._rows[key_id] = WaitRow(key_id, row.deadline_ms, WaitCancelled(), row.is_revoked)
+        self._announce()
+
+    def generation(self) -> int:
+        """Counts changes."""
+        return self._generation
+
+    async def changed(self, since: int) -> int:
+        """Returns after the next change."""
+        while self._generation <= since:
+            await self._changed.wait()
+        return self._generation
+
+    def _announce(self) -> None:
+        self._generation += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _unknown(key: AwaitEventKey) -> EffectControllerError:
+    return EffectControllerError(
+        "await_event_unknown_or_revoked", f"wait {key.key_id[:12]}… is unknown, forged, or its session was deleted"
+    )
