@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import Final, NoReturn
@@ -69,8 +70,23 @@ def sha256_hex(data: bytes) -> str:
 
 
 def parse_json(text: str | bytes) -> Json:
-    """Strict JSON. Raises `ValueError`; NaN is refused, integers keep every digit."""
-    parsed: Json = json.loads(text, parse_constant=_refuse_constant)
+    """Strict JSON: what comes out can be written canonically again.
+
+    Raises `ValueError` for anything else: NaN, numbers beyond a float's range,
+    lone surrogates, bytes that are not UTF-8, nesting beyond the interpreter's
+    reach. Integers keep every digit.
+    """
+    if isinstance(text, bytes):
+        text = text.decode()
+    try:
+        parsed: Json = _decoder.decode(text)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    if _SURROGATE_ESCAPE.search(text) or not _is_encodable(text):  # the two ways to a lone surrogate
+        try:
+            canonical_json_bytes(parsed)
+        except NotCanonical as error:
+            raise ValueError(f"{error.path}: {error.reason}") from None
     return parsed
 
 
@@ -80,6 +96,19 @@ class _Refused(Exception):
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite_float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"{digits[:40]} is beyond the range of a float")
+    return value
+
+
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+# Made once: `json.loads` with options builds a decoder for every call.
+_decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
 def _is_plain(value: object) -> bool:
@@ -148,9 +177,12 @@ def _sorted_keys(value: dict[object, object]) -> list[str]:
 
 
 def _explain(value: object, error: Exception) -> NotCanonical:
-    if isinstance(error, RecursionError):
-        return NotCanonical("$", "the value is nested too deeply or contains itself")
-    return _find(value, "$") or NotCanonical("$", str(error))
+    if not isinstance(error, RecursionError):
+        try:
+            return _find(value, "$") or NotCanonical("$", str(error))
+        except RecursionError:
+            pass
+    return NotCanonical("$", "the value is nested too deeply or contains itself")
 
 
 def _find(value: object, path: str) -> NotCanonical | None:

@@ -7,12 +7,20 @@ could make the runtime fetch something is not a contract.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import islice
+from typing import Final
 
 import jsonschema_rs
 
 from lash.base.canonical import canonical_json, parse_json
 from lash.base.errors import InvalidArgument
 from lash.base.json import Json
+
+# Enough to mend a call by; the rest shows up once these are mended.
+MAX_PROBLEMS: Final = 20
+
+# The checker quotes the offending value whole, a mebibyte of it as well.
+_MAX_REASON_CHARS: Final = 400
 
 
 class InvalidSchema(InvalidArgument):
@@ -44,8 +52,15 @@ class Schema:
             raise InvalidSchema(f"the schema does not compile: {_first_line(error)}") from error
 
     def problems(self, value: Json) -> list[str]:
-        """What is wrong with `value`, each as `path: reason`; empty when it is valid."""
-        return [f"{_path(error.instance_path)}: {_first_line(error)}" for error in self._validator.iter_errors(value)]
+        """What is wrong with `value`, each as `path: reason`; empty when it is valid.
+
+        Bounded, whatever the size of `value`: a model reads these lines.
+        """
+        try:
+            errors = list(islice(self._validator.iter_errors(value), MAX_PROBLEMS))
+        except ValueError as error:  # not JSON at all, or nested too deeply for the checker
+            return [f"$: the value cannot be checked: {_first_line(error)}"]
+        return [f"{_path(error.instance_path)}: {_first_line(error)}" for error in errors]
 
 
 @lru_cache(maxsize=1024)
@@ -70,5 +85,8 @@ def _path(parts: list[str | int]) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    message = getattr(error, "message", None) or str(error)
-    return str(message).partition("\n")[0]
+    line = str(getattr(error, "message", None) or error).partition("\n")[0]
+    if len(line) <= _MAX_REASON_CHARS:
+        return line
+    half = _MAX_REASON_CHARS // 2
+    return f"{line[:half]} … {line[-half:]}"  # what was expected stands at the end

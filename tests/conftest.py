@@ -1,0 +1,67 @@
+"""Fixtures that any test may ask for: real servers, one schema a test."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from services.binaries import find_postgres
+from services.postgres import PostgresServer
+from services.shared import PgSchema, shared_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server that all tests of all workers share. Fast: it forgets at a power cut."""
+    _require_postgres()
+    own = tmp_path_factory.getbasetemp()
+    is_worker = hasattr(request.config, "workerinput")
+    folder = (own.parent if is_worker else own) / "postgres"
+    folder.mkdir(exist_ok=True)
+    with shared_postgres(folder) as url:
+        yield url
+
+
+@pytest.fixture
+async def pg_schema(postgres_url: str) -> AsyncIterator[PgSchema]:
+    """A fresh schema, dropped afterwards."""
+    import asyncpg
+
+    schema = f"t_{uuid.uuid4().hex}"
+    admin = await asyncpg.connect(postgres_url)
+    await admin.execute(f"CREATE SCHEMA {schema}")
+    try:
+        yield PgSchema(postgres_url, schema)
+    finally:
+        # A test that leaves a transaction open must fail here, not hang.
+        await admin.execute("SET lock_timeout = '10s'")
+        await admin.execute(f"DROP SCHEMA {schema} CASCADE")
+        await admin.close()
+
+
+@pytest.fixture
+def durable_postgres() -> Iterator[Callable[[], PostgresServer]]:
+    """Starts servers of a test's own, with fsync on, that it may stop, kill and start again."""
+    _require_postgres()
+    servers: list[PostgresServer] = []
+
+    def start() -> PostgresServer:
+        server = PostgresServer(durable=True)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def _require_postgres() -> None:
+    if find_postgres() is None:
+        reason = "PostgreSQL is not installed (scripts/setup-services.sh)"
+        if os.environ.get("REQUIRE_SERVICES"):
+            pytest.fail(f"{reason} and REQUIRE_SERVICES is set")
+        pytest.skip(reason)
