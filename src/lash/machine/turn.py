@@ -297,6 +297,8 @@ class TurnMachine:
             return
         if answer.environment is not None and awaited.update_machine_config:
             self._environment = answer.environment
+        for message in answer.messages:
+            self._say(message)
         self._synced_iteration = self._iteration
         self._state = "prepare_iteration"
 

@@ -213,6 +213,8 @@ class EnvironmentSynced(msgspec.Struct, frozen=True, tag="execution_environment_
     id: int
     environment: Environment | None = None
     error: str | None = None
+    # What preparation adds to the turn before the model is asked.
+    messages: list[Message] = []
 
 
 class LlmAnswered(msgspec.Struct, frozen=True, tag="llm_complete", tag_field="type"):

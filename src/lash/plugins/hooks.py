@@ -6,7 +6,7 @@ one after another; lifecycle hooks run side by side and may fail without harm.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -16,8 +16,6 @@ from lash.machine.outcome import TurnOutcome
 from lash.machine.values import CheckpointKind
 from lash.tools.definition import ToolManifest
 from lash.tools.result import ToolCallOutput
-
-HookResult: TypeAlias = object
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +132,12 @@ class SessionConfigChanged:
 
 LifecycleEvent: TypeAlias = TurnFinalized | TurnPersisted | SessionRestored | SessionConfigChanged
 
-BeforeTurnHook: TypeAlias = Callable[[BeforeTurn], Awaitable[HookResult] | HookResult]
-CheckpointHook: TypeAlias = Callable[[AtCheckpoint], Awaitable[HookResult] | HookResult]
-AfterTurnHook: TypeAlias = Callable[[AfterTurn], Awaitable[HookResult] | HookResult]
-BeforeToolCallHook: TypeAlias = Callable[[BeforeToolCall], Awaitable[HookResult] | HookResult]
-AfterToolCallHook: TypeAlias = Callable[[AfterToolCall], Awaitable[HookResult] | HookResult]
-LifecycleHook: TypeAlias = Callable[[LifecycleEvent], Awaitable[None] | None]
-PromptHook: TypeAlias = Callable[[PromptContext], HookResult]
+# A hook may be async: what it returns is awaited when it can be, then read as directives.
+BeforeTurnHook: TypeAlias = Callable[[BeforeTurn], object]
+CheckpointHook: TypeAlias = Callable[[AtCheckpoint], object]
+AfterTurnHook: TypeAlias = Callable[[AfterTurn], object]
+BeforeToolCallHook: TypeAlias = Callable[[BeforeToolCall], object]
+AfterToolCallHook: TypeAlias = Callable[[AfterToolCall], object]
+LifecycleHook: TypeAlias = Callable[[LifecycleEvent], object]
+PromptHook: TypeAlias = Callable[[PromptContext], object]
 ToolResultProjector: TypeAlias = Callable[[AfterToolCall, str], str]

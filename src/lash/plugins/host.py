@@ -54,7 +54,7 @@ class PluginSession:
         return item.value
 
     async def run(
-        self, kind: str, hooks: Hooks[Callable[[C], Awaitable[object] | object]], context: C
+        self, kind: str, hooks: Hooks[Callable[[C], object]], context: C
     ) -> list[tuple[str, Directive]]:
         """Runs hooks one after another; their directives with the plugin each came from.
 
@@ -64,8 +64,7 @@ class PluginSession:
         for registered in hooks.items:
             returned = await call_hook(kind, registered, context)
             directives += [
-                (registered.plugin_id, directive)
-                for directive in as_directives(registered.plugin_id, kind, returned)
+                (registered.plugin_id, directive) for directive in as_directives(registered.plugin_id, kind, returned)
             ]
         return directives
 
@@ -76,9 +75,7 @@ class PluginSession:
             await asyncio.wait([asyncio.ensure_future(_tell(hook, event)) for hook in hooks])
 
 
-async def call_hook(
-    kind: str, registered: Registered[Callable[[C], Awaitable[object] | object]], context: C
-) -> object:
+async def call_hook(kind: str, registered: Registered[Callable[[C], object]], context: C) -> object:
     """What a hook returns, awaited when it is async; its exceptions become `PluginInvokeError`."""
     try:
         returned = registered.value(context)
@@ -89,9 +86,7 @@ async def call_hook(
         raise PluginInvokeError(f"plugin {registered.plugin_id!r}: hook {kind} raised {error!r}") from error
 
 
-async def _tell(
-    hook: Registered[Callable[[LifecycleEvent], Awaitable[None] | None]], event: LifecycleEvent
-) -> None:
+async def _tell(hook: Registered[Callable[[LifecycleEvent], object]], event: LifecycleEvent) -> None:
     try:
         await call_hook("on_event", hook, event)
     except PluginError:
