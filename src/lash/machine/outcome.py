@@ -46,6 +46,7 @@ class FrameSwitch(msgspec.Struct, frozen=True, tag="agent_frame_switch", tag_fie
 
     frame_id: str
     task: str
+    initial_nodes: list[Json] = []
 
 
 class Stopped(msgspec.Struct, frozen=True, tag="stopped", tag_field="type"):

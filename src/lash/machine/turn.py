@@ -303,6 +303,7 @@ class TurnMachine:
         self._state = "prepare_iteration"
 
     def _on_llm(self, answer: LlmAnswered) -> None:
+        self._totals = msgspec.structs.replace(self._totals, model_calls=self._totals.model_calls + answer.attempts)
         if answer.response is None:
             self._on_llm_error(answer.error or LlmCallError("Unknown", "the call ended without an answer"))
             return
@@ -322,7 +323,6 @@ class TurnMachine:
         self._finish(outcome, ErrorReported("llm_provider", reason, diagnostic, terminal_reason=reason))
 
     def _on_llm_error(self, error: LlmCallError) -> None:
-        self._totals = msgspec.structs.replace(self._totals, model_calls=self._totals.model_calls + 1)
         reason = "cancelled" if error.terminal_reason == "cancelled" else "provider_error"
         self._finish(
             Stopped("cancelled" if reason == "cancelled" else "provider_error"),
@@ -459,7 +459,7 @@ class TurnMachine:
         usage = self._totals.usage + response.usage
         self._totals = TurnTotals(
             usage,
-            self._totals.model_calls + 1,
+            self._totals.model_calls,
             PromptUsage(
                 prompt_context_tokens=response.usage.input_tokens,
                 input_tokens=max(0, response.usage.input_tokens - response.usage.cached_input_tokens),

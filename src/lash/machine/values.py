@@ -224,6 +224,7 @@ class LlmAnswered(msgspec.Struct, frozen=True, tag="llm_complete", tag_field="ty
     response: LlmResponse | None = None
     error: LlmCallError | None = None
     text_streamed: bool = False
+    attempts: int = 1
 
 
 class ToolsCompleted(msgspec.Struct, frozen=True, tag="tool_results", tag_field="type"):
@@ -259,7 +260,7 @@ MachineAnswer: TypeAlias = EnvironmentSynced | LlmAnswered | ToolsCompleted | Ex
 
 
 class TurnTotals(msgspec.Struct, frozen=True):
-    """What the turn's model calls used."""
+    """What the turn's model calls used. `model_calls` counts attempts (decisions 23)."""
 
     usage: TokenUsage = TokenUsage()
     model_calls: int = 0

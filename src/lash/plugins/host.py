@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from lash.plugins.directives import Directive, as_directives
@@ -53,9 +53,7 @@ class PluginSession:
         assert item is not None
         return item.value
 
-    async def run(
-        self, kind: str, hooks: Hooks[Callable[[C], object]], context: C
-    ) -> list[tuple[str, Directive]]:
+    async def run(self, kind: str, hooks: Hooks[Callable[[C], object]], context: C) -> list[tuple[str, Directive]]:
         """Runs hooks one after another; their directives with the plugin each came from.
 
         Raises `PluginInvokeError` when a hook raises.

@@ -46,6 +46,8 @@ from lash.machine.values import (
     SwitchFrame,
     TurnCause,
 )
+from lash.plugins.hooks import PluginSessionContext
+from lash.plugins.registrar import PluginRegistrar, ProtocolBinding
 
 PLUGIN_ID = "standard_protocol"
 
@@ -186,8 +188,8 @@ def _terminal(result: CompletedCall) -> TurnOutcome | None:
     if result.status != "success" or result.control is None:
         return None
     match result.control:
-        case SwitchFrame(frame_id=frame_id, task=task):
-            return FrameSwitch(frame_id, task) if frame_id and task else None
+        case SwitchFrame(frame_id=frame_id, task=task, initial_nodes=nodes):
+            return FrameSwitch(frame_id, task, nodes) if frame_id and task else None
         case FinishTurn(value=value):
             return ToolValue(result.tool_name, value)
         case FailTurn(failure=failure):
@@ -221,3 +223,18 @@ def _if_any(message: LlmMessage) -> list[LlmMessage]:
 
 def _ends_with_tool_results(messages: Sequence[Message]) -> bool:
     return bool(messages) and any(part.kind == "tool_result" for part in messages[-1].parts)
+
+
+class StandardProtocol:
+    """The plugin that makes a session run in standard mode."""
+
+    id = PLUGIN_ID
+
+    def build(self, context: PluginSessionContext) -> StandardProtocol:
+        """Stateless: one object serves every session."""
+        del context
+        return self
+
+    def register(self, registrar: PluginRegistrar) -> None:
+        """Registers the driver and its projection."""
+        registrar.protocol.driver(ProtocolBinding(StandardDriver(), project, project_turn))

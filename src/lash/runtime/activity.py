@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
-from lash.tools.result import ToolCallOutput
 
 from lash.base.json import Json, JsonObject
 from lash.base.messages import Message
 from lash.base.usage import TokenUsage
 from lash.plugins.directives import RuntimeEvent
+from lash.tools.result import ToolCallOutput
 
 logger = logging.getLogger("lash.activity")
 

@@ -72,9 +72,7 @@ class CheckpointInbox:
         return taken
 
 
-async def ask_plugins(
-    plugins: PluginSession, context: AtCheckpoint, stream: ActivityStream
-) -> list[Message]:
+async def ask_plugins(plugins: PluginSession, context: AtCheckpoint, stream: ActivityStream) -> list[Message]:
     """Messages that plugins add at a checkpoint. An abort raises with the plugin's code."""
     messages: list[Message] = []
     for plugin_id, directive in await plugins.run("checkpoint", plugins.registrations.checkpoint, context):

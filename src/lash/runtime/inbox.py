@@ -66,5 +66,3 @@ class QueueInbox:
         )
         if claim is not None:
             self._holding.claims.append(claim)
-
-

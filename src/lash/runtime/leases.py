@@ -56,6 +56,12 @@ class LeaseKeeper:
         """Stops keeping it."""
         self._held.pop(holding.lease.token, None)
 
+    def new_work(self, session_id: str) -> None:
+        """Work was queued in a session whose turn may be running here."""
+        for holding in self._held.values():
+            if holding.lease.key == session_id:
+                holding.has_new_work = True
+
     async def close(self) -> None:
         """Stops the heartbeat."""
         self._held.clear()

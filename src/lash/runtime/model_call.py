@@ -7,16 +7,12 @@ conversation (decisions 4).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import msgspec
 
 from lash.base.cancel import CancelToken
+from lash.base.clock import Clock
 from lash.base.codec import from_json, to_json
-from lash.base.json import Json, JsonObject
 from lash.effects.envelope import EffectCommand, EffectOutcome
-from lash.effects.errors import EffectControllerError
 from lash.machine.llm import (
     AttemptReset,
     LlmCallError,
@@ -30,12 +26,10 @@ from lash.machine.llm import (
     UsageSoFar,
 )
 from lash.machine.values import LlmAnswered, RequestSpec
-from lash.models.failure import ProviderFailure
+from lash.models.call import call_model
 from lash.models.provider import Provider
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
-
-BuildRequest: TypeAlias = Callable[[RequestSpec], LlmRequest]
 
 
 class HistoryRef(msgspec.Struct, frozen=True):
@@ -53,36 +47,44 @@ def llm_command(spec: RequestSpec, history: HistoryRef) -> EffectCommand:
     return EffectCommand("llm_call", {"request": request})
 
 
-async def call_model(
-    provider: Provider, request: LlmRequest, cancel: CancelToken, stream: ActivityStream, correlation_id: str
+async def perform(
+    provider: Provider,
+    request: LlmRequest,
+    *,
+    cancel: CancelToken,
+    clock: Clock,
+    stream: ActivityStream,
+    correlation_id: str,
 ) -> EffectOutcome:
     """Runs the call and tells its text as it arrives. Failures are data in the outcome."""
     teller = _Teller(stream, correlation_id)
-    try:
-        response = await provider.complete(request, teller.tell, cancel)
-    except ProviderFailure as failure:
-        if cancel.is_cancelled and not cancel.is_requested:
-            raise EffectControllerError("runtime_effect_detached", f"the model call was left: {cancel.reason}") from None
-        reason = "cancelled" if cancel.is_requested else failure.terminal_reason
-        error = LlmCallError(
-            kind=failure.kind,
-            message=failure.message,
-            code="cancelled" if cancel.is_requested else failure.code,
-            status=failure.status,
-            terminal_reason=reason,
-        )
-        return EffectOutcome("llm_call", {"result": {"err": to_json(error)}, "text_streamed": teller.has_text})
-    return EffectOutcome("llm_call", {"result": {"ok": to_json(response)}, "text_streamed": teller.has_text})
+    call = await call_model(
+        provider, request, stream=teller.tell if stream.is_watched else None, cancel=cancel, clock=clock
+    )
+    is_answer = isinstance(call.result, LlmResponse)
+    return EffectOutcome(
+        "llm_call",
+        {
+            "result": {"ok" if is_answer else "err": to_json(call.result)},
+            "attempts": call.attempts,
+            "text_streamed": teller.has_text,
+        },
+    )
 
 
 def llm_answer(effect_id: int, outcome: EffectOutcome) -> LlmAnswered:
     """The machine's answer from an outcome."""
     body = outcome.expect("llm_call")
-    result = _object(body["result"])
-    streamed = body.get("text_streamed") is True
+    result = body["result"]
+    attempts = body["attempts"]
+    assert isinstance(result, dict)
+    assert isinstance(attempts, int)
+    is_streamed = body.get("text_streamed") is True
     if "ok" in result:
-        return LlmAnswered(effect_id, response=from_json(result["ok"], LlmResponse), text_streamed=streamed)
-    return LlmAnswered(effect_id, error=from_json(result["err"], LlmCallError), text_streamed=streamed)
+        response = from_json(result["ok"], LlmResponse)
+        return LlmAnswered(effect_id, response=response, text_streamed=is_streamed, attempts=attempts)
+    error = from_json(result["err"], LlmCallError)
+    return LlmAnswered(effect_id, error=error, text_streamed=is_streamed, attempts=attempts)
 
 
 class _Teller:
@@ -107,8 +109,3 @@ class _Teller:
                 self._stream.tell(self._correlation_id, activity.ModelAttemptReset([self._correlation_id]))
             case PartDone() | UsageSoFar():
                 pass
-
-
-def _object(json: Json) -> JsonObject:
-    assert isinstance(json, dict)
-    return json

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import msgspec
-from lash.tools.result import ToolCallRecord
 
 from lash.base.errors import LashError
 from lash.base.json import Json
@@ -20,6 +19,7 @@ from lash.machine.outcome import (
     TurnOutcome,
     outcome_name,
 )
+from lash.tools.result import ToolCallRecord
 
 OutputState: TypeAlias = Literal["usable", "empty_output", "traceback_only", "recovered_from_error"]
 

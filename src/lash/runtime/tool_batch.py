@@ -12,7 +12,6 @@ under a turn in flight; recorded outcomes stand and the rest runs with what is t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lash.base.cancel import CancelToken
@@ -22,7 +21,7 @@ from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome, Impact, sleep_command
 from lash.effects.invocation import Invocation, RuntimeScope
-from lash.effects.local import Branch, EffectRequest, Local
+from lash.effects.local import Branch, EffectRequest, Local, Run
 from lash.effects.ports import EffectController
 from lash.machine.values import CompletedCall, FailTurn, FinishTurn, PendingCall, SwitchFrame, TurnControl
 from lash.plugins.directives import (
@@ -39,11 +38,13 @@ from lash.plugins.host import PluginSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.tools import result as tool_result
+from lash.tools.batch import waves
 from lash.tools.calls import PreparedToolCall, ToolCall
 from lash.tools.catalog import ToolCatalog
 from lash.tools.context import ToolContext
-from lash.tools.definition import AttemptPolicy
+from lash.tools.definition import AttemptPolicy, Scheduling
 from lash.tools.dispatch import finish_call, prepare_call, run_attempt
+from lash.tools.model_view import model_return, model_text
 from lash.tools.result import ToolCallOutput, ToolCallRecord
 from lash.tools.retry import allowed_attempts, next_attempt, settled
 
@@ -92,33 +93,24 @@ class ToolBatch:
         self._controller = controller
         self._stream = stream
         self._cancel = cancel
-        self._clock = clock
+        self.clock = clock
 
     async def run(self, calls: list[PendingCall]) -> BatchResult:
         """Parallel tools side by side, then serial ones in call order; results in call order."""
-        settled_by_index: dict[int, _Settled] = {}
-        for wave in self._waves(calls):
+        by_index: dict[int, _Settled] = {}
+        for wave in waves([self._scheduling(call) for call in calls]):
             branches = [self._branch(index, calls[index]) for index in wave]
-            for index, done in zip(wave, await self._controller.run_group(branches), strict=True):
-                settled_by_index[index] = done
-        done_in_order = [settled_by_index[index] for index in range(len(calls))]
+            by_index.update(zip(wave, await self._controller.run_group(branches), strict=True))
+        done_in_order = [by_index[index] for index in range(len(calls))]
         return BatchResult(
             completed=[_completed(done) for done in done_in_order],
             records=[done.record for done in done_in_order],
             messages=[message for done in done_in_order for message in done.messages],
         )
 
-    def _waves(self, calls: list[PendingCall]) -> Iterator[list[int]]:
-        serial: list[int] = []
-        parallel: list[int] = []
-        for index, call in enumerate(calls):
-            entry = self._catalog.resolve(call.tool_name)
-            is_serial = entry is not None and entry.manifest.scheduling == "serial"
-            (serial if is_serial else parallel).append(index)
-        if parallel:
-            yield parallel
-        for index in serial:
-            yield [index]
+    def _scheduling(self, call: PendingCall) -> Scheduling:
+        entry = self._catalog.resolve(call.tool_name)
+        return "parallel" if entry is None else entry.manifest.scheduling
 
     def _branch(self, index: int, call: PendingCall) -> Branch[_Settled]:
         correlation_id = f"tool:{call.call_id}"
@@ -188,7 +180,7 @@ class ToolBatch:
             max_attempts=max_attempts,
             prepared_payload=call.prepared_payload,
             cancellation=self._cancel,
-            clock=self._clock,
+            clock=self.clock,
             on_progress=lambda text: self._stream.tell(
                 f"tool:{call.call_id}", activity.ToolCallProgress(call.call_id, call.tool_name, text)
             ),
@@ -245,7 +237,7 @@ class ToolBatch:
 
     def model_text(self, record: ToolCallRecord) -> str:
         """What the model sees of a result."""
-        text = tool_result.model_text(record.output)
+        text = model_text(record.output)
         projector = self._plugins.registrations.tool_result_projector.item
         context = self._after_context(record)
         return text if projector is None or context is None else projector.value(context, text)
@@ -276,14 +268,16 @@ class _CallRun:
         self._prepared: PreparedToolCall | ToolCallOutput | None = None
         self._waited_ms = 0
 
-    def attempt(self, number: int):  # type: ignore[no-untyped-def]  # a Run, inferred
+    def attempt(self, number: int) -> Run:
+        """The live code of one attempt."""
+
         async def run(_envelope: EffectEnvelope) -> EffectOutcome:
             return await self._attempt(number)
 
         return run
 
     async def _attempt(self, number: int) -> EffectOutcome:
-        clock = self._batch._clock
+        clock = self._batch.clock
         started = clock.monotonic()
         output = await self._output(number)
         args = self._prepared.args if isinstance(self._prepared, PreparedToolCall) else self._call.args or {}
@@ -334,8 +328,8 @@ def _completed(done: _Settled) -> CompletedCall:
         call_id=done.record.call_id or "",
         tool_name=done.record.tool,
         content=done.model_text,
-        status="success" if output.is_success else "cancelled" if output.is_cancelled else "failure",
-        attachments=output.attachments,
+        status="success" if output.is_success else "failure" if output.error is not None else "cancelled",
+        attachments=model_return(output).attachments,
         control=_control(output),
     )
 

@@ -12,9 +12,9 @@ from typing import assert_never
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.messages import Message
-from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome, Impact
+from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome
 from lash.effects.invocation import Invocation, RuntimeScope, turn_replay_key
-from lash.effects.local import Local
+from lash.effects.local import Local, Run
 from lash.effects.ports import EffectController
 from lash.machine.outcome import Stopped, SubmittedValue, ToolValue
 from lash.machine.turn import TurnMachine
@@ -33,6 +33,7 @@ from lash.machine.values import (
     Progress,
     SyncEnvironment,
     ToolCalls,
+    ToolsCompleted,
     UsageReported,
 )
 from lash.plugins.errors import PluginError
@@ -43,7 +44,7 @@ from lash.runtime.activity import ActivityStream
 from lash.runtime.checkpoint import CheckpointInbox, Delivery, ask_plugins, checkpoint_command
 from lash.runtime.environment import EnvironmentSync
 from lash.runtime.inbox import QueueInbox
-from lash.runtime.model_call import HistoryRef, call_model, llm_answer, llm_command
+from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform
 from lash.runtime.result import TurnIssue
 from lash.runtime.tool_batch import ToolBatch
 from lash.tools.catalog import ToolCatalog
@@ -134,9 +135,7 @@ class TurnDriver:
                 case _:
                     assert_never(effect)
         except PluginError as error:
-            self._machine.interrupt(
-                Stopped("runtime_error"), ErrorReported("plugin", error.code, error.message)
-            )
+            self._machine.interrupt(Stopped("runtime_error"), ErrorReported("plugin", error.code, error.message))
 
     async def _sync(self, effect: SyncEnvironment) -> None:
         envelope = self._envelope(effect.id, self._environment.command(effect))
@@ -151,8 +150,13 @@ class TurnDriver:
 
         async def call(_envelope: EffectEnvelope) -> EffectOutcome:
             request = self._environment.request(effect.request, self._machine)
-            return await call_model(
-                self._environment.provider, request, self._cancel, self._stream, correlation_id
+            return await perform(
+                self._environment.provider,
+                request,
+                cancel=self._cancel,
+                clock=self._clock,
+                stream=self._stream,
+                correlation_id=correlation_id,
             )
 
         is_recorded = self._controller.has_recorded(envelope.replay_key)
@@ -180,7 +184,7 @@ class TurnDriver:
         result = await batch.run(effect.calls)
         self._tool_calls += result.records
         self._inbox.messages += result.messages
-        self._machine.answer(batch.answer(effect.id, result))
+        self._machine.answer(ToolsCompleted(effect.id, result.completed))
 
     async def _look_for_input(self, effect: Checkpoint) -> None:
         envelope = self._envelope(effect.id, checkpoint_command(effect.checkpoint))
@@ -248,10 +252,8 @@ class TurnDriver:
                 assert_never(event)
 
 
-def _returning(outcome: EffectOutcome):  # type: ignore[no-untyped-def]  # a Run, inferred
+def _returning(outcome: EffectOutcome) -> Run:
     async def run(_envelope: EffectEnvelope) -> EffectOutcome:
         return outcome
 
     return run
-
-
