@@ -18,13 +18,11 @@ from typing import Any, Literal, TypeAlias
 from lash.base.cancel import CancelReason, CancelToken
 from lash.base.clock import Clock
 from lash.base.json import JsonObject
+from lash.models.text import readable
 from lash.tools.result import ToolCallOutput, ToolRetry
 from lash.tools.retry import CONNECTION_LOST, TIMED_OUT
 
 StopReason: TypeAlias = CancelReason | Literal["deadline"]
-
-# Enough for an error and its context; a dumped document is not a message.
-_MESSAGE_CHARS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +121,6 @@ def contained(name: str, error: Exception) -> ToolCallOutput:
             return ToolCallOutput.failure("external", CONNECTION_LOST, _describe(error), raw=_origin(error))
         case _:
             return ToolCallOutput.failure("execution", "tool_error", _describe(error), raw=_origin(error))
-
-
-def readable(text: str) -> str:
-    """Text that can be stored and shown: no lone surrogates, not endless."""
-    clean = text.encode("utf-8", "replace").decode()
-    return clean if len(clean) <= _MESSAGE_CHARS else f"{clean[:_MESSAGE_CHARS]}… ({len(clean)} characters)"
 
 
 def _describe(error: Exception) -> str:

@@ -23,9 +23,10 @@ from typing import TypeAlias
 from lash.base.canonical import canonical_json_bytes
 from lash.base.errors import NotCanonical
 from lash.effects.errors import TransientEffectError
+from lash.models.text import readable
 from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
 from lash.tools.catalog import CatalogEntry, ToolCatalog
-from lash.tools.containment import Stopped, contained, readable, run_bounded
+from lash.tools.containment import Stopped, contained, run_bounded
 from lash.tools.context import ToolContext
 from lash.tools.result import FailureClass, ToolCallOutput, ToolCallRecord
 from lash.tools.retry import TIMED_OUT

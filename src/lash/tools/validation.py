@@ -7,10 +7,11 @@ is canonical JSON of bounded size and depth.
 
 from __future__ import annotations
 
-from lash.base.canonical import canonical_json, canonical_json_bytes, parse_json
+from lash.base.canonical import canonical_json_bytes, parse_json
 from lash.base.errors import NotCanonical
 from lash.base.json import Json, JsonObject
 from lash.base.schema import InvalidSchema, compile_schema
+from lash.models.text import readable
 from lash.tools.compact import signature_text
 from lash.tools.definition import ToolContract
 from lash.tools.result import ToolCallOutput
@@ -108,10 +109,4 @@ def _too_large(size_bytes: int) -> ToolCallOutput:
 
 
 def _cut(text: str) -> str:
-    shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}… ({len(text)} characters)"
-    return shown.encode("utf-8", "replace").decode()
-
-
-def json_text(value: Json) -> str:
-    """A value for a message, cut to a readable length."""
-    return _cut(canonical_json(value))
+    return readable(text, _SHOWN_CHARS)
