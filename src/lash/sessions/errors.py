@@ -5,6 +5,7 @@ StoreError
 ├── SessionBindingMismatch, AmbiguousSession, UnsupportedReadScope     the caller asked the wrong handle
 ├── HeadRevisionConflict, TurnCommitConflict, QueuedWorkClaimExpired   another writer was first
 ├── SessionDeleted, CommitBudgetExceeded, TurnInputConflict            a rule forbids it
+├── InvalidGraphDelta                                                  the commit does not fit what is stored
 ├── MissingCheckpointComponent, StoredDataCorrupt                      what is stored is damaged
 ├── UnsupportedRecordSchemaVersion, UnsupportedSchemaVersion           written by another release
 └── StoreUnavailable                                                   disk, lock or connection trouble: try again
@@ -117,6 +118,16 @@ class CommitBudgetExceeded(StoreError):
         self.dimension = dimension
         self.actual = actual
         self.limit = limit
+
+
+class InvalidGraphDelta(StoreError):
+    """A commit's nodes do not fit the stored graph: an id is taken, a parent or the leaf is unknown."""
+
+    code = "invalid_graph_delta"
+
+    def __init__(self, session_id: str, what: str) -> None:
+        super().__init__(f"graph of session `{session_id}`: {what}; nodes are create-only, reload and append anew")
+        self.session_id = session_id
 
 
 class MissingCheckpointComponent(StoreError):

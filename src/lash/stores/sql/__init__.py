@@ -1,0 +1,1 @@
+"""Schema, statements and programs, one module per subject. No IO happens here."""

@@ -1,0 +1,195 @@
+"""Acceptance: one program that decides who drives what next.
+
+    deleted?            -> SessionDeleted
+    stamp there?        -> Settled; nothing is changed
+    enqueue by source key (other payload -> TurnInputConflict)
+    lease taken?        no -> Waiting
+    turn in flight?     -> claim exactly its batches, whoever had them
+    else                -> claim the ready prefix at idle, name its turn on the lease row
+                        -> Owned
+
+The stamp is looked at first: its journal is gone, and running the turn again
+would repeat every side effect (stores §8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lash.base.codec import encode
+from lash.effects.lease import Lease
+from lash.sessions.accept import Claimant, TurnInFlight
+from lash.sessions.errors import SessionDeleted, TurnInputConflict
+from lash.stores.program import Query, Steps, execute, lock, one, program
+from lash.stores.records import BatchRow, decode_in_flight
+from lash.stores.sql.leases import (
+    GET_LEASE,
+    NAME_TURN,
+    RELEASE_LEASE,
+    Claimed,
+    LeaseRow,
+    claim_lease,
+    refuse_deleted,
+    session_lock,
+)
+from lash.stores.sql.queue import BY_ID, Claimer, DraftRow, Stamped, insert_or_find, stamp, take_prefix
+
+
+class KnownTurn(NamedTuple):
+    """A turn's stamp, beside the tombstone of its session."""
+
+    is_deleted: int | None
+    turn_id: str | None
+    result_json: str | None
+    summary_json: str | None
+    committed_at_ms: int | None
+
+
+class Place(NamedTuple):
+    """Where the head stands."""
+
+    head_revision: int
+    turn_index: int
+
+
+class OwnedRow(NamedTuple):
+    """The session is ours."""
+
+    lease: Lease
+    stamped: Stamped
+    turn: TurnInFlight
+    is_fresh: bool
+    head_revision: int
+
+
+class WaitingRow(NamedTuple):
+    """Somebody else drives; `batch` is our input, stored."""
+
+    batch: BatchRow | None
+    lease: LeaseRow | None
+
+
+LOOK_UP = Query(
+    KnownTurn,
+    """
+    SELECT d.session_id, t.turn_id, t.result_json, t.summary_json, t.committed_at_ms
+    FROM (SELECT CAST(?1 AS TEXT) AS session_id) s
+    LEFT JOIN (SELECT 1 AS session_id, session_id AS id FROM lash_deleted_sessions) d ON d.id = s.session_id
+    LEFT JOIN lash_turn_commits t ON t.session_id = s.session_id AND t.turn_id = ?2
+    """,
+)
+HEAD_PLACE = Query(Place, "SELECT head_revision, turn_index FROM lash_sessions WHERE session_id = ?1")
+
+
+@program("write")
+def accept_turn(
+    turn_id: str, draft: DraftRow, claimant: Claimant, max_batches: int
+) -> Steps[OwnedRow | WaitingRow | KnownTurn]:
+    """See the module docstring."""
+    session_id = draft.session_id
+    yield from lock(session_lock(session_id))
+    known = yield from one(LOOK_UP, session_id, turn_id)
+    assert known is not None
+    if known.is_deleted is not None:
+        raise SessionDeleted(session_id)
+    if known.turn_id is not None:
+        return known
+    enqueued = yield from insert_or_find(draft)
+    payload_hash = enqueued.row.payload_hash if enqueued.row is not None else None
+    if enqueued.receipt is not None:
+        payload_hash = enqueued.receipt.payload_hash
+    if payload_hash != draft.payload_hash:
+        raise TurnInputConflict(session_id, turn_id)
+    owned = yield from _drive(session_id, claimant, max_batches)
+    if owned is not None:
+        return owned
+    return WaitingRow(enqueued.row, (yield from one(GET_LEASE, session_id)))
+
+
+@program("write")
+def next_turn(session_id: str, claimant: Claimant, max_batches: int) -> Steps[OwnedRow | WaitingRow | None]:
+    """What must run next; None when nothing is ready."""
+    yield from lock(session_lock(session_id))
+    yield from refuse_deleted(session_id)
+    owned = yield from _drive(session_id, claimant, max_batches)
+    if owned is not None:
+        return owned
+    lease = yield from one(GET_LEASE, session_id)
+    if lease is None or lease.lease_token == "":
+        return None
+    return WaitingRow(None, lease)
+
+
+@program("write")
+def reclaim_batches(lease: Lease, claimer: Claimer, batch_ids: Sequence[str]) -> Steps[Stamped | None]:
+    """Claims exactly these batches under a held lease; None unless all are there and free of newer owners."""
+    yield from lock(session_lock(lease.key))
+    row = yield from one(GET_LEASE, lease.key)
+    if row is None or row.lease_token != lease.token:
+        return None
+    return (yield from _claim_all(lease.key, claimer, batch_ids))
+
+
+def _drive(session_id: str, claimant: Claimant, max_batches: int) -> Steps[OwnedRow | None]:
+    """Takes the lease and what must run; None when another owner is live or nothing is ready."""
+    claimed = yield from claim_lease(session_id, claimant)
+    if claimed is None:
+        return None
+    lease = Lease(
+        "session", session_id, claimant.executor_id, claimant.lease_token, claimed.fence, claimed.expires_at_ms
+    )
+    claimer = Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, claimed.fence)
+    place = (yield from one(HEAD_PLACE, session_id)) or Place(0, 0)
+    if claimed.turn_json is not None:
+        return (yield from _continue(session_id, lease, claimed, claimer, place))
+    rows = yield from take_prefix(session_id, claimer, "idle", max_batches)
+    if not rows:
+        yield from execute(RELEASE_LEASE, session_id, claimant.lease_token)
+        return None
+    is_fresh = all(row.claim_fencing_token == 0 for row in rows)
+    stamped = yield from stamp(session_id, claimer, rows)
+    turn = TurnInFlight(
+        turn_id_of_row(rows[0]), [row.batch_id for row in rows], place.head_revision, place.turn_index + 1
+    )
+    yield from execute(NAME_TURN, session_id, claimant.lease_token, turn.turn_id, encode(turn))
+    return OwnedRow(lease, stamped, turn, is_fresh, place.head_revision)
+
+
+def _continue(
+    session_id: str, lease: Lease, claimed: Claimed, claimer: Claimer, place: Place
+) -> Steps[OwnedRow | None]:
+    """The turn in flight, with exactly its batches. It is fresh only in a repeat of its first claim."""
+    turn = decode_in_flight(session_id, claimed.turn_json or "")
+    stamped = yield from _claim_all(session_id, claimer, turn.batch_ids)
+    if stamped is None:
+        # Its batches are gone or claimed outside the lease: the turn is continued without them.
+        stamped = Stamped("", 0, claimed.claimed_at_ms, claimed.expires_at_ms, [])
+    is_repeat = bool(stamped.rows) and all(row.claim_token == claimer.token for row in stamped.rows)
+    return OwnedRow(lease, stamped, turn, is_repeat and stamped.fencing_token == 1, place.head_revision)
+
+
+def _claim_all(session_id: str, claimer: Claimer, batch_ids: Sequence[str]) -> Steps[Stamped | None]:
+    rows: list[BatchRow] = []
+    for batch_id in batch_ids:
+        row = yield from one(BY_ID, session_id, batch_id)
+        if row is None or not _is_free(row, claimer):
+            return None
+        rows.append(row)
+    if not rows:
+        return None
+    return (yield from stamp(session_id, claimer, rows))
+
+
+def _is_free(row: BatchRow, claimer: Claimer) -> bool:
+    """Whether nobody else may be at work on it: unclaimed, expired, ours, or of an earlier owner of the lease."""
+    if not row.is_live or row.claim_token == claimer.token:
+        return True
+    return row.claim_generation is not None and row.claim_generation <= (claimer.fence or 0)
+
+
+def turn_id_of_row(row: BatchRow) -> str:
+    """`turn_id_of` over a row."""
+    if row.source_key is not None and row.source_key.startswith("turn:"):
+        return row.source_key.removeprefix("turn:")
+    return f"queue:{row.batch_id}"
