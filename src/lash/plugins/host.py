@@ -39,6 +39,10 @@ class PluginHost:
             raise PluginRegistrationError("no plugin registers a protocol driver; use StandardCore or add one")
         return PluginSession(registrations)
 
+    def build_probe(self) -> PluginSession:
+        """A session that is never run: shows at construction whether the plugins fit together."""
+        return self.build(PluginSessionContext("probe"))
+
 
 class PluginSession:
     """The hooks of one session."""

@@ -33,7 +33,9 @@ from lash.plugins.hooks import (
     PromptHook,
 )
 from lash.plugins.registrar import PluginRegistrar
-from lash.tools.provider import ToolProvider, ToolSet
+from lash.tools.decorator import Tool
+from lash.tools.provider import ToolProvider
+from lash.tools.toolset import ToolSet
 
 F = TypeVar("F", bound=Callable[..., Any])
 Register = Callable[[PluginRegistrar], None]
@@ -121,7 +123,7 @@ class Plugin:
         for kind, method in _marked_methods(self):
             _REGISTER[kind](registrar, method)
 
-    def tool(self, *functions: Callable[..., object]) -> Plugin:
+    def tool(self, *functions: Tool[..., Any]) -> Plugin:
         """Adds tools from functions."""
         provider = ToolSet(list(functions))
         return self._with(lambda registrar: registrar.tools.provider(provider))

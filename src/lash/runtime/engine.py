@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock
 from lash.base.ids import IdSource
+from lash.base.json import JsonObject
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
 from lash.models.provider import Provider
@@ -49,8 +50,8 @@ class PromptRequest:
     session_id: str
     turn_id: str
     iteration: int
-    session_prompt: object
-    turn_prompt: object
+    session_prompt: JsonObject | None
+    turn_prompt: JsonObject | None
     plugins: PluginSession
     catalog: ToolCatalog
 

@@ -196,8 +196,4 @@ def _held(asked: Sequence[Lease], found: Sequence[leases.Held]) -> list[HeldLeas
 
 
 def _meta_row(meta: SessionMeta) -> sql.MetaRow:
-    return sql.MetaRow(
-        meta.session_id, meta.session_name, meta.created_at, meta.model, meta.cwd, encode(meta.relation)
-    )
-
-
+    return sql.MetaRow(meta.session_id, meta.session_name, meta.created_at, meta.model, meta.cwd, encode(meta.relation))

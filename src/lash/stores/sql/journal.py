@@ -105,9 +105,7 @@ _FENCED_INSERT = """
     FROM lash_session_leases
     WHERE session_id = CAST(?18 AS TEXT) AND lease_token = CAST(?19 AS TEXT) {for_share}
 """
-APPEND = Query(
-    Key, _FENCED_INSERT + "ON CONFLICT (scope_key, replay_key) DO NOTHING RETURNING replay_key"
-)
+APPEND = Query(Key, _FENCED_INSERT + "ON CONFLICT (scope_key, replay_key) DO NOTHING RETURNING replay_key")
 # Takes over a row that was started and left, unless it is one that must not run twice.
 BEGIN = Query(
     Key,
