@@ -55,9 +55,7 @@ def plan_commit(commit: RuntimeCommit, now_ms: int, batch_ids: Mapping[int, str]
         attachment_ids=commit.committed_attachment_ids,
         lease=None if guard is None else guard.lease,
         releases_lease=guard is not None and guard.release,
-        follow_ups=[
-            plan_draft(draft, batch_ids[index], now_ms) for index, draft in enumerate(commit.enqueue)
-        ],
+        follow_ups=[plan_draft(draft, batch_ids[index], now_ms) for index, draft in enumerate(commit.enqueue)],
         retire_scope_key=commit.retire_scope_key,
         now_ms=now_ms,
     )

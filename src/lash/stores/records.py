@@ -83,9 +83,7 @@ def encode_head(commit: RuntimeCommit) -> EncodedHead:
     ref = tagged_hash(
         "lash.checkpoint/v1", to_json(checkpoint.turn_state), manifest_json, checkpoint.plugin_snapshot_revision
     )
-    return EncodedHead(
-        encode(head), manifest_json, manifest, ref, checkpoint.turn_state.turn_index, bodies, frame_refs
-    )
+    return EncodedHead(encode(head), manifest_json, manifest, ref, checkpoint.turn_state.turn_index, bodies, frame_refs)
 
 
 def decode_head(session_id: str, head_json: str) -> StoredHead:

@@ -72,9 +72,7 @@ class SqlTurns(Facet):
         scope_key = ExecutionScope.turn(guard.key, turn.turn_id).journal_key
         completion = None if claim is None else claim.completion()
         result = None if turn.result is None else encode(turn.result)
-        await self._driver.run(
-            commits.settle_turn(guard, stamp, result, completion, scope_key, self._clock.now_ms())
-        )
+        await self._driver.run(commits.settle_turn(guard, stamp, result, completion, scope_key, self._clock.now_ms()))
 
     async def get_session_lease(self, session_id: str) -> SessionLeaseRow | None:
         """The lease row as it stands."""

@@ -189,9 +189,7 @@ def settle_turn(
     parts.append(write(RETIRE_SCOPE, scope_key))
     first_claim = len(parts)
     if completion is not None:
-        parts += settle_parts(
-            lease.key, completion.batch_ids, completion.claim_id, completion.lease_token, now_ms
-        )
+        parts += settle_parts(lease.key, completion.batch_ids, completion.claim_id, completion.lease_token, now_ms)
     counts = yield from _in_turns(parts)
     if counts[0] != 1:
         raise LeaseLost(lease.kind, lease.key, lease.fence)
@@ -260,9 +258,7 @@ def _write(plan: CommitPlan, actual: int, result: CommitResult) -> Steps[None]:
         )
     last_claim = len(parts)
     if plan.stamp is not None:
-        parts.append(
-            _stamp_part(plan.session_id, plan.stamp, encode(result), result.head_revision, fence, plan.now_ms)
-        )
+        parts.append(_stamp_part(plan.session_id, plan.stamp, encode(result), result.head_revision, fence, plan.now_ms))
     if plan.retire_scope_key is not None:
         parts.append(write(RETIRE_SCOPE, plan.retire_scope_key))
     parts += [follow_up_part(draft) for draft in plan.follow_ups]

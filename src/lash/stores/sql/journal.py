@@ -93,7 +93,11 @@ GET_LOCKED = Query(
 NOW = Query(Now, "SELECT {now}")
 LIVE_LEASE = Query(
     Expiry,
-    "SELECT expires_at_ms FROM lash_session_leases WHERE session_id = ?1 AND lease_token <> '' AND expires_at_ms > {now}",
+    """
+    SELECT expires_at_ms
+    FROM lash_session_leases
+    WHERE session_id = ?1 AND lease_token <> '' AND expires_at_ms > {now}
+    """,
 )
 _FENCED_INSERT = """
     INSERT INTO lash_effect_journal
@@ -105,9 +109,7 @@ _FENCED_INSERT = """
     FROM lash_session_leases
     WHERE session_id = CAST(?18 AS TEXT) AND lease_token = CAST(?19 AS TEXT) {for_share}
 """
-APPEND = Query(
-    Key, _FENCED_INSERT + "ON CONFLICT (scope_key, replay_key) DO NOTHING RETURNING replay_key"
-)
+APPEND = Query(Key, _FENCED_INSERT + "ON CONFLICT (scope_key, replay_key) DO NOTHING RETURNING replay_key")
 # Takes over a row that was started and left, unless it is one that must not run twice.
 BEGIN = Query(
     Key,

@@ -213,9 +213,7 @@ def get_lease(session_id: str) -> Steps[LeaseRow | None]:
 def heartbeat(leases: Sequence[Lease], claims: Sequence[QueuedWorkClaim], ttl_ms: int) -> Steps[list[Held]]:
     """Renews leases and the claims under them; answers the leases that are still ours."""
     held = yield from many_each(REVIVE_LEASE, [(lease.key, lease.token, ttl_ms) for lease in leases])
-    yield from each(
-        RENEW_CLAIM, [(claim.session_id, claim.claim_id, claim.lease_token, ttl_ms) for claim in claims]
-    )
+    yield from each(RENEW_CLAIM, [(claim.session_id, claim.claim_id, claim.lease_token, ttl_ms) for claim in claims])
     return held
 
 

@@ -127,9 +127,7 @@ INSERT_FOLLOW_UP = Statement(
     ON CONFLICT DO NOTHING
     """
 )
-BY_SOURCE = Query(
-    BatchRow, f"SELECT {_COLUMNS} FROM lash_queued_batches WHERE session_id = ?1 AND source_key = ?2"
-)
+BY_SOURCE = Query(BatchRow, f"SELECT {_COLUMNS} FROM lash_queued_batches WHERE session_id = ?1 AND source_key = ?2")
 BY_ID = Query(BatchRow, f"SELECT {_COLUMNS} FROM lash_queued_batches WHERE session_id = ?1 AND batch_id = ?2")
 BY_COALESCE_KEY = Query(
     BatchRow,
@@ -292,9 +290,7 @@ def stamp(session_id: str, claimer: Claimer, rows: Sequence[BatchRow]) -> Steps[
             for row in rows
         ],
     )
-    return Stamped(
-        claim_id, fencing, stamps[0].claim_claimed_at_ms, stamps[0].claim_expires_at_ms, list(rows)
-    )
+    return Stamped(claim_id, fencing, stamps[0].claim_claimed_at_ms, stamps[0].claim_expires_at_ms, list(rows))
 
 
 def settle_parts(session_id: str, batch_ids: Sequence[str], claim_id: str, token: str, now_ms: int) -> list[Part]:
@@ -390,9 +386,7 @@ def _with_fence(session_id: str, claimer: Claimer) -> Steps[Claimer]:
 def _ready(row: BatchRow) -> ReadyBatch:
     return ReadyBatch(
         row.batch_id,
-        "earliest_safe_boundary"
-        if row.delivery_policy == "earliest_safe_boundary"
-        else "after_current_turn_commit",
+        "earliest_safe_boundary" if row.delivery_policy == "earliest_safe_boundary" else "after_current_turn_commit",
         "join" if row.slot_policy == "join" else "exclusive",
         decode_merge_key(row.merge_key_json),
     )

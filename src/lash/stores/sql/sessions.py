@@ -388,5 +388,3 @@ def _graph(session_id: str, scope: ReadScope, stored_leaf: str | None) -> Steps[
             if leaf is not None and not rows:
                 raise StoredDataCorrupt(f"session {session_id}: leaf {leaf} is not stored")
     return SessionGraph([decode_node(session_id, row.node_json) for row in rows], leaf)
-
-
