@@ -1,0 +1,1 @@
+"""Testing: what ships for tests of agents, stores and hosts."""
