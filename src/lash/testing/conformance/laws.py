@@ -102,26 +102,21 @@ class Suite(Generic[B]):
         for law in self._of(column):
             await self._check(law, law.ids, make, tier)
 
-    async def run_row(self, law_id: str, make: Make[B], *, tier: DurabilityTier | None = None) -> None:
-        """Runs the scenario of one row, and states only that row."""
-        law = next(law for law in self.laws if law_id in law.ids)
-        await self._check(law, (law_id,), make, tier)
-
     def mixin(self, column: Column | None = None, tier: DurabilityTier | None = None) -> type:
         """A class with one test per row. Its subclass, or the module, provides the fixture `make`."""
         tests: dict[str, Any] = {}
         for law in self._of(column):
             for law_id in law.ids:
                 name = f"test_{law_id.lower().replace('-', '_')}_{law.title}"
-                tests[name] = self._test(law_id, tier)
+                tests[name] = self._test(law, law_id, tier)
         return type(f"{self.name.title().replace('_', '')}Laws", (), tests)
 
     def _of(self, column: Column | None) -> list[Law[B]]:
         return [law for law in self.laws if column is None or column in law.stores]
 
-    def _test(self, law_id: str, tier: DurabilityTier | None) -> Callable[..., Awaitable[None]]:
+    def _test(self, law: Law[B], law_id: str, tier: DurabilityTier | None) -> Callable[..., Awaitable[None]]:
         async def test(_self: object, make: Make[B]) -> None:
-            await self.run_row(law_id, make, tier=tier)
+            await self._check(law, (law_id,), make, tier)
 
         test.__doc__ = f"{law_id} of docs/spec/conformance.md."
         return test

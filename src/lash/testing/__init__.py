@@ -1,1 +1,0 @@
-"""Testing: what ships for tests of agents, stores and hosts."""
