@@ -171,8 +171,7 @@ class SqlSessions:
         self, leases_held: Sequence[Lease], claims: Sequence[QueuedWorkClaim], ttl_ms: int
     ) -> list[HeldLease]:
         """Renews every lease of an executor and the claims under them in one transaction."""
-        held = await self._driver.run(leases.heartbeat(list(leases_held), list(claims), ttl_ms))
-        return _held(leases_held, held)
+        return _held(leases_held, await self._driver.run(leases.heartbeat(list(leases_held), list(claims), ttl_ms)))
 
     async def read_cancels(self, leases_held: Sequence[Lease]) -> list[HeldLease]:
         """Which of these leases is still ours, and who wants it cancelled."""

@@ -88,6 +88,21 @@ class SqliteDriver:
             return None
         return DataVersion(await asyncio.to_thread(self._connect_reader))
 
+    async def integrity(self) -> list[str]:
+        """What SQLite's own check finds; empty when the file is sound."""
+        rows = await self._on_own_connection("PRAGMA integrity_check(100)")
+        return [str(row[0]) for row in rows if row[0] != "ok"]
+
+    async def compact(self) -> None:
+        """Rewrites the file without unused pages; waits for writers of other processes."""
+        if not self.is_memory:
+            await self._on_own_connection("VACUUM", access="write")
+
+    async def size_bytes(self) -> int:
+        """The size of the file with its log."""
+        files = [Path(self.path), Path(f"{self.path}-wal")]
+        return 0 if self.is_memory else sum(file.stat().st_size for file in files if file.exists())
+
     async def close(self) -> None:
         """Waits for what was submitted, checkpoints, ends the threads."""
         if self._is_closed:
@@ -165,6 +180,23 @@ class SqliteDriver:
     def _connect_reader(self) -> apsw.Connection:
         access = "read_only" if self._read_only else "query"
         return open_connection(self.path, self._clock.now_ms, access=access, vfs=self._vfs)
+
+    async def _on_own_connection(self, statement: str, *, access: str = "query") -> list[tuple[object, ...]]:
+        if self.is_memory:
+            return []
+
+        def work() -> list[tuple[object, ...]]:
+            try:
+                own = "read_only" if self._read_only else access
+                connection = open_connection(self.path, self._clock.now_ms, access=own, vfs=self._vfs)
+                try:
+                    return list(connection.execute(statement).fetchall())
+                finally:
+                    connection.close()
+            except apsw.Error as error:
+                raise translated(error, self.path) from error
+
+        return await asyncio.to_thread(work)
 
     def _probe(self) -> None:
         try:

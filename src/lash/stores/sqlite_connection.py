@@ -16,7 +16,7 @@ import apsw
 
 from lash.sessions.errors import StoredDataCorrupt, StoreError, StoreUnavailable
 from lash.stores.driver import Counters, UniqueViolation
-from lash.stores.program import Ask, Program, Row, Write
+from lash.stores.program import Ask, Program, Write
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ def open_connection(
     connection = apsw.Connection(path, flags=flags, vfs=vfs, statementcachesize=_STATEMENT_CACHE)
     try:
         connection.set_busy_handler(_BusyHandler())
-        connection.create_scalar_function("lash_now_ms", now_ms, 0)
+        connection.create_scalar_function("lash_now_ms", lambda *_: now_ms(), 0)
         connection.execute("PRAGMA cache_size = -2000")
         connection.execute("PRAGMA temp_store = MEMORY")
         if access == "query":
@@ -133,8 +133,7 @@ class StepRunner:
         if kind == "execute":
             self._cursor.execute(statement.sqlite, ask.args)
             return self._connection.changes()
-        answers: list[Row] = self._cursor.executemany(statement.sqlite, ask.rows).fetchall()
-        return answers
+        return self._cursor.executemany(statement.sqlite, ask.rows).fetchall()
 
     def _execute(self, part: Write) -> int:
         self._counters.statements += 1

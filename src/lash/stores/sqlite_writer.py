@@ -17,6 +17,7 @@ its token first.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -241,15 +242,11 @@ def erased(ticket: Ticket[T]) -> Ticket[object]:
 
 
 def _checkpoint(connection: apsw.Connection) -> None:
-    try:
+    with contextlib.suppress(apsw.Error):  # it is only tidying up; the next commit does it
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-    except apsw.Error:
-        return  # it is only tidying up; the next commit does it
 
 
 def _close(connection: apsw.Connection) -> None:
-    try:
+    with contextlib.suppress(apsw.Error):  # other processes still read; the last one to leave truncates
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    except apsw.Error:
-        pass  # other processes still read; the last one to leave truncates
     connection.close()

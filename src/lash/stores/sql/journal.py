@@ -93,7 +93,11 @@ GET_LOCKED = Query(
 NOW = Query(Now, "SELECT {now}")
 LIVE_LEASE = Query(
     Expiry,
-    "SELECT expires_at_ms FROM lash_session_leases WHERE session_id = ?1 AND lease_token <> '' AND expires_at_ms > {now}",
+    """
+    SELECT expires_at_ms
+    FROM lash_session_leases
+    WHERE session_id = ?1 AND lease_token <> '' AND expires_at_ms > {now}
+    """,
 )
 _FENCED_INSERT = """
     INSERT INTO lash_effect_journal

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from lash.sessions.store import GcReport, VacuumReport
 from lash.stores.dialect import Statement
-from lash.stores.program import Query, Steps, each, execute, many, many_each, program
+from lash.stores.program import Query, Steps, each, execute, many, many_each, one, program
 from lash.stores.records import decode_head, decode_manifest
 from lash.stores.sql.sessions import resolve
 
@@ -40,6 +40,12 @@ class BlobRow(NamedTuple):
     created_at_ms: int
 
 
+class Count(NamedTuple):
+    """Rows of a table."""
+
+    n: int
+
+
 class Hash(NamedTuple):
     """A deleted blob."""
 
@@ -47,6 +53,22 @@ class Hash(NamedTuple):
 
 
 TOMBSTONE = Statement("UPDATE lash_graph_nodes SET tombstoned = 1 WHERE session_id = ?1 AND node_id = ?2")
+TABLES: Final = (
+    "lash_attachment_manifest",
+    "lash_attachments",
+    "lash_await_events",
+    "lash_blobs",
+    "lash_deleted_sessions",
+    "lash_effect_journal",
+    "lash_graph_nodes",
+    "lash_queued_batches",
+    "lash_queued_receipts",
+    "lash_session_leases",
+    "lash_sessions",
+    "lash_turn_commits",
+    "lash_usage_deltas",
+)
+COUNTS: Final = {table: Query(Count, f"SELECT count(*) FROM {table}") for table in TABLES}
 # From the tips: a tombstoned node that something hangs on stays, or the path above it would break.
 VACUUM_TIPS = Statement(
     """
@@ -110,3 +132,13 @@ def collect(now_ms: int) -> Steps[GcReport]:
     doomed = [blob.hash for blob in blobs if blob.hash not in roots and blob.created_at_ms <= oldest]
     deleted = yield from many_each(DELETE_BLOB, [(ref, oldest) for ref in doomed])
     return GcReport(len(roots), len(blobs) - len(deleted), len(deleted))
+
+
+@program("read")
+def count_rows() -> Steps[dict[str, int]]:
+    """How many rows each table holds."""
+    counts: dict[str, int] = {}
+    for table, query in COUNTS.items():
+        row = yield from one(query)
+        counts[table] = 0 if row is None else row.n
+    return counts

@@ -1,0 +1,108 @@
+"""Reading every row, to find what cannot be read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from lash.attachments.store import AttachmentMeta
+from lash.base.canonical import parse_json, sha256_hex
+from lash.base.codec import decode
+from lash.base.errors import LashError
+from lash.sessions.queue import QueuedPayload
+from lash.stores.driver import Driver
+from lash.stores.records import decode_head, decode_in_flight, decode_manifest, decode_node, decode_turn, decoded
+from lash.stores.sql import check as sql
+
+
+class CorruptRow(msgspec.Struct, frozen=True):
+    """A row that cannot be read back."""
+
+    table: str
+    key: str
+    problem: str
+
+
+class CheckReport(msgspec.Struct, frozen=True):
+    """What a check found. `problems` are the database's own."""
+
+    checked_row_count: int
+    problems: list[str]
+    corrupt_rows: list[CorruptRow]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems and not self.corrupt_rows
+
+
+def _node(row: sql.Stored) -> None:
+    decode_node(row.key, row.text or "")
+
+
+def _head(row: sql.Stored) -> None:
+    decode_head(row.key, row.text or "")
+    decode_manifest(row.key, row.other or "")
+
+
+def _turn(row: sql.Stored) -> None:
+    decode_turn("", row.key, row.text, row.other, 0)
+
+
+def _json(row: sql.Stored) -> None:
+    for text in (row.text, row.other):
+        if text is not None:
+            parse_json(text)
+
+
+def _digest(row: sql.Stored) -> None:
+    if row.content is None or sha256_hex(row.content) != row.key:
+        raise ValueError("the bytes do not hash to the key")
+
+
+def _attachment(row: sql.Stored) -> None:
+    _digest(row)
+    decode(row.text or "", AttachmentMeta)
+
+
+def _batch(row: sql.Stored) -> None:
+    decoded(row.key, row.text or "", list[QueuedPayload])
+
+
+def _lease(row: sql.Stored) -> None:
+    if row.text is not None:
+        decode_in_flight(row.key, row.text)
+
+
+# How the rows of each table are read back.
+_READERS: Final[dict[str, Callable[[sql.Stored], None]]] = {
+    "lash_sessions": _head,
+    "lash_graph_nodes": _node,
+    "lash_turn_commits": _turn,
+    "lash_queued_batches": _batch,
+    "lash_session_leases": _lease,
+    "lash_session_meta": _json,
+    "lash_effect_journal": _json,
+    "lash_await_events": _json,
+    "lash_blobs": _digest,
+    "lash_attachments": _attachment,
+}
+
+
+async def find_corrupt_rows(driver: Driver) -> tuple[int, list[CorruptRow]]:
+    """How many rows there are, and those that cannot be read back."""
+    count = 0
+    corrupt: list[CorruptRow] = []
+    for table, read in _READERS.items():
+        after = sql.START
+        while rows := await driver.run(sql.page(table, after)):
+            for row in rows:
+                count += 1
+                try:
+                    read(row)
+                except (LashError, ValueError) as error:
+                    corrupt.append(CorruptRow(table, row.key, str(error)))
+            after = rows[-1].place
+    return count, corrupt

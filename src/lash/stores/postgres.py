@@ -1,0 +1,263 @@
+"""The PostgreSQL driver: programs over pooled asyncpg connections.
+
+`write` is BEGIN, asks, COMMIT; `single` and one-ask reads are the statement alone;
+`together` is one statement, each part a data-modifying CTE. A notification rides on
+the COMMIT. There is no order between connections: whatever must precede something
+else is awaited first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeVar, cast
+
+import asyncpg
+
+from lash.base.tier import DurabilityTier
+from lash.sessions.errors import StoreUnavailable
+from lash.stores.dialect import Statement, shifted
+from lash.stores.driver import Counters
+from lash.stores.postgres_pool import CONNECTION_LOST, Pool, translated
+from lash.stores.program import Ask, Program, Write
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 3
+_RETRY_STEP_S: Final = 0.005
+_READ_BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class PostgresDriver:
+    """Runs programs on one schema of a PostgreSQL database."""
+
+    def __init__(self, url: str, schema: str | None, *, read_only: bool = False) -> None:
+        self.where = f"{_without_password(url)} schema {schema or 'public'}"
+        self.counters = Counters()
+        self.tier: DurabilityTier = "durable"
+        self.on_commit: Callable[[], None] = lambda: None
+        self.schema = schema or "public"
+        self.pool = Pool(url, schema)
+        # Names of read programs that ask more than once.
+        self.snapshots: set[str] = set()
+        self._read_only = read_only
+        self._is_closed = False
+        self._notify = f'NOTIFY "{self.channel}"; COMMIT'
+
+    @property
+    def channel(self) -> str:
+        """Where this schema announces changes."""
+        return f"lash_{hashlib.sha256(self.schema.encode()).hexdigest()[:16]}"
+
+    def lock_key(self, name: str) -> int:
+        """The 64-bit key of a named lock; hashed here, because the server's hashes change with versions."""
+        digest = hashlib.sha256(f"{self.schema}\0{name}".encode()).digest()
+        return int.from_bytes(digest[:8], "big", signed=True)
+
+    async def run(self, program: Program[T]) -> T:
+        """See `Driver.run`."""
+        if self._is_closed:
+            raise StoreUnavailable(f"{self.where} was closed; open the store again")
+        if self._read_only and program.mode != "read":
+            raise StoreUnavailable(f"{self.where} was opened read-only; open it without read_only to write")
+        may_repeat_lost = True
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._run_once(program)
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+                if attempt > _ATTEMPTS:
+                    raise translated(error, self.where) from error
+                await asyncio.sleep(attempt * _RETRY_STEP_S)
+            except CONNECTION_LOST as error:
+                # Even if it was lost during COMMIT: a program that ran may run again.
+                if not may_repeat_lost:
+                    raise translated(error, self.where) from error
+                may_repeat_lost = False
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                raise translated(error, self.where) from error
+
+    async def close(self) -> None:
+        """Waits for running programs, then closes all connections."""
+        if not self._is_closed:
+            self._is_closed = True
+            await self.pool.close()
+
+    async def _run_once(self, program: Program[T]) -> T:
+        connection = await self.pool.take()  # a cancel here finds nothing started
+        return await _to_its_end(self._run_on(connection, program))
+
+    async def _run_on(self, connection: Any, program: Program[T]) -> T:
+        run = _Run(self, connection)
+        try:
+            value = await run.drive(program)
+        except CONNECTION_LOST:
+            self.pool.drop(connection)
+            raise
+        except asyncpg.InterfaceError as error:
+            if connection.is_closed():
+                self.pool.drop(connection)
+                raise asyncpg.ConnectionDoesNotExistError(str(error)) from error
+            await self._roll_back(connection)
+            raise
+        except BaseException:
+            await self._roll_back(connection)
+            raise
+        self.pool.give(connection)
+        if program.mode != "read":
+            self.on_commit()
+        return value
+
+    async def _roll_back(self, connection: Any) -> None:
+        try:
+            if connection.is_in_transaction():
+                await connection.execute("ROLLBACK")
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            self.pool.drop(connection)
+        else:
+            self.pool.give(connection)
+
+
+class _Run:
+    """One run of one program on one connection."""
+
+    __slots__ = ("_connection", "_driver", "_has_begun", "_must_notify")
+
+    def __init__(self, driver: PostgresDriver, connection: Any) -> None:
+        self._driver = driver
+        self._connection = connection
+        self._has_begun = False
+        self._must_notify = False
+
+    async def drive(self, program: Program[T]) -> T:
+        """Runs the program to its end, in a transaction if its mode asks for one."""
+        steps = program.start()
+        mode = program.mode
+        try:
+            ask = next(steps)
+            if mode == "read":
+                if program.name not in self._driver.snapshots:
+                    answer = await self._answer(ask)
+                    ask = steps.send(answer)  # ends here when one statement was all
+                    self._driver.snapshots.add(program.name)
+                    return await self._again(program)
+                await self._begin(_READ_BEGIN)
+            while True:
+                if mode == "write" and not self._has_begun:
+                    answer = await self._begin_write(ask)
+                else:
+                    answer = await self._answer(ask)
+                ask = steps.send(answer)
+                if mode == "single":
+                    raise AssertionError(f"{program} asked twice")
+        except StopIteration as end:
+            await self._commit()
+            counters = self._driver.counters
+            counters.programs += 1
+            if mode != "read":
+                counters.transactions += 1
+            return cast("T", end.value)
+        finally:
+            steps.close()
+
+    async def _again(self, program: Program[T]) -> T:
+        """A read that turns out to need a snapshot starts over in one; from now on at once."""
+        return await _Run(self._driver, self._connection).drive(program)
+
+    async def _begin(self, text: str) -> None:
+        self._has_begun = True
+        await self._connection.execute(text)
+
+    async def _begin_write(self, ask: Ask) -> object:
+        """BEGIN; a leading lock travels along."""
+        if ask.kind == "lock":
+            key = self._driver.lock_key(str(ask.args[0]))
+            await self._begin(f"BEGIN; SELECT pg_advisory_xact_lock({key})")
+            return None
+        await self._begin("BEGIN")
+        return await self._answer(ask)
+
+    async def _commit(self) -> None:
+        if self._has_begun:
+            await self._connection.execute(self._driver._notify if self._must_notify else "COMMIT")
+
+    async def _answer(self, ask: Ask) -> object:
+        connection, kind = self._connection, ask.kind
+        if kind == "notify":
+            self._must_notify = True
+            return None
+        self._driver.counters.statements += 1
+        if kind == "lock":
+            key = self._driver.lock_key(str(ask.args[0]))
+            await connection.fetch("SELECT pg_advisory_xact_lock($1)", key)
+            return None
+        if kind == "together":
+            return await self._together(ask.parts)
+        statement = ask.statement
+        assert statement is not None
+        if kind == "rows":
+            return await connection.fetch(statement.postgres, *ask.args)
+        if kind == "execute":
+            return _count(await connection.execute(statement.postgres, *ask.args))
+        if kind == "each":
+            if len(ask.rows) == 1:
+                await connection.execute(statement.postgres, *ask.rows[0])
+            else:
+                await connection.executemany(statement.postgres, ask.rows)
+            return None
+        if len(ask.rows) == 1:
+            return await connection.fetch(statement.postgres, *ask.rows[0])
+        return await connection.fetchmany(statement.postgres, ask.rows)
+
+    async def _together(self, parts: Sequence[Write]) -> list[int]:
+        if len(parts) == 1:
+            [part] = parts
+            return [_count(await self._connection.execute(part.statement.postgres, *part.args))]
+        text = _joined(tuple(part.statement for part in parts))
+        args = [value for part in parts for value in part.args]
+        return list(await self._connection.fetchrow(text, *args))
+
+
+@lru_cache(maxsize=512)
+def _joined(statements: tuple[Statement, ...]) -> str:
+    """One statement that runs all and answers the changed rows of each."""
+    parts: list[str] = []
+    offset = 0
+    for index, statement in enumerate(statements):
+        parts.append(f"s{index} AS ({shifted(statement.postgres, offset)} RETURNING 1)")
+        offset += statement.placeholders
+    counts = ", ".join(f"(SELECT count(*) FROM s{index})" for index in range(len(statements)))
+    return f"WITH {', '.join(parts)} SELECT {counts}"
+
+
+def _count(status: str) -> int:
+    """The row count of a command tag such as `UPDATE 3` or `INSERT 0 1`."""
+    last = status.rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Awaits `work`; a cancelled caller waits until it has ended, so that nothing is left in flight.
+
+    Cancelling asyncpg itself would open a second connection to send the cancel.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                continue
+        if not task.cancelled():
+            task.exception()  # seen; the caller left
+        raise
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -1,0 +1,94 @@
+"""Every table in pages, in one shape, for the check of a store."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from lash.stores.program import Query, Steps, many, program
+
+PAGE: Final = 200
+
+
+class Place(NamedTuple):
+    """Where a page ends: the sort key of its last row."""
+
+    first: str
+    second: str
+
+
+class Stored(NamedTuple):
+    """A row as the check sees it."""
+
+    first: str
+    second: str
+    key: str
+    text: str | None
+    other: str | None
+    content: bytes | None
+
+    @property
+    def place(self) -> Place:
+        """Where the next page starts."""
+        return Place(self.first, self.second)
+
+
+START: Final = Place("", "")
+
+
+def _page(table: str, first: str, second: str, key: str, text: str, other: str, content: str) -> Query[Stored]:
+    return Query(
+        Stored,
+        f"""
+        SELECT {first}, {second}, {key}, {text}, {other}, {content}
+        FROM {table}
+        WHERE ({first} > CAST(?1 AS TEXT) OR ({first} = CAST(?1 AS TEXT) AND {second} > CAST(?2 AS TEXT)))
+        ORDER BY {first}, {second}
+        LIMIT {PAGE}
+        """,
+    )
+
+
+_NO_BYTES: Final = "CAST(NULL AS {blob})"
+
+PAGES: Final = {
+    "lash_sessions": _page(
+        "lash_sessions", "session_id", "session_id", "session_id", "head_json", "manifest_json", _NO_BYTES
+    ),
+    "lash_graph_nodes": _page(
+        "lash_graph_nodes", "session_id", "node_id", "session_id", "node_json", "node_id", _NO_BYTES
+    ),
+    "lash_turn_commits": _page(
+        "lash_turn_commits", "session_id", "turn_id", "turn_id", "result_json", "summary_json", _NO_BYTES
+    ),
+    "lash_queued_batches": _page(
+        "lash_queued_batches", "session_id", "batch_id", "batch_id", "payloads_json", "merge_key_json", _NO_BYTES
+    ),
+    "lash_session_leases": _page(
+        "lash_session_leases", "session_id", "session_id", "session_id", "turn_json", "owner", _NO_BYTES
+    ),
+    "lash_session_meta": _page(
+        "lash_session_meta", "session_id", "session_id", "session_id", "relation_json", "CAST(NULL AS TEXT)", _NO_BYTES
+    ),
+    "lash_effect_journal": _page(
+        "lash_effect_journal", "scope_key", "replay_key", "replay_key", "outcome_json", "envelope_json", _NO_BYTES
+    ),
+    "lash_await_events": _page(
+        "lash_await_events", "key_id", "key_id", "key_id", "terminal_json", "scope_json", _NO_BYTES
+    ),
+    "lash_blobs": _page("lash_blobs", "hash", "hash", "hash", "CAST(NULL AS TEXT)", "CAST(NULL AS TEXT)", "content"),
+    "lash_attachments": _page(
+        "lash_attachments",
+        "attachment_id",
+        "attachment_id",
+        "attachment_id",
+        "meta_json",
+        "CAST(NULL AS TEXT)",
+        "content",
+    ),
+}
+
+
+@program("read")
+def page(table: str, after: Place) -> Steps[list[Stored]]:
+    """The next rows of a table."""
+    return (yield from many(PAGES[table], after.first, after.second))

@@ -1,0 +1,63 @@
+"""The wait facet: durable promises."""
+
+from __future__ import annotations
+
+from lash.base.codec import encode
+from lash.base.tier import DurabilityTier
+from lash.effects.ports import WaitRow
+from lash.effects.waits import (
+    Accepted,
+    AlreadyResolved,
+    AwaitEventKey,
+    Resolution,
+    ResolveOutcome,
+    UnknownOrRevoked,
+    WaitCancelled,
+)
+from lash.stores.facet import Facet
+from lash.stores.records import decoded
+from lash.stores.sql import waits as sql
+
+
+class SqlWaits(Facet):
+    """Waits in the database."""
+
+    def durability_tier(self) -> DurabilityTier:
+        """What the database behind it promises."""
+        return self._driver.tier
+
+    async def signing_secret(self, candidate: bytes) -> bytes:
+        """The store's secret; `candidate` becomes it when there is none yet."""
+        return await self._driver.run(sql.signing_secret(candidate))
+
+    async def open_wait(self, key: AwaitEventKey, deadline_ms: int | None) -> WaitRow:
+        """Registers the wait unless it is known; the first deadline stands."""
+        state = await self._driver.run(sql.open_wait(key, deadline_ms, self._clock.now_ms()))
+        resolution = None if state.terminal_json is None else _resolution(key.key_id, state.terminal_json)
+        return WaitRow(key.key_id, state.deadline_ms, resolution, state.is_revoked is not None)
+
+    async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
+        """Stores the resolution if none stands. The caller has checked the signature."""
+        state, is_ours = await self._driver.run(sql.resolve(key, encode(resolution), self._clock.now_ms()))
+        if state.is_revoked is not None:
+            return UnknownOrRevoked()
+        if is_ours or state.terminal_json is None:
+            return Accepted()
+        return AlreadyResolved(_resolution(key.key_id, state.terminal_json))
+
+    async def revoke_session(self, session_id: str) -> None:
+        """Invalidates every key of the session for good."""
+        await self._driver.run(sql.revoke_session(session_id, self._clock.now_ms()))
+
+    async def cancel_session(self, session_id: str) -> None:
+        """Resolves every open wait of the session as cancelled."""
+        await self._driver.run(sql.cancel_session(session_id, encode(WaitCancelled()), self._clock.now_ms()))
+
+
+def _resolution(key_id: str, terminal_json: str) -> Resolution:
+    resolution: Resolution = decoded(
+        f"wait {key_id}",
+        terminal_json,
+        Resolution,  # type: ignore[arg-type]  # a union is a shape to msgspec
+    )
+    return resolution
