@@ -45,6 +45,7 @@ def _set(*workloads: str) -> frozenset[str]:
     return frozenset(workloads)
 
 
+LASH = Environment(OURS, ())
 FLOOR = Environment("floor", ("asyncpg==0.32.0", "orjson==3.13.0"))
 LANGGRAPH = Environment("langgraph", ("langgraph==1.2.22", "langgraph-checkpoint-sqlite==3.1.2", "aiosqlite==0.22.1"))
 OPENAI_AGENTS = Environment("openai-agents", ("openai-agents==0.24.0",))
@@ -64,7 +65,8 @@ CONTENDERS = (
 
 IMPORTS = (
     Import("asyncio", None, "import asyncio"),
-    Import("lash", Environment(OURS, ()), "import lash"),
+    Import("lash", LASH, "import lash"),
+    Import("lash with a core", LASH, "import lash; lash.StandardCore"),
     Import("LangGraph", LANGGRAPH, "import langgraph.graph"),
     Import("OpenAI Agents", OPENAI_AGENTS, "import agents"),
     Import("Pydantic AI + DBOS", DBOS, "import pydantic_ai, dbos"),

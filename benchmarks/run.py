@@ -17,6 +17,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -64,9 +65,9 @@ def _options() -> argparse.Namespace:
 
 
 def _environment(stack: ExitStack, *, has_postgres: bool) -> dict[str, str]:
-    scratch = BENCH / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "BENCH_DIR": str(scratch), "PYTHONPATH": str(PEERS)}
+    BENCH.mkdir(exist_ok=True)
+    scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="scratch-", dir=BENCH))
+    environment = {**os.environ, "BENCH_DIR": scratch, "PYTHONPATH": str(PEERS)}
     if has_postgres:
         server = stack.enter_context(running_postgres(durable=True))
         environment["BENCH_PG"] = server.url.rpartition("/")[0]

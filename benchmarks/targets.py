@@ -29,7 +29,7 @@ TARGETS = (
     Target("W3", "step", SQLITE, 0.45, 0.30, ("DBOS, SQLite in WAL",)),
     Target("W3", "step", POSTGRES, 0.55, 0.40, ("Absurd, PostgreSQL",)),
     Target("W4", "turn@1000", SQLITE, 1.3, 1.0, (SQLITE,), "turn@10"),
-    Target("W4", "bytes@1000", SQLITE, 3.0, 2.0),
+    Target("W4", "stored@1000", SQLITE, 3.0, 2.0),
     Target("W7", "import", "lash", 150, 100),
     Target("W7", "import", "lash", 3.0, 2.0, ("asyncio",)),
     Target("W7", "distributions", "lash", 6, 6),

@@ -50,12 +50,14 @@ def emit_steps(who: str, seconds: Sequence[float], **extra: object) -> None:
     emit("W3", who, "step", [value * 1e4 for value in seconds[2:]], "µs", **extra)
 
 
-def emit_growth(who: str, turn_seconds: Sequence[float], sizes: dict[int, int], **extra: object) -> None:
-    """W4: the median of the ten turns up to each mark, and the bytes stored there."""
+def emit_growth(who: str, turn_seconds: Sequence[float], stored_bytes: int) -> None:
+    """W4: the median of the ten turns up to each mark, and what is stored at the end.
+
+    `stored_bytes` is taken once everything is closed, when SQLite has folded its log in.
+    """
     for mark in GROWTH_MARKS:
-        emit("W4", who, f"turn@{mark}", [value * 1e3 for value in turn_seconds[mark - 10 : mark]], "ms", **extra)
-        if mark in sizes:
-            emit("W4", who, f"bytes@{mark}", sizes[mark] / 1e6, "MB", **extra)
+        emit("W4", who, f"turn@{mark}", [value * 1e3 for value in turn_seconds[mark - 10 : mark]], "ms")
+    emit("W4", who, f"stored@{GROWTH_MARKS[-1]}", stored_bytes / 1e6, "MB")
 
 
 def asked_for(known: Iterable[str]) -> set[str]:

@@ -183,15 +183,13 @@ async def sqlite_floor(workloads: set[str]) -> None:
         emit_steps(who, seconds)
     if "w4" in workloads:
         path = os.path.join(folder, "w4.db")
-        writer, seconds, sizes, head = Writer(path), [], {}, ""
+        writer, seconds, head = Writer(path), [], ""
         for index in range(GROWTH_MARKS[-1]):
             started = now()
             head = await plain_turn(writer, "s", index, head)
             seconds.append(now() - started)
-            if index + 1 in GROWTH_MARKS:
-                sizes[index + 1] = database_bytes(path)
         writer.close()
-        emit_growth(who, seconds, sizes)
+        emit_growth(who, seconds, database_bytes(path))
 
 
 async def postgres_floor(workloads: set[str]) -> None:

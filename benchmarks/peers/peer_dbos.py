@@ -1,4 +1,4 @@
-"""DBOS, alone (W3) and under Pydantic AI (W1, W2, W4).
+"""DBOS, alone (W3) and under Pydantic AI (W1, W2, W4 on SQLite).
 
 usage: peer_dbos.py {--sqlite,--wal,--postgres} [w1 w2 w3 w4]
 
@@ -81,15 +81,6 @@ async def hundred() -> None:
         await step(index)
 
 
-def stored_bytes():
-    if BACKEND != "--postgres":
-        return database_bytes(FILE)
-    import psycopg
-
-    with psycopg.connect(postgres_url(DATABASE)) as connection:
-        return connection.execute("SELECT pg_database_size(current_database())").fetchone()[0]
-
-
 def launch():
     if BACKEND == "--postgres":
         import psycopg
@@ -133,15 +124,14 @@ async def main():
             seconds.append(now() - started)
         emit_steps(f"DBOS, {STORE}", seconds)
     if "w4" in workloads:
-        seconds, sizes, history = [], {}, []
-        for index in range(GROWTH_MARKS[-1]):
+        seconds, history = [], []
+        for _ in range(GROWTH_MARKS[-1]):
             started = now()
             history = await turn(USER_TEXT, history)
             seconds.append(now() - started)
-            if index + 1 in GROWTH_MARKS:
-                sizes[index + 1] = stored_bytes()
-        emit_growth(f"Pydantic AI + DBOS, {STORE}", seconds, sizes)
     DBOS.destroy()
+    if "w4" in workloads:
+        emit_growth(f"Pydantic AI + DBOS, {STORE}", seconds, database_bytes(FILE))
 
 
 asyncio.run(main())

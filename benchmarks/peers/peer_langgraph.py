@@ -63,7 +63,7 @@ def agent(saver, *, has_tools):
 
 
 async def turns(path, count, durability, *, has_tools=False, is_one_thread=False):
-    seconds, sizes = [], {}
+    seconds = []
     async with AsyncSqliteSaver.from_conn_string(path) as saver:
         await saver.setup()
         app = agent(saver, has_tools=has_tools)
@@ -72,9 +72,7 @@ async def turns(path, count, durability, *, has_tools=False, is_one_thread=False
             started = now()
             await app.ainvoke({"messages": [HumanMessage(USER_TEXT)]}, config, durability=durability)
             seconds.append(now() - started)
-            if index + 1 in GROWTH_MARKS:
-                sizes[index + 1] = database_bytes(path)
-    return seconds, sizes
+    return seconds
 
 
 def settings(path):
@@ -116,7 +114,7 @@ async def main():
     for workload in sorted(workloads & {"w1", "w2"}):
         for durability in DURABILITIES:
             path = os.path.join(folder, f"{workload}-{durability}.db")
-            seconds, _ = await turns(path, TURNS, durability, has_tools=workload == "w2")
+            seconds = await turns(path, TURNS, durability, has_tools=workload == "w2")
             emit_turns(workload.upper(), f"LangGraph, SQLite, {durability}", seconds, **settings(path))
     if "w3" in workloads:
         for durability in ("async", "sync"):
@@ -124,8 +122,8 @@ async def main():
             emit_steps(f"LangGraph, SQLite, {durability}", await workflows(path, durability), **settings(path))
     if "w4" in workloads:
         path = os.path.join(folder, "w4.db")
-        seconds, sizes = await turns(path, GROWTH_MARKS[-1], "async", is_one_thread=True)
-        emit_growth("LangGraph, SQLite, async", seconds, sizes)
+        seconds = await turns(path, GROWTH_MARKS[-1], "async", is_one_thread=True)
+        emit_growth("LangGraph, SQLite, async", seconds, database_bytes(path))
 
 
 asyncio.run(main())
