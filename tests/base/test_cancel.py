@@ -81,7 +81,11 @@ def test_an_undone_callback_is_not_called_and_undoing_twice_harms_nobody() -> No
 
 def test_a_callback_may_undo_one_that_comes_after_it() -> None:
     token, called = CancelToken(), list[str]()
-    token.on_cancel(lambda: undo())
+
+    def undo_the_other() -> None:
+        undo()
+
+    token.on_cancel(undo_the_other)
     undo = token.on_cancel(lambda: called.append("undone"))
 
     token.cancel()
