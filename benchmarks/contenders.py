@@ -34,11 +34,12 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What W7 imports, and where it is installed."""
+    """What W7 imports, and where it is installed. Weighed is what a user installs."""
 
     who: str
     environment: Environment | None
     statement: str
+    is_weighed: bool = True
 
 
 def _set(*workloads: str) -> frozenset[str]:
@@ -64,9 +65,9 @@ CONTENDERS = (
 )
 
 IMPORTS = (
-    Import("asyncio", None, "import asyncio"),
+    Import("asyncio", None, "import asyncio", is_weighed=False),
     Import("lash", LASH, "import lash"),
-    Import("lash with a core", LASH, "import lash; lash.StandardCore"),
+    Import("lash with a core", LASH, "import lash; lash.StandardCore", is_weighed=False),
     Import("LangGraph", LANGGRAPH, "import langgraph.graph"),
     Import("OpenAI Agents", OPENAI_AGENTS, "import agents"),
     Import("Pydantic AI + DBOS", DBOS, "import pydantic_ai, dbos"),

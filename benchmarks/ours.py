@@ -24,7 +24,6 @@ from common import (
     postgres_url,
     scratch,
 )
-from lash.testing import ScriptedModel, calls, says
 
 import lash
 from lash.effects.envelope import EffectEnvelope, durable_step_command
@@ -33,6 +32,7 @@ from lash.effects.local import Local
 from lash.effects.scope import ExecutionScope
 from lash.hosts import JournaledEffectHost
 from lash.sessions.accept import Claimant
+from lash.testing import ScriptedModel, calls, says
 
 LOOKUPS = [calls("lookup", key=f"k{index}") for index in range(3)]
 

@@ -79,10 +79,12 @@ def _round(
     workload: str, chosen: list[Contender], only: str | None, environment: dict[str, str]
 ) -> Iterator[dict[str, object]]:
     if workload == "W7":
-        for target in IMPORTS:
-            if only in (None, target.environment and target.environment.name):
-                command = [str(python_of(target.environment)), str(PEERS / "footprint.py"), target.who]
-                yield from _measure(f"W7 {target.who}", [*command, target.statement], environment)
+        for imported in IMPORTS:
+            if only is None or imported.environment is None or imported.environment.name == only:
+                command = [str(python_of(imported.environment)), str(PEERS / "footprint.py")]
+                weigh = ["--weigh"] if imported.is_weighed else []
+                title = f"W7 {imported.who}"
+                yield from _measure(title, [*command, imported.who, imported.statement, *weigh], environment)
         return
     for contender in chosen:
         if workload in contender.workloads:

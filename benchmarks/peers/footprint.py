@@ -1,6 +1,6 @@
 """W7: what an import costs, and what an installation weighs.
 
-usage: footprint.py WHO STATEMENT
+usage: footprint.py WHO STATEMENT [--weigh]
 
 Run by the interpreter of an environment that holds only WHO. Times are whole
 processes, a bare interpreter's start taken off; sizes leave out pip itself.
@@ -45,9 +45,9 @@ def installed() -> tuple[int, int]:
     return count, total
 
 
-who, statement = sys.argv[1:]
+who, statement, *options = sys.argv[1:]
 emit("W7", who, "import", imported(statement), "ms")
-if who != "asyncio":
+if "--weigh" in options:
     distributions, size = installed()
     emit("W7", who, "distributions", distributions, "")
     emit("W7", who, "installed", size / 1e6, "MB")
