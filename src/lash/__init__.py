@@ -1,1 +1,102 @@
-"""lash: a durable runtime for LLM agents."""
+"""lash: a durable runtime for LLM agents.
+
+The daily path is here; domain vocabulary lives in submodules (`lash.tools`,
+`lash.plugins`, `lash.hosts`, `lash.testing`, …). Names load when they are first used,
+so that `import lash` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lash.base.errors import ConfigurationError as ConfigurationError
+    from lash.base.errors import InvalidArgument as InvalidArgument
+    from lash.base.errors import LashError as LashError
+    from lash.base.errors import LashRuntimeError as LashRuntimeError
+    from lash.base.errors import MissingExtra as MissingExtra
+    from lash.base.messages import Message as Message
+    from lash.base.usage import TokenUsage as TokenUsage
+    from lash.core import LashCore as LashCore
+    from lash.core import StandardCore as StandardCore
+    from lash.effects.errors import EffectInDoubt as EffectInDoubt
+    from lash.effects.lease import LeaseTimings as LeaseTimings
+    from lash.models.resolver import ModelSpec as ModelSpec
+    from lash.plugins.plugin import Plugin as Plugin
+    from lash.plugins.plugin import hook as hook
+    from lash.runtime.activity import TurnActivity as TurnActivity
+    from lash.runtime.doubt import RUN_AGAIN as RUN_AGAIN
+    from lash.runtime.engine import RecoveryReport as RecoveryReport
+    from lash.runtime.input import TurnInput as TurnInput
+    from lash.runtime.result import TurnResult as TurnResult
+    from lash.runtime.result import TurnStopped as TurnStopped
+    from lash.session import Session as Session
+    from lash.sessions.commit import CommitBudget as CommitBudget
+    from lash.sessions.errors import SessionDeleted as SessionDeleted
+    from lash.sessions.errors import StoreError as StoreError
+    from lash.sessions.errors import TurnInputConflict as TurnInputConflict
+    from lash.stores.store import Store as Store
+    from lash.tools.context import ToolContext as ToolContext
+    from lash.tools.decorator import tool as tool
+    from lash.tools.definition import Retry as Retry
+    from lash.tools.provider import ToolProvider as ToolProvider
+    from lash.tools.result import ToolResult as ToolResult
+    from lash.tools.result import ToolRetry as ToolRetry
+    from lash.tools.toolset import ToolSet as ToolSet
+
+_HOMES = {
+    "ConfigurationError": "lash.base.errors",
+    "InvalidArgument": "lash.base.errors",
+    "LashError": "lash.base.errors",
+    "LashRuntimeError": "lash.base.errors",
+    "MissingExtra": "lash.base.errors",
+    "Message": "lash.base.messages",
+    "TokenUsage": "lash.base.usage",
+    "LashCore": "lash.core",
+    "StandardCore": "lash.core",
+    "EffectInDoubt": "lash.effects.errors",
+    "LeaseTimings": "lash.effects.lease",
+    "ModelSpec": "lash.models.resolver",
+    "Plugin": "lash.plugins.plugin",
+    "hook": "lash.plugins.plugin",
+    "TurnActivity": "lash.runtime.activity",
+    "RUN_AGAIN": "lash.runtime.doubt",
+    "RecoveryReport": "lash.runtime.engine",
+    "TurnInput": "lash.runtime.input",
+    "TurnResult": "lash.runtime.result",
+    "TurnStopped": "lash.runtime.result",
+    "Session": "lash.session",
+    "CommitBudget": "lash.sessions.commit",
+    "SessionDeleted": "lash.sessions.errors",
+    "StoreError": "lash.sessions.errors",
+    "TurnInputConflict": "lash.sessions.errors",
+    "Store": "lash.stores.store",
+    "ToolContext": "lash.tools.context",
+    "tool": "lash.tools.decorator",
+    "Retry": "lash.tools.definition",
+    "ToolProvider": "lash.tools.provider",
+    "ToolResult": "lash.tools.result",
+    "ToolRetry": "lash.tools.result",
+    "ToolSet": "lash.tools.toolset",
+}
+_SUBMODULES = frozenset(
+    {"attachments", "effects", "hosts", "models", "plugins", "sessions", "stores", "testing", "tools"}
+)
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is not None:
+        value = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
+    if name in _SUBMODULES:
+        return import_module(f"lash.{name}")
+    raise AttributeError(f"module 'lash' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_SUBMODULES})

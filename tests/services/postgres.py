@@ -188,8 +188,11 @@ def _reachable(programs: Path, base: Path, owner: int | None) -> Path:
     """
     if owner is None or all(folder.stat().st_mode & 0o001 for folder in [programs, *programs.parents]):
         return programs
-    copy = base / "install"
+    package, libraries = programs.parents[1], programs.parents[1].with_suffix(".libs")
+    copy = base / "copy" / package.name / programs.parent.name
     shutil.copytree(programs.parent, copy, symlinks=True)
+    if libraries.exists():  # the wheel's programs look for them beside their package
+        shutil.copytree(libraries, base / "copy" / libraries.name)
     return copy / programs.name
 
 

@@ -111,10 +111,15 @@ class EffectEnvelope(msgspec.Struct, frozen=True, dict=True):
 
 
 class EffectOutcome(msgspec.Struct, frozen=True):
-    """What came of an effect. Provider and tool failures are data in here, not errors."""
+    """What came of an effect. Provider and tool failures are data in here, not errors.
+
+    `blobs` are content-addressed bytes that the body refers to; they are written in
+    the same transaction and are no part of the body.
+    """
 
     kind: EffectKind
     body: JsonObject
+    blobs: dict[str, bytes] = {}
 
     def to_json(self) -> JsonObject:
         """The wire form, tagged by `type`."""

@@ -74,6 +74,14 @@ class EffectController(Protocol):
         """Every effect of the scope in brief, in order; empty where nothing is recorded."""
         ...
 
+    async def load_blob(self, ref: str) -> bytes | None:
+        """Bytes that a recorded outcome refers to."""
+        ...
+
+    def has_recorded(self, replay_key: str) -> bool:
+        """Whether this effect is recorded."""
+        ...
+
     def has_recorded_beyond(self, effect_number: int) -> bool:
         """Whether the journal holds an effect of this turn with a higher number (decisions 2)."""
         ...

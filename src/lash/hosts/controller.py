@@ -66,8 +66,19 @@ class ScopedController:
         """Nothing is recorded here."""
         return []
 
+    async def load_blob(self, ref: str) -> bytes | None:
+        """Nothing is stored here."""
+        del ref
+        return None
+
+    def has_recorded(self, replay_key: str) -> bool:
+        """Nothing is recorded here."""
+        del replay_key
+        return False
+
     def has_recorded_beyond(self, effect_number: int) -> bool:
         """Nothing is recorded here."""
+        del effect_number
         return False
 
     async def _run_branch(self, branch: Branch[T]) -> T:

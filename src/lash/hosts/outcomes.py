@@ -30,9 +30,9 @@ def pack_outcome(outcome: EffectOutcome) -> tuple[str, dict[str, bytes]]:
         raise EffectControllerError("effect_replay_encode", f"the outcome cannot be recorded: {error}") from error
     data = text.encode()
     if len(data) <= INLINE_LIMIT_BYTES:
-        return text, {}
+        return text, outcome.blobs
     ref = sha256_hex(data)
-    return canonical_json({_BLOB: ref}), {ref: data}
+    return canonical_json({_BLOB: ref}), {ref: data, **outcome.blobs}
 
 
 async def unpack_outcome(store: JournalStore, replay_key: str, text: str) -> EffectOutcome:

@@ -93,6 +93,14 @@ class ScopeJournal(ScopedController):
         """The signed key of a wait in this scope."""
         return self._promises.key(self._scope, wait)
 
+    async def load_blob(self, ref: str) -> bytes | None:
+        """Bytes that a recorded outcome refers to."""
+        return await self._store.get_blob(ref)
+
+    def has_recorded(self, replay_key: str) -> bool:
+        """Whether this effect is recorded, by this drive or an earlier one."""
+        return replay_key in self._rows
+
     def has_recorded_beyond(self, effect_number: int) -> bool:
         """Whether the rows that were loaded go beyond this effect of the turn."""
         return self._horizon > effect_number

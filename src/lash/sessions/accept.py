@@ -44,7 +44,7 @@ class Owned(msgspec.Struct, frozen=True):
     """The session is ours, and this is the turn to drive.
 
     `is_fresh`: the turn was never driven before, so nothing of it can be recorded.
-    `turn_id` is the source turn of the first batch, or the turn in flight that is taken over.
+    `has_more`: other work was queued in the session when it was claimed.
     """
 
     lease: Lease
@@ -52,6 +52,7 @@ class Owned(msgspec.Struct, frozen=True):
     turn: TurnInFlight
     is_fresh: bool
     head_revision: int
+    has_more: bool = False
 
 
 class Waiting(msgspec.Struct, frozen=True):

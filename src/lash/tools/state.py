@@ -1,10 +1,21 @@
-"""The durable part of a session's tool set: which tools, at which generation."""
+"""The durable part of a session's tool set: which tools, at which generation.
+
+The state is stored with every checkpoint that changes it. Restoring it under other
+sources keeps tools whose source is gone as orphans, so that a session whose plugin
+is missing for a day finds its tools as it left them (docs/spec/runtime.md §6.7).
+"""
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
+from lash.base.codec import struct_to_json
 from lash.base.json import JsonObject
+from lash.tools.catalog import ToolCatalog
+from lash.tools.definition import Availability
+from lash.tools.errors import ToolStateConflict
 
 
 class ToolStateEntry(msgspec.Struct, frozen=True):
@@ -20,3 +31,42 @@ class ToolState(msgspec.Struct, frozen=True):
 
     generation: int = 0
     entries: dict[str, ToolStateEntry] = {}
+
+
+def rebind(stored: ToolState, catalog: ToolCatalog) -> ToolState:
+    """The stored state under today's sources; the same object, and generation, when nothing changed.
+
+    A tool that a source offers is taken from the source, with the session's override
+    kept; one that no source offers stays as an orphan.
+    """
+    entries: dict[str, ToolStateEntry] = {}
+    for entry in catalog.entries:
+        manifest = struct_to_json(entry.manifest)
+        before = stored.entries.get(entry.manifest.id)
+        if before is not None and "availability_override" in before.manifest:
+            manifest["availability_override"] = before.manifest["availability_override"]
+        entries[entry.manifest.id] = ToolStateEntry(manifest, entry.source.id)
+    for tool_id, before in stored.entries.items():
+        if tool_id not in entries:
+            entries[tool_id] = msgspec.structs.replace(before, orphaned=True)
+    if entries == stored.entries:
+        return stored
+    return ToolState(stored.generation + 1, entries)
+
+
+def apply_edit(current: ToolState, edited: ToolState) -> ToolState:
+    """The edited state in force, one generation on. Raises `ToolStateConflict` when it was edited from an older one."""
+    if edited.generation != current.generation:
+        raise ToolStateConflict(current.generation, edited.generation)
+    return ToolState(current.generation + 1, edited.entries)
+
+
+def overrides(state: ToolState) -> dict[str, Availability]:
+    """Availability by tool id: what the session set, and `off` for orphans. For `ToolCatalog.with_availability`."""
+    found: dict[str, Availability] = {}
+    for tool_id, entry in state.entries.items():
+        if entry.orphaned:
+            found[tool_id] = "off"
+        elif "availability_override" in entry.manifest:
+            found[tool_id] = cast("Availability", entry.manifest["availability_override"])
+    return found

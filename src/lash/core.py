@@ -1,0 +1,401 @@
+"""Cores: the composition that a host application builds once.
+
+```python
+async with lash.StandardCore(model="openai:gpt-5.4-mini", tools=[lookup], store="agent.db") as core:
+    async with core.session("chat-42") as chat:
+        turn = await chat.run("Where is order 7?", turn_id="req-1")
+```
+
+Building validates everything and performs no IO; entering opens the store, checks its
+schema and starts recovery.
+"""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from lash.attachments.store import AttachmentStore
+from lash.base.clock import Clock, SystemClock
+from lash.base.codec import to_json
+from lash.base.errors import ConfigurationError, InvalidArgument
+from lash.base.ids import IdSource, SystemIds
+from lash.base.tier import DurabilityTier
+from lash.effects.lease import LeaseTimings
+from lash.effects.ports import EffectHost
+from lash.hosts.choice import HostChoice, HostParts, Inline, Journal
+from lash.machine.prompt import PromptContribution, PromptLayer, layer_of
+from lash.models.provider import Provider
+from lash.models.resolver import ModelChoice, ModelSpec, resolve_model
+from lash.models.spec import ModelFacts
+from lash.plugins.host import PluginHost, PluginSession
+from lash.plugins.plugin import Plugin, PluginFactory
+from lash.protocols.standard import StandardProtocol
+from lash.runtime.actor import SessionActor
+from lash.runtime.doubt import RunAgain, settle_doubt
+from lash.runtime.engine import ChosenModel, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
+from lash.runtime.input import TurnOptions
+from lash.runtime.prompting import Prompting
+from lash.runtime.recovery import recover
+from lash.session import Session
+from lash.sessions.commit import CommitBudget
+from lash.sessions.frames import SessionPolicy
+from lash.sessions.meta import SessionListing
+from lash.stores.store import Store
+from lash.tools.catalog import ToolCatalog, ToolSource, build_catalog
+from lash.tools.decorator import Tool
+from lash.tools.provider import ToolProvider
+from lash.tools.result import ToolCallOutput
+from lash.tools.toolset import ToolSet
+
+MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
+
+
+class MissingModel(ConfigurationError):
+    """A core needs a model."""
+
+    code = "missing_model_spec"
+
+
+class DurableStorePeerRequired(ConfigurationError):
+    """A durable part was given an ephemeral one to work with."""
+
+    code = "durable_store_peer_required"
+
+
+class CoreClosed(ConfigurationError):
+    """The core is not open."""
+
+    code = "core_closed"
+
+
+class LashCore:
+    """A core with an execution mode of your choice; `StandardCore` presets it."""
+
+    def __init__(
+        self,
+        *,
+        protocol: PluginFactory,
+        model: ModelChoice | None = None,
+        store: str | Store = ":memory:",
+        effect_host: HostChoice | EffectHost | None = None,
+        attachment_store: AttachmentStore | None = None,
+        tools: Sequence[Tool[..., Any] | ToolProvider] = (),
+        plugins: Sequence[PluginFactory] = (),
+        instructions: str | None = None,
+        prompt: PromptLayer | None = None,
+        max_turns: int | None = None,
+        residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        commit_budget: CommitBudget | None = None,
+        recover: bool = True,
+        host_id: str | None = None,
+        lease_timings: LeaseTimings | None = None,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+    ) -> None:
+        if model is None:
+            raise MissingModel("model= is missing; pass 'provider:model-id', a ModelSpec, or a ScriptedModel")
+        if max_turns is not None and max_turns < 1:
+            raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
+        if host_id is not None and (not host_id.strip() or "/" in host_id):
+            raise InvalidArgument(f"host_id={host_id!r}: give a non-empty name without '/'")
+        self._model = resolve_model(model, {})
+        self._store_choice = store
+        self._host_choice = effect_host
+        self._attachment_choice = attachment_store
+        self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins])
+        self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
+        self._max_turns = max_turns
+        self._residency = residency
+        self._commit_budget = commit_budget or CommitBudget()
+        self._recover = recover
+        self._host_id = host_id
+        self._timings = lease_timings or LeaseTimings()
+        self._clock: Clock = clock or SystemClock()
+        self._ids: IdSource = ids or SystemIds()
+        self._models: dict[str, ModelSpec] = {self._model.id: self._model}
+        self._actors: dict[str, SessionActor] = {}
+        self._engine: Engine | None = None
+        self._store: Store | None = None
+        # Fail at construction, not at the first session, when plugins or tools do not fit together.
+        self._build_catalog(self._plugin_host.build_probe())
+
+    # life
+
+    async def open(self) -> Self:
+        """Opens the store, checks its schema, starts recovery. Opening twice is harmless."""
+        if self._engine is not None:
+            return self
+        store = self._store_choice
+        if isinstance(store, str):
+            store = await Store.open(store, clock=self._clock, ids=self._ids)
+        try:
+            await self._start(store)
+        except BaseException:
+            if store is not self._store_choice:
+                await store.close()
+            raise
+        return self
+
+    async def close(self) -> None:
+        """Leaves every running turn where it is (it resumes at the next open) and closes what was opened."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.close()
+        store, self._store = self._store, None
+        if store is not None and store is not self._store_choice:
+            await store.close()
+        self._actors.clear()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # sessions
+
+    def session(
+        self,
+        session_id: str,
+        *,
+        max_turns: int | None = None,
+        prompt_contributions: Sequence[PromptContribution] = (),
+    ) -> Session:
+        """A session by its id: `async with core.session(id) as s`, or `await core.session(id).open()`."""
+        if not session_id.strip() or "\0" in session_id:
+            raise InvalidArgument(f"session id {session_id!r} is empty or holds a NUL character; choose another")
+        prompt = None
+        if prompt_contributions:
+            layer = to_json(layer_of(prompt_contributions))
+            assert isinstance(layer, dict)
+            prompt = layer
+        policy = SessionPolicy(
+            provider_id=self._model.provider.kind, model=self._model.facts, max_turns=max_turns, prompt=prompt
+        )
+        return Session(self._actor(session_id, policy), self._facts_of)
+
+    async def sessions(self) -> list[SessionListing]:
+        """Every stored session."""
+        return await self._running().store.sessions.list_sessions()
+
+    async def delete_session(self, session_id: str) -> None:
+        """Deletes a session for good: its running turn, history, queue, waits and journal. Its id is used up."""
+        engine = self._running()
+        actor = self._actors.pop(session_id, None)
+        if actor is not None:
+            await actor.cancel()
+        await engine.host.revoke_await_events_for_session(session_id)
+        await engine.store.sessions.delete_session(session_id)
+
+    async def settle(self, effect: DoubtfulEffect, decision: ToolCallOutput | RunAgain) -> None:
+        """Says what came of an effect in doubt, and lets its turn go on."""
+        engine = self._running()
+        await settle_doubt(engine, effect, decision)
+        self._actor(effect.session_id, self._default_policy()).poke()
+
+    # facts
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        self._running()
+        assert self._store is not None
+        return self._store
+
+    @property
+    def effect_host(self) -> EffectHost:
+        """The effect boundary."""
+        return self._running().host
+
+    @property
+    def tier(self) -> DurabilityTier:
+        """`durable` when acknowledged work survives this process, else `inline`."""
+        return self._running().host.durability_tier()
+
+    @property
+    def recovery(self) -> RecoveryReport:
+        """What recovery found when the core was opened, and what it has met since."""
+        return self._running().recovery
+
+    @property
+    def executor_id(self) -> str:
+        """The owner name under which this core holds leases."""
+        return self._running().executor_id
+
+    # parts
+
+    async def _start(self, store: Store) -> None:
+        executor_id = f"{self._host_id or _machine_id()}/{self._ids.new_token()}"
+        attachments = self._attachment_choice or store.attachments
+        host = self._bind_host(store, executor_id)
+        if store.durability_tier() == "durable" and attachments.durability_tier() != "durable":
+            raise DurableStorePeerRequired(
+                "store= is durable and attachment_store= is not; leave it out or pass a folder or S3"
+            )
+        await store.liveness.hold(executor_id)
+        options = EngineOptions(
+            choose_model=self._choose_model,
+            render_prompt=self._prompting.render,
+            build_catalog=self._build_catalog,
+            timings=self._timings,
+            max_turns=self._max_turns,
+            residency=self._residency,
+            commit_budget=self._commit_budget,
+        )
+        engine = Engine(
+            store=store,
+            host=host,
+            plugins=self._plugin_host,
+            attachments=attachments,
+            clock=self._clock,
+            ids=self._ids,
+            executor_id=executor_id,
+            options=options,
+        )
+        self._engine, self._store = engine, store
+        if self._recover and host.durability_tier() == "durable":
+            await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
+
+    def _bind_host(self, store: Store, executor_id: str) -> EffectHost:
+        choice = self._host_choice
+        if choice is None:
+            choice = Journal() if store.durability_tier() == "durable" else Inline()
+        if not isinstance(choice, HostChoice):
+            return choice
+        parts = HostParts(
+            journal=store.journal,
+            waits=store.waits,
+            changes=store.changes,
+            clock=self._clock,
+            ids=self._ids,
+            executor_id=executor_id,
+            timings=self._timings,
+            producer=_producer(),
+        )
+        return choice.bind(parts)
+
+    def _actor(self, session_id: str, policy: SessionPolicy) -> SessionActor:
+        actor = self._actors.get(session_id)
+        if actor is None:
+            actor = self._actors[session_id] = SessionActor(self._running(), session_id, policy)
+        return actor
+
+    def _default_policy(self) -> SessionPolicy:
+        return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)
+
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise CoreClosed("the core is not open; use `async with core:` or `await core.open()`")
+        return self._engine
+
+    def _facts_of(self, model: object) -> ModelFacts | None:
+        if model is None:
+            return None
+        spec = resolve_model(model, {})  # type: ignore[arg-type]  # refuses what is no model choice
+        self._models[spec.id] = spec
+        return spec.facts
+
+    def _choose_model(self, options: TurnOptions) -> ChosenModel:
+        if options.model is None:
+            return ChosenModel(self._model.provider, self._model.facts)
+        spec = self._models.get(options.model.id)
+        if spec is None:
+            raise ConfigurationError(
+                f"the turn was accepted with model {options.model.id!r}, which this core does not know; "
+                "pass it as model= of the core or of a turn"
+            )
+        return ChosenModel(spec.provider, options.model)
+
+    def _build_catalog(self, plugins: PluginSession) -> ToolCatalog:
+        sources = [
+            ToolSource(registered.plugin_id, registered.value)
+            for registered in plugins.registrations.tool_providers.items
+        ]
+        return build_catalog(sources)
+
+
+class StandardCore(LashCore):
+    """A core in standard mode: native tool calling."""
+
+    def __init__(
+        self,
+        *,
+        model: ModelChoice | None = None,
+        store: str | Store = ":memory:",
+        effect_host: HostChoice | EffectHost | None = None,
+        attachment_store: AttachmentStore | None = None,
+        tools: Sequence[Tool[..., Any] | ToolProvider] = (),
+        plugins: Sequence[PluginFactory] = (),
+        instructions: str | None = None,
+        prompt: PromptLayer | None = None,
+        max_turns: int | None = None,
+        residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        commit_budget: CommitBudget | None = None,
+        recover: bool = True,
+        host_id: str | None = None,
+        lease_timings: LeaseTimings | None = None,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+    ) -> None:
+        super().__init__(
+            protocol=StandardProtocol(),
+            model=model,
+            store=store,
+            effect_host=effect_host,
+            attachment_store=attachment_store,
+            tools=tools,
+            plugins=plugins,
+            instructions=instructions,
+            prompt=prompt,
+            max_turns=max_turns,
+            residency=residency,
+            commit_budget=commit_budget,
+            recover=recover,
+            host_id=host_id,
+            lease_timings=lease_timings,
+            clock=clock,
+            ids=ids,
+        )
+
+
+def _tool_plugin(tools: Sequence[Tool[..., Any] | ToolProvider]) -> list[PluginFactory]:
+    functions = [tool for tool in tools if not isinstance(tool, ToolProvider)]
+    providers = [tool for tool in tools if isinstance(tool, ToolProvider)]
+    if not tools:
+        return []
+    plugin = Plugin("embed_tools")
+    if functions:
+        plugin.tools(ToolSet(functions))
+    for provider in providers:
+        plugin.tools(provider)
+    return [plugin]
+
+
+def _core_layer(instructions: str | None, prompt: PromptLayer | None) -> PromptLayer:
+    layer = prompt or PromptLayer()
+    if instructions:
+        layer = layer.adding(PromptContribution("project_instructions", instructions))
+    return layer
+
+
+def _machine_id() -> str:
+    """A name for this machine: its host name and hardware address."""
+    return f"{socket.gethostname()}-{uuid.getnode():x}"
+
+
+def _producer() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"lash-runtime {version('lash-runtime')}"
+    except PackageNotFoundError:
+        return "lash-runtime (source)"
+
+
+__all__ = ["CoreClosed", "DurableStorePeerRequired", "LashCore", "MissingModel", "Provider", "StandardCore"]

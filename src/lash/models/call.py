@@ -1,0 +1,215 @@
+"""One model call as the runtime makes it: attempts, waits, timeouts, cancellation.
+
+What comes back is always a value, because it will be recorded: a response, or the
+error that the machine ends the turn with. Three things are not recorded and pass
+through as exceptions: cancellation of the driving task, `ModelCallLeft`, and
+interpreter exits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from lash.base.cancel import CancelReason, CancelToken
+from lash.base.canonical import canonical_json_bytes
+from lash.base.clock import Clock, SystemClock
+from lash.base.codec import to_json
+from lash.base.errors import NotCanonical
+from lash.effects.errors import TransientEffectError
+from lash.machine.llm import (
+    AttemptReset,
+    LlmCallError,
+    LlmRequest,
+    LlmResponse,
+    LlmStreamEvent,
+    PartDone,
+    ReasoningDelta,
+    RetryStatus,
+    TextDelta,
+)
+from lash.models.failure import ProviderFailure, of_exception
+from lash.models.provider import Provider, Reliability, StreamSink
+from lash.models.retry import retry_delay
+from lash.models.text import readable
+
+
+class ModelCallLeft(TransientEffectError):
+    """This process left a running model call to whoever continues the turn; nothing was recorded."""
+
+    code = "model_call_left"
+
+
+class ModelCall(msgspec.Struct, frozen=True):
+    """What came of a call, and how many attempts it took.
+
+    The place of the session's next request counts attempts, not calls (decisions 23).
+    """
+
+    result: LlmResponse | LlmCallError
+    attempts: int = 1
+
+
+Randomness: TypeAlias = Callable[[], float]
+
+
+async def call_model(
+    provider: Provider,
+    request: LlmRequest,
+    *,
+    stream: StreamSink | None = None,
+    cancel: CancelToken | None = None,
+    clock: Clock | None = None,
+    randomness: Randomness = lambda: 0.0,
+) -> ModelCall:
+    """Asks until there is an answer or trying again makes no sense.
+
+    Before another attempt the stream hears `RetryStatus`, and `AttemptReset` when
+    something was streamed that is void now. A requested cancel is an `LlmCallError`
+    with code `cancelled`; a lost lease or a shutdown raises `ModelCallLeft`.
+    """
+    cancel = cancel or CancelToken()
+    clock = clock or SystemClock()
+    policy = provider.options.reliability
+    attempt = 1
+    while True:
+        watched = _Watched(stream, clock)
+        failure: ProviderFailure
+        try:
+            ended = await _attempt(provider, _placed(request, attempt), watched, cancel, clock, policy)
+        except Exception as error:
+            failure = of_exception(error)
+        else:
+            if isinstance(ended, LlmResponse):
+                return ModelCall(ended, attempt)
+            return ModelCall(_cancelled(ended, attempt), attempt)
+        delay_ms = retry_delay(failure, policy.retry, attempt, randomness())
+        if delay_ms is None:
+            return ModelCall(failure.to_call_error(attempt), attempt)
+        if stream is not None:
+            stream(RetryStatus(delay_ms / 1_000, attempt, policy.retry.attempts, failure.message))
+        if (reason := await _sleep(clock, delay_ms, cancel)) is not None:
+            return ModelCall(_cancelled(reason, attempt), attempt)
+        if stream is not None and watched.has_streamed:
+            stream(AttemptReset())
+        attempt += 1
+
+
+class _Watched:
+    """A stream sink that remembers when it last heard something."""
+
+    __slots__ = ("_clock", "_sink", "has_streamed", "last_heard")
+
+    def __init__(self, sink: StreamSink | None, clock: Clock) -> None:
+        self._sink = sink
+        self._clock = clock
+        self.has_streamed = False
+        self.last_heard = clock.monotonic()
+
+    def __call__(self, event: LlmStreamEvent) -> None:
+        self.last_heard = self._clock.monotonic()
+        if isinstance(event, TextDelta | ReasoningDelta | PartDone):
+            self.has_streamed = True
+        if self._sink is not None:
+            self._sink(event)
+
+
+async def _attempt(
+    provider: Provider,
+    request: LlmRequest,
+    watched: _Watched,
+    cancel: CancelToken,
+    clock: Clock,
+    policy: Reliability,
+) -> LlmResponse | CancelReason:
+    """One attempt: the response, or why it was cancelled. Raises what the provider raises."""
+    if cancel.reason is not None:
+        return cancel.reason
+    running = asyncio.ensure_future(provider.complete(request, watched, cancel))
+    is_patient = (policy.request_timeout_ms, policy.chunk_timeout_ms) == (None, None)
+    overdue = None if is_patient else asyncio.ensure_future(_overdue(watched, clock, policy))
+    tasks: set[asyncio.Future[Any]] = {running} if overdue is None else {running, overdue}
+    undo = cancel.on_cancel(lambda: _stop(running))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if overdue is not None and not running.done():
+            raise overdue.result()
+        if not running.cancelled():
+            return _storable(running.result())
+        return _reason(cancel, provider)
+    finally:
+        undo()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def _reason(cancel: CancelToken, provider: Provider) -> CancelReason:
+    if cancel.reason is None:
+        raise ProviderFailure("unknown", f"provider {provider.kind} cancelled its own call")
+    return cancel.reason
+
+
+async def _overdue(watched: _Watched, clock: Clock, policy: Reliability) -> ProviderFailure:
+    """The failure, as soon as the call has taken too long or been silent for too long."""
+    started = clock.monotonic()
+    while True:
+        now = clock.monotonic()
+        waits: list[tuple[float, str]] = []
+        if policy.request_timeout_ms is not None:
+            left = policy.request_timeout_ms - (now - started) * 1_000
+            waits.append((left, f"no answer within {policy.request_timeout_ms} ms"))
+        if policy.chunk_timeout_ms is not None:
+            left = policy.chunk_timeout_ms - (now - watched.last_heard) * 1_000
+            waits.append((left, f"nothing received for {policy.chunk_timeout_ms} ms"))
+        left, reason = min(waits)
+        if left <= 0:
+            return ProviderFailure("timeout", reason, retryable=True)
+        await clock.sleep(math.ceil(left))
+
+
+async def _sleep(clock: Clock, delay_ms: int, cancel: CancelToken) -> CancelReason | None:
+    """Waits; the reason when it was cut short."""
+    if cancel.reason is not None or delay_ms <= 0:
+        return cancel.reason
+    sleeping = asyncio.ensure_future(clock.sleep(delay_ms))
+    undo = cancel.on_cancel(lambda: _stop(sleeping))
+    try:
+        await asyncio.wait({sleeping})
+    finally:
+        undo()
+        sleeping.cancel()
+    return cancel.reason
+
+
+def _stop(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+
+
+def _placed(request: LlmRequest, attempt: int) -> LlmRequest:
+    if attempt == 1:
+        return request
+    place = request.place
+    moved = msgspec.structs.replace(place, model_call=place.model_call + attempt - 1)
+    return msgspec.structs.replace(request, place=moved)
+
+
+def _cancelled(reason: CancelReason, attempts: int) -> LlmCallError:
+    if reason not in ("requested", "timeout"):
+        raise ModelCallLeft(f"a model call was left: {reason}; the turn resumes elsewhere")
+    return LlmCallError(
+        "cancelled", "the model call was cancelled", "cancelled", terminal_reason="cancelled", attempts=attempts
+    )
+
+
+def _storable(response: LlmResponse) -> LlmResponse:
+    """The response, if it can be recorded; what a provider made up out of broken bytes cannot."""
+    try:
+        canonical_json_bytes(to_json(response))
+    except NotCanonical as error:
+        raise ProviderFailure("stream", readable(f"the response cannot be recorded: {error.message}")) from error
+    return response

@@ -1,0 +1,87 @@
+"""What a hook may ask for. Each place allows some of them (docs/spec/runtime.md §7.3)."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from lash.base.json import Json, JsonObject
+from lash.base.messages import Message
+from lash.plugins.errors import PluginInvokeError
+from lash.tools.result import ToolCallOutput
+
+
+class StatusEvent(msgspec.Struct, frozen=True, tag="status", tag_field="kind"):
+    """A line that a person may want to see."""
+
+    key: str
+    label: str
+    detail: str | None = None
+
+
+class CustomEvent(msgspec.Struct, frozen=True, tag="custom", tag_field="kind"):
+    """Anything else, by name."""
+
+    name: str
+    payload: Json = None
+
+
+RuntimeEvent: TypeAlias = StatusEvent | CustomEvent
+
+
+class AbortTurn(msgspec.Struct, frozen=True, tag="abort_turn", tag_field="type"):
+    """Ends the turn (or the tool call) with the plugin's code."""
+
+    code: str
+    message: str
+
+
+class EnqueueMessages(msgspec.Struct, frozen=True, tag="enqueue_messages", tag_field="type"):
+    """Adds user or system messages."""
+
+    messages: list[Message]
+
+
+class ReplaceToolArgs(msgspec.Struct, frozen=True, tag="replace_tool_args", tag_field="type"):
+    """Runs the call with other arguments; they are validated again."""
+
+    args: JsonObject
+
+
+class ShortCircuitTool(msgspec.Struct, frozen=True, tag="short_circuit_tool", tag_field="type"):
+    """Answers the call without running it, or replaces what it answered."""
+
+    output: ToolCallOutput
+
+
+class EmitRuntimeEvents(msgspec.Struct, frozen=True, tag="emit_runtime_events", tag_field="type"):
+    """Tells whoever watches."""
+
+    events: list[RuntimeEvent]
+
+
+Directive: TypeAlias = AbortTurn | EnqueueMessages | ReplaceToolArgs | ShortCircuitTool | EmitRuntimeEvents
+
+
+def as_directives(plugin_id: str, hook: str, returned: object) -> list[Directive]:
+    """What a hook returned as a list: nothing, one directive, or several."""
+    items = returned if isinstance(returned, list | tuple) else [] if returned is None else [returned]
+    directives: list[Directive] = []
+    for item in items:
+        if not isinstance(item, Directive):
+            raise PluginInvokeError(
+                f"plugin {plugin_id!r}: hook {hook} returned {type(item).__name__}; return directives or None"
+            )
+        directives.append(item)
+    return directives
+
+
+def only_conversation(plugin_id: str, messages: list[Message]) -> list[Message]:
+    """The messages themselves; raises unless each is a user or system message."""
+    for message in messages:
+        if message.role not in ("user", "system"):
+            raise PluginInvokeError(
+                f"plugin {plugin_id!r} enqueued a message with role {message.role!r}; only user and system are allowed"
+            )
+    return messages

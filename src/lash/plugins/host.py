@@ -1,0 +1,95 @@
+"""Building the plugins of a session, and running their hooks."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from lash.plugins.directives import Directive, as_directives
+from lash.plugins.errors import PluginError, PluginInvokeError, PluginRegistrationError
+from lash.plugins.hooks import LifecycleEvent, PluginSessionContext
+from lash.plugins.plugin import PluginFactory
+from lash.plugins.registrar import Hooks, PluginRegistrar, ProtocolBinding, Registered, Registrations
+
+C = TypeVar("C")
+logger = logging.getLogger("lash.plugins")
+
+
+class PluginHost:
+    """The factories of a core; makes a `PluginSession` for each session."""
+
+    def __init__(self, factories: Sequence[PluginFactory]) -> None:
+        seen: set[str] = set()
+        for factory in factories:
+            if factory.id in seen:
+                raise PluginRegistrationError(f"two plugins have the id {factory.id!r}; ids are unique in a core")
+            seen.add(factory.id)
+        self._factories = list(factories)
+
+    def build(self, context: PluginSessionContext) -> PluginSession:
+        """Builds and registers every plugin for one session."""
+        registrations = Registrations()
+        for factory in self._factories:
+            plugin = factory.build(context)
+            plugin.register(PluginRegistrar(factory.id, registrations))
+        if registrations.protocol.item is None:
+            raise PluginRegistrationError("no plugin registers a protocol driver; use StandardCore or add one")
+        return PluginSession(registrations)
+
+    def build_probe(self) -> PluginSession:
+        """A session that is never run: shows at construction whether the plugins fit together."""
+        return self.build(PluginSessionContext("probe"))
+
+
+class PluginSession:
+    """The hooks of one session."""
+
+    def __init__(self, registrations: Registrations) -> None:
+        self.registrations = registrations
+
+    @property
+    def protocol(self) -> ProtocolBinding:
+        """The session's execution mode."""
+        item = self.registrations.protocol.item
+        assert item is not None
+        return item.value
+
+    async def run(self, kind: str, hooks: Hooks[Callable[[C], object]], context: C) -> list[tuple[str, Directive]]:
+        """Runs hooks one after another; their directives with the plugin each came from.
+
+        Raises `PluginInvokeError` when a hook raises.
+        """
+        directives: list[tuple[str, Directive]] = []
+        for registered in hooks.items:
+            returned = await call_hook(kind, registered, context)
+            directives += [
+                (registered.plugin_id, directive) for directive in as_directives(registered.plugin_id, kind, returned)
+            ]
+        return directives
+
+    async def tell(self, event: LifecycleEvent) -> None:
+        """Tells every lifecycle hook, side by side; failures are logged and change nothing."""
+        hooks = self.registrations.lifecycle.items
+        if hooks:
+            await asyncio.wait([asyncio.ensure_future(_tell(hook, event)) for hook in hooks])
+
+
+async def call_hook(kind: str, registered: Registered[Callable[[C], object]], context: C) -> object:
+    """What a hook returns, awaited when it is async; its exceptions become `PluginInvokeError`."""
+    try:
+        returned = registered.value(context)
+        return await returned if inspect.isawaitable(returned) else returned
+    except PluginError:
+        raise
+    except Exception as error:
+        raise PluginInvokeError(f"plugin {registered.plugin_id!r}: hook {kind} raised {error!r}") from error
+
+
+async def _tell(hook: Registered[Callable[[LifecycleEvent], object]], event: LifecycleEvent) -> None:
+    try:
+        await call_hook("on_event", hook, event)
+    except PluginError:
+        logger.exception("plugin %s failed on %s", hook.plugin_id, type(event).__name__)

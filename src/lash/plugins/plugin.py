@@ -1,0 +1,216 @@
+"""Plugins: factories on the core, instances in each session.
+
+Three ways to write one, from short to full:
+
+```python
+Plugin("audit").tool(lookup).before_turn(check)        # a spec: hooks in a chain
+
+class Audit(Plugin):                                    # a class: marked methods
+    id = "audit"
+    @hook.after_tool_call
+    async def log(self, call): ...
+
+class AuditFactory:                                     # a factory: one instance a session
+    id = "audit"
+    def build(self, context): return Audit()
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from lash.plugins.errors import PluginRegistrationError
+from lash.plugins.hooks import (
+    AfterToolCallHook,
+    AfterTurnHook,
+    BeforeToolCallHook,
+    BeforeTurnHook,
+    CheckpointHook,
+    LifecycleHook,
+    PluginSessionContext,
+    PromptHook,
+)
+from lash.plugins.registrar import PluginRegistrar
+from lash.tools.decorator import Tool
+from lash.tools.provider import ToolProvider
+from lash.tools.toolset import ToolSet
+
+F = TypeVar("F", bound=Callable[..., Any])
+Register = Callable[[PluginRegistrar], None]
+
+_MARK = "__lash_hook__"
+
+
+class SessionPlugin(Protocol):
+    """A plugin inside one session."""
+
+    @property
+    def id(self) -> str: ...
+
+    def register(self, registrar: PluginRegistrar) -> None: ...
+
+
+class PluginFactory(Protocol):
+    """Makes the plugin of each session. `id` is unique in a core."""
+
+    @property
+    def id(self) -> str: ...
+
+    def build(self, context: PluginSessionContext) -> SessionPlugin: ...
+
+
+class _HookMarks:
+    """Marks methods of a `Plugin` class as hooks."""
+
+    def before_turn(self, method: F) -> F:
+        """Before the first model call of a turn."""
+        return _mark(method, "before_turn")
+
+    def checkpoint(self, method: F) -> F:
+        """Between model calls and before completion."""
+        return _mark(method, "checkpoint")
+
+    def after_turn(self, method: F) -> F:
+        """Before the commit."""
+        return _mark(method, "after_turn")
+
+    def before_tool_call(self, method: F) -> F:
+        """Before each tool call."""
+        return _mark(method, "before_tool_call")
+
+    def after_tool_call(self, method: F) -> F:
+        """After each tool call."""
+        return _mark(method, "after_tool_call")
+
+    def prompt(self, method: F) -> F:
+        """Prompt contributions."""
+        return _mark(method, "prompt")
+
+    def on_event(self, method: F) -> F:
+        """Lifecycle events."""
+        return _mark(method, "on_event")
+
+
+hook = _HookMarks()
+
+
+class Plugin:
+    """A plugin that is its own factory: the same object serves every session.
+
+    State that belongs to one session needs a factory of its own.
+    """
+
+    id: str = ""
+
+    def __init__(self, plugin_id: str | None = None) -> None:
+        if plugin_id is not None:
+            self.id = plugin_id
+        if not self.id:
+            raise PluginRegistrationError(f"{type(self).__name__} has no id; set `id` or pass one")
+        self._registers: list[Register] = []
+
+    def build(self, context: PluginSessionContext) -> SessionPlugin:
+        """The session's instance: this one."""
+        del context
+        return self
+
+    def register(self, registrar: PluginRegistrar) -> None:
+        """Registers the chain's hooks, then marked methods in the order they are defined."""
+        for register in self._registers:
+            register(registrar)
+        for kind, method in _marked_methods(self):
+            _REGISTER[kind](registrar, method)
+
+    def tool(self, *functions: Tool[..., Any]) -> Plugin:
+        """Adds tools from functions."""
+        provider = ToolSet(list(functions))
+        return self._with(lambda registrar: registrar.tools.provider(provider))
+
+    def tools(self, provider: ToolProvider) -> Plugin:
+        """Adds a source of tools."""
+        return self._with(lambda registrar: registrar.tools.provider(provider))
+
+    def prompt(self, contribute: PromptHook) -> Plugin:
+        """Adds a prompt hook."""
+        return self._with(lambda registrar: registrar.prompt.contribute(contribute))
+
+    def before_turn(self, fn: BeforeTurnHook) -> Plugin:
+        """Adds a hook before each turn."""
+        return self._with(lambda registrar: registrar.turn.before(fn))
+
+    def checkpoint(self, fn: CheckpointHook) -> Plugin:
+        """Adds a hook at each checkpoint."""
+        return self._with(lambda registrar: registrar.turn.checkpoint(fn))
+
+    def after_turn(self, fn: AfterTurnHook) -> Plugin:
+        """Adds a hook before each commit."""
+        return self._with(lambda registrar: registrar.turn.after(fn))
+
+    def before_tool_call(self, fn: BeforeToolCallHook) -> Plugin:
+        """Adds a hook before each tool call."""
+        return self._with(lambda registrar: registrar.tool_calls.before(fn))
+
+    def after_tool_call(self, fn: AfterToolCallHook) -> Plugin:
+        """Adds a hook after each tool call."""
+        return self._with(lambda registrar: registrar.tool_calls.after(fn))
+
+    def on_event(self, fn: LifecycleHook) -> Plugin:
+        """Adds a lifecycle hook."""
+        return self._with(lambda registrar: registrar.session.on_event(fn))
+
+    def _with(self, register: Register) -> Plugin:
+        self._registers.append(register)
+        return self
+
+
+class StaticPluginFactory:
+    """A factory that hands out one ready plugin under an id of its own."""
+
+    def __init__(self, plugin_id: str, plugin: SessionPlugin) -> None:
+        self.id = plugin_id
+        self._plugin = plugin
+
+    def build(self, context: PluginSessionContext) -> SessionPlugin:
+        """The plugin."""
+        del context
+        return self._plugin
+
+
+class PluginSpecFactory:
+    """A factory from a function that makes the plugin of each session."""
+
+    def __init__(self, plugin_id: str, builder: Callable[[PluginSessionContext], SessionPlugin]) -> None:
+        self.id = plugin_id
+        self._builder = builder
+
+    def build(self, context: PluginSessionContext) -> SessionPlugin:
+        """A fresh plugin for the session."""
+        return self._builder(context)
+
+
+_REGISTER: dict[str, Callable[[PluginRegistrar, Any], None]] = {
+    "before_turn": lambda registrar, fn: registrar.turn.before(fn),
+    "checkpoint": lambda registrar, fn: registrar.turn.checkpoint(fn),
+    "after_turn": lambda registrar, fn: registrar.turn.after(fn),
+    "before_tool_call": lambda registrar, fn: registrar.tool_calls.before(fn),
+    "after_tool_call": lambda registrar, fn: registrar.tool_calls.after(fn),
+    "prompt": lambda registrar, fn: registrar.prompt.contribute(fn),
+    "on_event": lambda registrar, fn: registrar.session.on_event(fn),
+}
+
+
+def _mark(method: F, kind: str) -> F:
+    setattr(method, _MARK, kind)
+    return method
+
+
+def _marked_methods(plugin: Plugin) -> list[tuple[str, Callable[..., object]]]:
+    found: dict[str, tuple[str, Callable[..., object]]] = {}
+    for base in reversed(type(plugin).__mro__):
+        for name, member in vars(base).items():
+            kind = getattr(member, _MARK, None)
+            if isinstance(kind, str):
+                found[name] = (kind, getattr(plugin, name))
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""Execution modes: how model output becomes work."""

@@ -1,0 +1,209 @@
+"""Turn activity: what an application sees of a running turn (docs/spec/runtime.md §10.1).
+
+Activity is live and best effort. What counts is the commit; a sink that fails is
+logged and dropped from nothing but its own event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import msgspec
+
+from lash.base.json import Json, JsonObject
+from lash.base.messages import Message
+from lash.base.usage import TokenUsage
+from lash.plugins.directives import RuntimeEvent
+from lash.tools.result import ToolCallOutput
+
+logger = logging.getLogger("lash.activity")
+
+
+class ModelRequestStarted(msgspec.Struct, frozen=True, tag="model_request_started", tag_field="type"):
+    """A model call starts."""
+
+    protocol_iteration: int
+
+
+class AssistantProseDelta(msgspec.Struct, frozen=True, tag="assistant_prose_delta", tag_field="type"):
+    """A piece of visible text."""
+
+    text: str
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, tag="reasoning_delta", tag_field="type"):
+    """A piece of reasoning."""
+
+    text: str
+
+
+class ModelAttemptReset(msgspec.Struct, frozen=True, tag="model_attempt_reset", tag_field="type"):
+    """Text told under these correlation ids is void: the model call starts again."""
+
+    correlation_ids: list[str]
+
+
+class RetryStatus(msgspec.Struct, frozen=True, tag="retry_status", tag_field="type"):
+    """A model call waits before another attempt."""
+
+    wait_seconds: float
+    attempt: int
+    max_attempts: int
+    reason: str
+
+
+class ToolCallStarted(msgspec.Struct, frozen=True, tag="tool_call_started", tag_field="type"):
+    """A tool call starts."""
+
+    call_id: str
+    name: str
+    args: JsonObject
+
+
+class ToolCallProgress(msgspec.Struct, frozen=True, tag="tool_call_progress", tag_field="type"):
+    """What a running tool says of itself."""
+
+    call_id: str
+    name: str
+    text: str
+
+
+class ToolCallCompleted(msgspec.Struct, frozen=True, tag="tool_call_completed", tag_field="type"):
+    """A tool call is done. `replayed`: its outcome was recorded by an earlier drive."""
+
+    call_id: str
+    name: str
+    args: JsonObject
+    output: ToolCallOutput
+    duration_ms: int
+    replayed: bool = False
+
+
+class SubmittedValueActivity(msgspec.Struct, frozen=True, tag="submitted_value", tag_field="type"):
+    """A program submitted a value."""
+
+    value: Json
+
+
+class ToolValueActivity(msgspec.Struct, frozen=True, tag="tool_value", tag_field="type"):
+    """A tool ended the turn with a value."""
+
+    tool_name: str
+    value: Json
+
+
+class Usage(msgspec.Struct, frozen=True, tag="usage", tag_field="type"):
+    """What a model call used, and the turn so far."""
+
+    protocol_iteration: int
+    usage: TokenUsage
+    cumulative: TokenUsage
+
+
+class PluginRuntime(msgspec.Struct, frozen=True, tag="plugin_runtime", tag_field="type"):
+    """A plugin says something."""
+
+    plugin_id: str
+    event: RuntimeEvent
+
+
+class QueuedWorkStarted(msgspec.Struct, frozen=True, tag="queued_work_started", tag_field="type"):
+    """The turn was started by queued work."""
+
+    boundary: str
+    batch_ids: list[str]
+
+
+class QueuedInputAccepted(msgspec.Struct, frozen=True, tag="queued_input_accepted", tag_field="type"):
+    """Input that arrived while the turn ran is now part of it."""
+
+    checkpoint: str
+    messages: list[Message]
+
+
+class Error(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
+    """Something went wrong; the turn's result will show it."""
+
+    message: str
+
+
+TurnEvent: TypeAlias = (
+    ModelRequestStarted
+    | AssistantProseDelta
+    | ReasoningDelta
+    | ModelAttemptReset
+    | RetryStatus
+    | ToolCallStarted
+    | ToolCallProgress
+    | ToolCallCompleted
+    | SubmittedValueActivity
+    | ToolValueActivity
+    | Usage
+    | PluginRuntime
+    | QueuedWorkStarted
+    | QueuedInputAccepted
+    | Error
+)
+
+
+class TurnActivity(msgspec.Struct, frozen=True):
+    """One item. Deltas of one block, and the start and end of one call, share a correlation id."""
+
+    id: str
+    correlation_id: str
+    event: TurnEvent
+
+
+Sink: TypeAlias = Callable[[TurnActivity], Awaitable[None] | None]
+
+
+class ActivityStream:
+    """Fans the activities of one turn out to its sinks, in order.
+
+    An async sink is awaited before the next activity of the same turn is told, so a
+    slow one holds the turn's telling back, never another turn.
+    """
+
+    def __init__(self, turn_id: str, sinks: list[Sink]) -> None:
+        self._turn_id = turn_id
+        self._sinks = sinks
+        self._count = 0
+        self._tail: asyncio.Task[None] | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._sinks)
+
+    def tell(self, correlation_id: str, event: TurnEvent) -> None:
+        """Tells every sink; async ones are awaited in the background, in order (see `settled`)."""
+        if not self._sinks:
+            return
+        self._count += 1
+        activity = TurnActivity(f"{self._turn_id}:{self._count}", correlation_id, event)
+        for sink in self._sinks:
+            try:
+                pending = sink(activity)
+            except Exception:
+                logger.exception("an activity sink failed on %s", type(event).__name__)
+                continue
+            if inspect.isawaitable(pending):
+                self._tail = asyncio.ensure_future(_after(self._tail, pending))
+
+    async def settled(self) -> None:
+        """Returns when async sinks have taken what was told so far; this is the back-pressure."""
+        if self._tail is not None:
+            await asyncio.wait([self._tail])
+
+
+async def _after(previous: asyncio.Task[None] | None, pending: Awaitable[None]) -> None:
+    if previous is not None and not previous.done():
+        await asyncio.wait([previous])
+    try:
+        await pending
+    except Exception:
+        logger.exception("an activity sink failed")

@@ -1,0 +1,171 @@
+"""The engine of one core: what all its sessions share, and its life.
+
+One engine is one *executor*: it owns leases under `{host_id}/{executor}`, holds an
+operating-system lock that dies with it, and keeps every task it starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from lash.attachments.store import AttachmentStore
+from lash.base.clock import Clock
+from lash.base.ids import IdSource
+from lash.base.json import JsonObject
+from lash.effects.lease import LeaseTimings
+from lash.effects.ports import EffectHost
+from lash.models.provider import Provider
+from lash.models.spec import ModelFacts
+from lash.plugins.host import PluginHost, PluginSession
+from lash.runtime.input import TurnOptions
+from lash.runtime.leases import LeaseKeeper
+from lash.runtime.ports import RuntimeStore
+from lash.sessions.accept import Claimant
+from lash.sessions.commit import CommitBudget
+from lash.tools.catalog import ToolCatalog
+
+logger = logging.getLogger("lash.runtime")
+T = TypeVar("T")
+
+Residency: TypeAlias = Literal["keep_all", "active_path_only"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenModel:
+    """A model ready to be asked."""
+
+    provider: Provider
+    facts: ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRequest:
+    """What the prompt of one model call is rendered from."""
+
+    session_id: str
+    turn_id: str
+    iteration: int
+    session_prompt: JsonObject | None
+    turn_prompt: JsonObject | None
+    plugins: PluginSession
+    catalog: ToolCatalog
+
+
+class ModelChooser(Protocol):
+    """Resolves the model of a turn from the core's default and the turn's own wish."""
+
+    def __call__(self, options: TurnOptions) -> ChosenModel: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Everything the host application decides."""
+
+    choose_model: ModelChooser
+    render_prompt: Callable[[PromptRequest], str]
+    build_catalog: Callable[[PluginSession], ToolCatalog]
+    timings: LeaseTimings = field(default_factory=LeaseTimings)
+    max_turns: int | None = None
+    residency: Residency = "keep_all"
+    commit_budget: CommitBudget = field(default_factory=CommitBudget)
+    # A drive that raises is tried this often before the turn is settled as failed (decisions 7).
+    drive_attempts: int = 5
+    drive_backoff_ms: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRef:
+    """A turn of a session."""
+
+    session_id: str
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtfulEffect:
+    """An effect declared `never` that started and whose outcome nobody knows."""
+
+    session_id: str
+    turn_id: str
+    replay_key: str
+
+
+@dataclass(slots=True)
+class RecoveryReport:
+    """What recovery found when the core was opened, and what it has met since.
+
+    `resumed`: turns driven in the background; await one with `run` and its id.
+    `waiting`: turns that need live inputs, until their session is opened.
+    `in_doubt`: effects whose outcome the host must settle.
+    """
+
+    resumed: list[TurnRef] = field(default_factory=list)
+    waiting: list[TurnRef] = field(default_factory=list)
+    in_doubt: list[DoubtfulEffect] = field(default_factory=list)
+
+
+class Engine:
+    """Shared parts and owned tasks of one core."""
+
+    def __init__(
+        self,
+        *,
+        store: RuntimeStore,
+        host: EffectHost,
+        plugins: PluginHost,
+        attachments: AttachmentStore,
+        clock: Clock,
+        ids: IdSource,
+        executor_id: str,
+        options: EngineOptions,
+    ) -> None:
+        self.store = store
+        self.host = host
+        self.plugins = plugins
+        self.attachments = attachments
+        self.clock = clock
+        self.ids = ids
+        self.executor_id = executor_id
+        self.options = options
+        self.keeper = LeaseKeeper(store.sessions, clock, options.timings)
+        self.recovery = RecoveryReport()
+        self.is_closing = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def claimant(self, *, proven_dead_token: str | None = None) -> Claimant:
+        """A request for a session lease with fresh tokens."""
+        return Claimant(
+            executor_id=self.executor_id,
+            lease_token=self.ids.new_token(),
+            claim_token=self.ids.new_token(),
+            ttl_ms=self.options.timings.ttl_ms,
+            proven_dead_token=proven_dead_token,
+        )
+
+    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Starts a task that the engine owns; its exceptions are never lost."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    async def close(self) -> None:
+        """Cancels and awaits every task, then stops the heartbeat."""
+        self.is_closing = True
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+        await self.keeper.close()
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.debug("task %s ended with %r", task.get_name(), task.exception())

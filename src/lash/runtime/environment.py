@@ -1,0 +1,202 @@
+"""What a turn runs with: preparation, prompt and tools, recorded as one environment.
+
+The first sync of a turn prepares it (plugins may add messages or abort), every sync
+renders prompt and tool specs. The result is content-addressed and recorded, so that
+recorded effects replay against what they were made with, while the live application
+applies from the first unrecorded effect on (decisions 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from lash.base.canonical import sha256_hex
+from lash.base.codec import decode, encode, from_json, to_json
+from lash.base.json import JsonObject
+from lash.base.messages import Message
+from lash.effects.envelope import EffectCommand, EffectOutcome
+from lash.effects.errors import EffectCorrupt
+from lash.effects.ports import EffectController
+from lash.machine.history import History
+from lash.machine.llm import LlmMessage, LlmRequest, RequestPlace, TextBlock, ToolSpec
+from lash.machine.turn import TurnMachine
+from lash.machine.values import Environment, EnvironmentSynced, RequestSpec, SyncEnvironment, TurnCause
+from lash.models.provider import Provider
+from lash.models.spec import ModelFacts
+from lash.plugins.directives import AbortTurn, EmitRuntimeEvents, EnqueueMessages, only_conversation
+from lash.plugins.errors import PluginError, PluginInvokeError
+from lash.plugins.hooks import BeforeTurn
+from lash.plugins.host import PluginSession
+from lash.runtime import activity
+from lash.runtime.activity import ActivityStream
+
+
+class TurnAborted(PluginError):
+    """A plugin refused the turn before it began; nothing of it enters history."""
+
+    def __init__(self, plugin_id: str, code: str, message: str) -> None:
+        super().__init__(message, code=code)
+        self.plugin_id = plugin_id
+
+
+class Abort(msgspec.Struct, frozen=True):
+    """Who refused a turn, and why."""
+
+    plugin_id: str
+    code: str
+    message: str
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """The recorded outcome of a sync. `ref` is None when nothing changed."""
+
+    ref: str | None = None
+    messages: list[Message] = []
+    abort: Abort | None = None
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """The content-addressed part."""
+
+    system_prompt: str
+    tool_specs: list[ToolSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnIdentity:
+    """Which turn of which session."""
+
+    session_id: str
+    turn_id: str
+    turn_index: int
+    frame_id: str
+    committed_model_calls: int
+
+
+class EnvironmentSync:
+    """Prepares one turn and renders its environment; builds its model requests."""
+
+    def __init__(
+        self,
+        *,
+        turn: TurnIdentity,
+        provider: Provider,
+        model: ModelFacts,
+        history: History,
+        plugins: PluginSession,
+        render_prompt: Callable[[int], str],
+        tool_specs: Callable[[], list[ToolSpec]],
+        stream: ActivityStream,
+        causes: list[TurnCause],
+    ) -> None:
+        self._turn = turn
+        self.provider = provider
+        self._model = model
+        self._history = history
+        self._plugins = plugins
+        self._render_prompt = render_prompt
+        self._tool_specs = tool_specs
+        self._stream = stream
+        self._causes = causes
+        self._known: dict[str, Environment] = {}
+
+    def command(self, effect: SyncEnvironment) -> EffectCommand:
+        """The command of a sync effect."""
+        body: JsonObject = {"update_machine_config": effect.update_machine_config}
+        return EffectCommand("sync_execution_environment", body)
+
+    async def prepare(self, machine: TurnMachine) -> EffectOutcome:
+        """The live half: hooks at the first sync, then prompt and tools."""
+        messages: list[Message] = []
+        if machine.environment is None and self._plugins.registrations.before_turn.items:
+            try:
+                messages = await self._before_turn(machine)
+            except TurnAborted as refused:
+                abort = Abort(refused.plugin_id, refused.code, refused.message)
+                return _outcome(Synced(abort=abort), {})
+        body = _Body(self._render_prompt(machine.iteration), self._tool_specs())
+        text = encode(body).encode()
+        ref = sha256_hex(text)
+        self._known[ref] = Environment(ref, body.system_prompt, body.tool_specs)
+        if machine.environment is not None and machine.environment.ref == ref:
+            return _outcome(Synced(messages=messages), {})
+        return _outcome(Synced(ref, messages), {ref: text})
+
+    async def answer(self, effect_id: int, outcome: EffectOutcome, controller: EffectController) -> EnvironmentSynced:
+        """The machine's answer. Raises `TurnAborted` when a plugin had refused the turn."""
+        result = outcome.expect("sync_execution_environment")["result"]
+        assert isinstance(result, dict)
+        synced = from_json(result["ok"], Synced)
+        if synced.abort is not None:
+            raise TurnAborted(synced.abort.plugin_id, synced.abort.code, synced.abort.message)
+        environment = None if synced.ref is None else await self._environment(synced.ref, controller)
+        return EnvironmentSynced(effect_id, environment, messages=synced.messages)
+
+    def request(self, spec: RequestSpec, machine: TurnMachine) -> LlmRequest:
+        """The model request that a spec stands for, with the environment it names."""
+        environment = machine.environment
+        assert environment is not None
+        assert environment.ref == spec.environment_ref
+        protocol = self._plugins.protocol
+        messages: list[LlmMessage] = []
+        if environment.system_prompt.strip():
+            messages.append(LlmMessage("system", [TextBlock(environment.system_prompt)]))
+        messages += self._history.projected(protocol.project)
+        messages += protocol.project_turn(spec.messages, self._causes)
+        return LlmRequest(
+            model=self._model.id,
+            messages=messages,
+            tools=environment.tool_specs if spec.use_tools else [],
+            tool_choice="auto" if spec.use_tools and environment.tool_specs else "none",
+            model_variant=self._model.variant,
+            generation=spec.generation,
+            session_id=self._turn.session_id,
+            output_spec=spec.output_spec,
+            place=RequestPlace(
+                turn_id=self._turn.turn_id,
+                turn_index=self._turn.turn_index,
+                iteration=spec.iteration,
+                model_call=self._turn.committed_model_calls + machine.totals.model_calls,
+            ),
+        )
+
+    async def _before_turn(self, machine: TurnMachine) -> list[Message]:
+        context = BeforeTurn(
+            self._turn.session_id,
+            self._turn.turn_id,
+            self._turn.turn_index,
+            self._turn.frame_id,
+            self._history.messages,
+            machine.messages,
+        )
+        messages: list[Message] = []
+        hooks = self._plugins.registrations.before_turn
+        for plugin_id, directive in await self._plugins.run("before_turn", hooks, context):
+            match directive:
+                case AbortTurn(code=code, message=message):
+                    raise TurnAborted(plugin_id, code, message)
+                case EnqueueMessages(messages=queued):
+                    messages += only_conversation(plugin_id, queued)
+                case EmitRuntimeEvents(events=events):
+                    for event in events:
+                        self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
+                case _:
+                    raise PluginInvokeError(f"plugin {plugin_id!r} may not change tool calls before a turn")
+        return messages
+
+    async def _environment(self, ref: str, controller: EffectController) -> Environment:
+        known = self._known.get(ref)
+        if known is None:
+            data = await controller.load_blob(ref)
+            if data is None:
+                raise EffectCorrupt(ref, "the recorded environment is gone")
+            body = decode(data, _Body)
+            known = self._known[ref] = Environment(ref, body.system_prompt, body.tool_specs)
+        return known
+
+
+def _outcome(synced: Synced, blobs: dict[str, bytes]) -> EffectOutcome:
+    return EffectOutcome("sync_execution_environment", {"result": {"ok": to_json(synced)}}, blobs)

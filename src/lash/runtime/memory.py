@@ -1,0 +1,97 @@
+"""A session in memory: what is committed, ready for the next turn.
+
+Everything here can be rebuilt from the store at any time. It is kept so that the
+price of a turn does not depend on how many came before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from lash.base.messages import Message
+from lash.base.usage import LedgerEntry, merge_ledger
+from lash.machine.history import History
+from lash.sessions.checkpoint import Checkpoint, Component
+from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledger_of
+from lash.sessions.frames import INITIAL_FRAME, AgentFrame, SessionPolicy
+from lash.sessions.graph import Conversation, GraphUnchanged, SessionNode
+from lash.sessions.store import PersistedSession
+
+
+class SessionMemory:
+    """The committed state of one session."""
+
+    def __init__(self, session_id: str, policy: SessionPolicy, created_at_ms: int) -> None:
+        self.session_id = session_id
+        self.policy = policy
+        self.head_revision = 0
+        self.frames: list[AgentFrame] = [AgentFrame(INITIAL_FRAME, session_id, created_at_ms=created_at_ms)]
+        self.frame_id = INITIAL_FRAME
+        self.leaf_node_id: str | None = None
+        self.checkpoint = Checkpoint()
+        self.ledger: list[LedgerEntry] = []
+        self.history = History()
+        self._messages: list[Message] = []
+
+    @property
+    def turn_index(self) -> int:
+        """The index of the last committed turn."""
+        return self.checkpoint.turn_state.turn_index
+
+    @property
+    def messages(self) -> list[Message]:
+        """Every committed message of the active path, in all frames."""
+        return list(self._messages)
+
+    def load(self, stored: PersistedSession) -> None:
+        """Takes over what the store holds."""
+        self.head_revision = stored.head_revision
+        self.frames = stored.agent_frames
+        self.frame_id = stored.current_agent_frame_id
+        self.leaf_node_id = stored.graph.leaf_node_id
+        self.checkpoint = _referenced(stored.checkpoint)
+        self.ledger = merge_ledger(stored.token_ledger)
+        nodes = stored.graph.nodes
+        self._messages = _messages(nodes)
+        self.history = History(_messages(node for node in nodes if self._is_in_frame(node)))
+
+    def apply(self, commit: RuntimeCommit, result: CommitResult) -> None:
+        """Takes over what a commit made true."""
+        self.head_revision = result.head_revision
+        switched = commit.current_agent_frame_id != self.frame_id
+        self.frames = commit.agent_frames
+        self.frame_id = commit.current_agent_frame_id
+        self.policy = commit.policy
+        self.checkpoint = msgspec.structs.replace(
+            _referenced(commit.checkpoint),
+            components={key: Component(None, ref) for key, ref in result.manifest.items()},
+        )
+        if not isinstance(commit.graph, GraphUnchanged):
+            nodes = delta_nodes(commit.graph)
+            self.leaf_node_id = commit.graph.leaf_node_id if hasattr(commit.graph, "leaf_node_id") else None
+            self._messages += _messages(nodes)
+            in_frame = _messages(node for node in nodes if self._is_in_frame(node))
+            if switched:
+                self.history = History(in_frame)
+            else:
+                self.history.extend(in_frame)
+        self.ledger = merge_ledger([*self.ledger, *ledger_of(commit.usage_deltas)])
+
+    def _is_in_frame(self, node: SessionNode) -> bool:
+        # The initial frame also owns untagged nodes (runtime.md §3.13).
+        return (node.agent_frame_id or INITIAL_FRAME) == self.frame_id
+
+
+def _messages(nodes: Iterable[SessionNode]) -> list[Message]:
+    return [node.payload.message for node in nodes if isinstance(node.payload, Conversation)]
+
+
+def _referenced(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with its bodies forgotten: the next commit says "unchanged" about them."""
+    components = {
+        key: component if component.ref is None else Component(None, component.ref)
+        for key, component in checkpoint.components.items()
+    }
+    return msgspec.structs.replace(checkpoint, components=components)

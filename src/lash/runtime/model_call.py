@@ -1,0 +1,111 @@
+"""The model call as an effect: its envelope, its live half, and its outcome.
+
+The envelope names committed history and the environment by reference and spells out
+only this turn's messages, so neither its hash nor its journal row grows with the
+conversation (decisions 4).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from lash.base.cancel import CancelToken
+from lash.base.clock import Clock
+from lash.base.codec import from_json, to_json
+from lash.effects.envelope import EffectCommand, EffectOutcome
+from lash.machine.llm import (
+    AttemptReset,
+    LlmCallError,
+    LlmRequest,
+    LlmResponse,
+    LlmStreamEvent,
+    PartDone,
+    ReasoningDelta,
+    RetryStatus,
+    TextDelta,
+    UsageSoFar,
+)
+from lash.machine.values import LlmAnswered, RequestSpec
+from lash.models.call import call_model
+from lash.models.provider import Provider
+from lash.runtime import activity
+from lash.runtime.activity import ActivityStream
+
+
+class HistoryRef(msgspec.Struct, frozen=True):
+    """Committed history by reference."""
+
+    leaf_node_id: str | None
+    frame_id: str
+
+
+def llm_command(spec: RequestSpec, history: HistoryRef) -> EffectCommand:
+    """The command of a model call."""
+    request = to_json(spec)
+    assert isinstance(request, dict)
+    request["history"] = to_json(history)
+    return EffectCommand("llm_call", {"request": request})
+
+
+async def perform(
+    provider: Provider,
+    request: LlmRequest,
+    *,
+    cancel: CancelToken,
+    clock: Clock,
+    stream: ActivityStream,
+    correlation_id: str,
+) -> EffectOutcome:
+    """Runs the call and tells its text as it arrives. Failures are data in the outcome."""
+    teller = _Teller(stream, correlation_id)
+    call = await call_model(
+        provider, request, stream=teller.tell if stream.is_watched else None, cancel=cancel, clock=clock
+    )
+    is_answer = isinstance(call.result, LlmResponse)
+    return EffectOutcome(
+        "llm_call",
+        {
+            "result": {"ok" if is_answer else "err": to_json(call.result)},
+            "attempts": call.attempts,
+            "text_streamed": teller.has_text,
+        },
+    )
+
+
+def llm_answer(effect_id: int, outcome: EffectOutcome) -> LlmAnswered:
+    """The machine's answer from an outcome."""
+    body = outcome.expect("llm_call")
+    result = body["result"]
+    attempts = body["attempts"]
+    assert isinstance(result, dict)
+    assert isinstance(attempts, int)
+    is_streamed = body.get("text_streamed") is True
+    if "ok" in result:
+        response = from_json(result["ok"], LlmResponse)
+        return LlmAnswered(effect_id, response=response, text_streamed=is_streamed, attempts=attempts)
+    error = from_json(result["err"], LlmCallError)
+    return LlmAnswered(effect_id, error=error, text_streamed=is_streamed, attempts=attempts)
+
+
+class _Teller:
+    """Turns stream events into activity."""
+
+    def __init__(self, stream: ActivityStream, correlation_id: str) -> None:
+        self._stream = stream
+        self._correlation_id = correlation_id
+        self.has_text = False
+
+    def tell(self, event: LlmStreamEvent) -> None:
+        match event:
+            case TextDelta(text=text):
+                self.has_text = True
+                self._stream.tell(self._correlation_id, activity.AssistantProseDelta(text))
+            case ReasoningDelta(text=text):
+                self._stream.tell(self._correlation_id, activity.ReasoningDelta(text))
+            case RetryStatus(wait_seconds=wait, attempt=attempt, max_attempts=limit, reason=reason):
+                self._stream.tell(self._correlation_id, activity.RetryStatus(wait, attempt, limit, reason))
+            case AttemptReset():
+                self.has_text = False
+                self._stream.tell(self._correlation_id, activity.ModelAttemptReset([self._correlation_id]))
+            case PartDone() | UsageSoFar():
+                pass

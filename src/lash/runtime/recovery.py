@@ -1,0 +1,40 @@
+"""Recovery: turns that were accepted and never settled go on when a core opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lash.runtime.actor import SessionActor
+from lash.runtime.engine import Engine, TurnRef
+from lash.sessions.accept import turn_id_of
+from lash.sessions.store import OpenTurn
+
+
+async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> None:
+    """Starts resuming every open turn that this executor may claim; returns when they have started.
+
+    A turn whose owner is alive is left to it. One whose owner is provably dead, or whose
+    lease has run out, is driven in the background from its journal.
+    """
+    for open_turn in await engine.store.sessions.open_turns():
+        if await _is_alive(engine, open_turn):
+            continue
+        turn_id = _turn_id(open_turn)
+        if turn_id is None:
+            continue
+        engine.recovery.resumed.append(TurnRef(open_turn.session_id, turn_id))
+        actor_of(open_turn.session_id).poke()
+
+
+async def _is_alive(engine: Engine, open_turn: OpenTurn) -> bool:
+    if not open_turn.is_lease_live or open_turn.owner is None:
+        return False
+    if open_turn.owner == engine.executor_id:
+        return True
+    return not await engine.store.liveness.is_dead(open_turn.owner)
+
+
+def _turn_id(open_turn: OpenTurn) -> str | None:
+    if open_turn.turn is not None:
+        return open_turn.turn.turn_id
+    return None if open_turn.first_batch is None else turn_id_of(open_turn.first_batch)

@@ -1,0 +1,318 @@
+"""From a driven turn to the commit that makes it true, and back to its result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import msgspec
+
+from lash.base.canonical import parse_json
+from lash.base.codec import from_json, to_json
+from lash.base.json import Json, JsonObject
+from lash.base.messages import Message, Part
+from lash.base.usage import TokenUsage
+from lash.effects.ports import EffectSummary
+from lash.machine.driver import message_id
+from lash.machine.outcome import AssistantMessage, FrameSwitch, Stopped, SubmittedValue, ToolValue, TurnOutcome
+from lash.machine.values import ProtocolRecord, Said, TurnRecord, TurnTotals
+from lash.runtime.input import QueuedInput, TextItem
+from lash.runtime.memory import SessionMemory
+from lash.runtime.result import AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
+from lash.sessions.accept import turn_source_key
+from lash.sessions.checkpoint import EXECUTION_STATE, TurnState
+from lash.sessions.commit import (
+    CommitBudget,
+    LeaseGuard,
+    RuntimeCommit,
+    StoredTurn,
+    TurnStamp,
+    UsageDelta,
+    turn_commit_hash,
+)
+from lash.sessions.frames import INITIAL_FRAME, AgentFrame
+from lash.sessions.graph import Conversation, GraphAppend, NodePayload, ProtocolEvent, SessionNode
+from lash.sessions.queue import QueuedWorkCompletion, QueuedWorkDraft, TurnInputPayload
+from lash.tools.result import ToolCallOutput, ToolCallRecord
+
+
+class TurnSummary(msgspec.Struct, frozen=True):
+    """What a stamp keeps of a turn (decisions 4 and 10): text and calls are in the graph.
+
+    `effects` is a list of `[key suffix, hash prefix, attempts, started_at_ms, duration_ms, replayed]`.
+    """
+
+    turn_index: int
+    message_count: int
+    outcome: TurnOutcome
+    usage: TokenUsage = TokenUsage()
+    errors: list[TurnIssue] = []
+    effects: list[list[Json]] = []
+
+    def to_json(self) -> JsonObject:
+        """The stored form. The text of an ordinary answer is read from the graph instead."""
+        outcome = AssistantMessage("") if isinstance(self.outcome, AssistantMessage) else self.outcome
+        body = to_json(msgspec.structs.replace(self, outcome=outcome))
+        assert isinstance(body, dict)
+        return body
+
+
+def compact_effects(effects: Sequence[EffectSummary], prefix: str) -> list[list[Json]]:
+    """Effects as the stamp keeps them; `prefix` is the part of the keys that the stamp knows anyway."""
+    return [
+        [
+            effect.key.removeprefix(prefix),
+            effect.hash[:16],
+            effect.attempts,
+            effect.started_at_ms,
+            None if effect.finished_at_ms is None else effect.finished_at_ms - effect.started_at_ms,
+            effect.replayed,
+        ]
+        for effect in effects
+    ]
+
+
+def turn_commit(
+    memory: SessionMemory,
+    *,
+    turn_id: str,
+    turn_index: int,
+    records: Sequence[TurnRecord],
+    outcome: TurnOutcome,
+    totals: TurnTotals,
+    usage_model: str,
+    errors: list[TurnIssue],
+    effects: list[list[Json]],
+    guard: LeaseGuard,
+    completions: list[QueuedWorkCompletion],
+    retire_scope_key: str,
+    budget: CommitBudget,
+    now_ms: int,
+) -> RuntimeCommit:
+    """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
+    kept = _kept(records, outcome, turn_index)
+    nodes = _nodes(kept, memory, turn_index, now_ms)
+    summary = TurnSummary(turn_index, len(kept), outcome, totals.usage, errors, effects)
+    state = memory.checkpoint.turn_state
+    checkpoint = msgspec.structs.replace(
+        memory.checkpoint,
+        turn_state=TurnState(
+            turn_index=turn_index,
+            token_usage=state.token_usage + totals.usage,
+            last_prompt_usage=totals.last_prompt or state.last_prompt_usage,
+            protocol_turn_options=state.protocol_turn_options,
+            model_calls=state.model_calls + totals.model_calls,
+        ),
+    )
+    frames, frame_id, follow_ups = memory.frames, memory.frame_id, list[QueuedWorkDraft]()
+    if isinstance(outcome, FrameSwitch):
+        frames, frame_id = _switched(memory, outcome, now_ms), outcome.frame_id
+        nodes += _initial_nodes(outcome, nodes, memory, turn_index, now_ms)
+        components = {key: ref for key, ref in checkpoint.components.items() if key != EXECUTION_STATE}
+        checkpoint = msgspec.structs.replace(checkpoint, components=components)
+        follow_ups.append(follow_up_draft(memory.session_id, turn_id, outcome.task))
+    deltas = [UsageDelta("turn", usage_model, totals.usage, f"{turn_id}:0")] if totals.usage else []
+    commit = RuntimeCommit(
+        session_id=memory.session_id,
+        policy=memory.policy,
+        agent_frames=frames,
+        current_agent_frame_id=frame_id,
+        graph=GraphAppend(nodes, nodes[-1].node_id if nodes else memory.leaf_node_id),
+        checkpoint=checkpoint,
+        expected_head_revision=memory.head_revision or None,
+        usage_deltas=deltas,
+        completed_queue_claims=completions,
+        committed_attachment_ids=_attachment_ids(kept),
+        budget=budget,
+        guard=guard,
+        enqueue=follow_ups,
+        retire_scope_key=retire_scope_key,
+    )
+    stamp = TurnStamp(memory.session_id, turn_id, turn_commit_hash(commit), summary.to_json())
+    return msgspec.structs.replace(commit, turn_commit=stamp)
+
+
+def follow_up_turn_id(turn_id: str) -> str:
+    """The turn that continues in another frame after `turn_id` (decisions 9)."""
+    base, mark, number = turn_id.rpartition(":frame:")
+    if mark and number.isdigit():
+        return f"{base}:frame:{int(number) + 1}"
+    return f"{turn_id}:frame:1"
+
+
+def follow_up_draft(session_id: str, turn_id: str, task: str) -> QueuedWorkDraft:
+    """The input of that turn."""
+    payload = to_json(QueuedInput([TextItem(task)]))
+    assert isinstance(payload, dict)
+    return QueuedWorkDraft(
+        session_id, [TurnInputPayload(payload)], source_key=turn_source_key(follow_up_turn_id(turn_id))
+    )
+
+
+def turn_result(
+    *,
+    turn_id: str,
+    revision: int,
+    summary: TurnSummary,
+    messages: Sequence[Message],
+    tool_calls: list[ToolCallRecord] | None,
+    replayed: bool,
+) -> TurnResult:
+    """The result of a settled turn from its summary and its messages."""
+    calls = tool_calls if tool_calls is not None else calls_of(messages)
+    issues = list(summary.errors)
+    output, is_recovered = assistant_output(summary.outcome, messages)
+    if is_recovered:
+        issues.append(TurnIssue("runtime", "assistant_output_recovered_from_state", message="recovered from history"))
+    outcome = summary.outcome
+    if isinstance(outcome, AssistantMessage):
+        outcome = AssistantMessage(output.safe_text)
+    return TurnResult(
+        turn_id=turn_id,
+        outcome=outcome,
+        assistant_output=output,
+        revision=revision,
+        usage=summary.usage,
+        tool_calls=calls,
+        errors=issues,
+        execution=Execution(had_tool_calls=bool(calls)),
+        replayed=replayed,
+    )
+
+
+def assistant_output(outcome: TurnOutcome, messages: Sequence[Message]) -> tuple[AssistantOutput, bool]:
+    """What the turn said, and whether it had to be looked for behind a failure."""
+    match outcome:
+        case SubmittedValue(value=value) | ToolValue(value=value):
+            return classify_output(_shown(value)), False
+        case AssistantMessage(text=text) if text:
+            return classify_output(text), False
+        case AssistantMessage():
+            return classify_output(_last_prose(messages)), False
+        case FrameSwitch():
+            return classify_output(""), False
+        case Stopped():
+            text = _last_prose(messages)
+            return classify_output(text, is_recovered=bool(text)), bool(text)
+
+
+def calls_of(messages: Sequence[Message]) -> list[ToolCallRecord]:
+    """Tool calls as the conversation remembers them: outputs are the text the model saw."""
+    results = {
+        part.tool_call_id: part.content for message in messages for part in message.parts if part.kind == "tool_result"
+    }
+    records: list[ToolCallRecord] = []
+    for message in messages:
+        for part in message.parts:
+            if part.kind == "tool_call":
+                try:
+                    args = parse_json(part.content)
+                except ValueError:
+                    args = {}
+                output = ToolCallOutput.ok(results.get(part.tool_call_id, ""))
+                records.append(
+                    ToolCallRecord(
+                        part.tool_call_id, part.tool_name or "", args if isinstance(args, dict) else {}, output, 0
+                    )
+                )
+    return records
+
+
+def stored_summary(turn: StoredTurn) -> TurnSummary:
+    """The summary of a stored turn."""
+    return from_json(turn.summary, TurnSummary)
+
+
+def message_ids(summary: TurnSummary) -> list[str]:
+    """The ids of a turn's messages."""
+    return [message_id(summary.turn_index, number) for number in range(summary.message_count)]
+
+
+def _kept(records: Sequence[TurnRecord], outcome: TurnOutcome, turn_index: int) -> list[TurnRecord]:
+    """What history keeps: transient messages go, a final answer nobody appended comes.
+
+    Messages are numbered anew so that the stamp can name them by their count.
+    """
+    kept: list[TurnRecord] = []
+    count = 0
+    for record in records:
+        if isinstance(record, ProtocolRecord):
+            kept.append(record)
+        elif not record.message.is_transient:
+            kept.append(Said(msgspec.structs.replace(record.message, id=message_id(turn_index, count))))
+            count += 1
+    messages = [record.message for record in kept if isinstance(record, Said)]
+    if isinstance(outcome, AssistantMessage) and outcome.text and _last_prose(messages[-1:]) != outcome.text:
+        prose = Message(message_id(turn_index, count), "assistant", [Part("p0", "prose", outcome.text)])
+        kept.append(Said(prose))
+    return kept
+
+
+def _nodes(kept: Sequence[TurnRecord], memory: SessionMemory, turn_index: int, now_ms: int) -> list[SessionNode]:
+    parent = memory.leaf_node_id
+    frame_id = None if memory.frame_id == INITIAL_FRAME else memory.frame_id
+    nodes: list[SessionNode] = []
+    for number, record in enumerate(kept):
+        payload: NodePayload
+        if isinstance(record, Said):
+            node_id, payload = record.message.id, Conversation(record.message)
+        else:
+            node_id, payload = f"t{turn_index}.r{number}", ProtocolEvent(record.plugin_id, record.payload)
+        nodes.append(SessionNode(node_id, payload, parent, frame_id, created_at_ms=now_ms))
+        parent = node_id
+    return nodes
+
+
+def _switched(memory: SessionMemory, outcome: FrameSwitch, now_ms: int) -> list[AgentFrame]:
+    current = next(frame for frame in memory.frames if frame.frame_id == memory.frame_id)
+    older = [
+        msgspec.structs.replace(frame, status="superseded") if frame.frame_id == memory.frame_id else frame
+        for frame in memory.frames
+        if frame.frame_id != outcome.frame_id
+    ]
+    opened = AgentFrame(
+        outcome.frame_id,
+        memory.session_id,
+        reason="continue_as",
+        previous_frame_id=memory.frame_id,
+        created_at_ms=now_ms,
+        assignment=current.assignment,
+    )
+    return [*older, opened]
+
+
+def _initial_nodes(
+    outcome: FrameSwitch, before: Sequence[SessionNode], memory: SessionMemory, turn_index: int, now_ms: int
+) -> list[SessionNode]:
+    parent = before[-1].node_id if before else memory.leaf_node_id
+    nodes: list[SessionNode] = []
+    for number, node in enumerate(outcome.initial_nodes):
+        node_id = f"t{turn_index}.i{number}"
+        message = msgspec.structs.replace(from_json(node, Message), id=node_id)
+        nodes.append(SessionNode(node_id, Conversation(message), parent, outcome.frame_id, created_at_ms=now_ms))
+        parent = node_id
+    return nodes
+
+
+def _attachment_ids(kept: Sequence[TurnRecord]) -> list[str]:
+    ids = {
+        part.attachment.id
+        for record in kept
+        if isinstance(record, Said)
+        for part in record.message.parts
+        if part.attachment is not None
+    }
+    return sorted(ids)
+
+
+def _last_prose(messages: Sequence[Message]) -> str:
+    for message in reversed(messages):
+        if message.role == "assistant" and message.text:
+            return message.text
+    return ""
+
+
+def _shown(value: Json) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)

@@ -1,0 +1,259 @@
+"""Drives one turn: takes effects from the machine, puts them through the controller.
+
+The machine decides, the controller executes or replays, this file carries between
+them. It holds no rule of its own beyond what each effect needs to run live.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from lash.base.cancel import CancelToken
+from lash.base.clock import Clock
+from lash.base.messages import Message
+from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome
+from lash.effects.invocation import Invocation, RuntimeScope, turn_replay_key
+from lash.effects.local import Local, Run
+from lash.effects.ports import EffectController
+from lash.machine.outcome import Stopped, SubmittedValue, ToolValue
+from lash.machine.turn import TurnMachine
+from lash.machine.values import (
+    AnsweredEffect,
+    Checkpoint,
+    Done,
+    Emit,
+    ErrorReported,
+    ExecCode,
+    LlmCall,
+    MachineEvent,
+    ModelRequestStarted,
+    ModelResponded,
+    OutcomeReached,
+    Progress,
+    SyncEnvironment,
+    ToolCalls,
+    ToolsCompleted,
+    UsageReported,
+)
+from lash.plugins.errors import PluginError
+from lash.plugins.hooks import AtCheckpoint
+from lash.plugins.host import PluginSession
+from lash.runtime import activity
+from lash.runtime.activity import ActivityStream
+from lash.runtime.checkpoint import CheckpointInbox, Delivery, ask_plugins, checkpoint_command
+from lash.runtime.environment import EnvironmentSync
+from lash.runtime.inbox import QueueInbox
+from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform
+from lash.runtime.result import TurnIssue
+from lash.runtime.tool_batch import ToolBatch
+from lash.tools.catalog import ToolCatalog
+from lash.tools.result import ToolCallRecord
+
+
+@dataclass(slots=True)
+class DrivenTurn:
+    """What a drive of a turn came to, before it is committed."""
+
+    done: Done
+    issues: list[TurnIssue] = field(default_factory=list)
+    tool_calls: list[ToolCallRecord] = field(default_factory=list)
+
+
+class TurnDriver:
+    """One drive of one turn, live or in replay."""
+
+    def __init__(
+        self,
+        *,
+        machine: TurnMachine,
+        controller: EffectController,
+        environment: EnvironmentSync,
+        catalog: ToolCatalog,
+        plugins: PluginSession,
+        queue: QueueInbox,
+        history: HistoryRef,
+        scope: RuntimeScope,
+        frame_id: str,
+        stream: ActivityStream,
+        cancel: CancelToken,
+        clock: Clock,
+    ) -> None:
+        self._machine = machine
+        self._controller = controller
+        self._environment = environment
+        self._catalog = catalog
+        self._plugins = plugins
+        self._queue = queue
+        self._history = history
+        self._scope = scope
+        self._frame_id = frame_id
+        self._stream = stream
+        self._cancel = cancel
+        self._clock = clock
+        self._inbox = CheckpointInbox()
+        self._issues: list[TurnIssue] = []
+        self._tool_calls: list[ToolCallRecord] = []
+
+    async def run(self) -> DrivenTurn:
+        """Runs until the machine is done.
+
+        Raises what belongs to the driver: a lost lease, a doubt, `TurnAborted`, trouble
+        of the store. Everything else ends as an outcome.
+        """
+        while True:
+            effect = self._machine.poll()
+            match effect:
+                case Done():
+                    return DrivenTurn(effect, self._issues, self._tool_calls)
+                case Emit(event=event):
+                    self._tell(event)
+                case Progress():
+                    pass
+                case None:
+                    raise AssertionError(f"the machine stands in {self._machine.state} without an effect")
+                case _:
+                    await self._perform(effect)
+
+    async def _perform(self, effect: AnsweredEffect) -> None:
+        if self._cancel.is_requested and not self._is_recorded(effect):
+            self._machine.interrupt(Stopped("cancelled"))
+            return
+        await self._stream.settled()
+        try:
+            match effect:
+                case SyncEnvironment():
+                    await self._sync(effect)
+                case LlmCall():
+                    await self._call_model(effect)
+                case ToolCalls():
+                    await self._run_tools(effect)
+                case Checkpoint():
+                    await self._look_for_input(effect)
+                case ExecCode():
+                    raise AssertionError("no code executor is registered")
+                case _:
+                    assert_never(effect)
+        except PluginError as error:
+            self._machine.interrupt(Stopped("runtime_error"), ErrorReported("plugin", error.code, error.message))
+
+    async def _sync(self, effect: SyncEnvironment) -> None:
+        envelope = self._envelope(effect.id, self._environment.command(effect))
+        outcome = await self._controller.execute(
+            envelope, Local(lambda _: self._environment.prepare(self._machine), impact="reads")
+        )
+        self._machine.answer(await self._environment.answer(effect.id, outcome, self._controller))
+
+    async def _call_model(self, effect: LlmCall) -> None:
+        envelope = self._envelope(effect.id, llm_command(effect.request, self._history))
+        correlation_id = f"llm:{effect.id}"
+
+        async def call(_envelope: EffectEnvelope) -> EffectOutcome:
+            request = self._environment.request(effect.request, self._machine)
+            return await perform(
+                self._environment.provider,
+                request,
+                cancel=self._cancel,
+                clock=self._clock,
+                stream=self._stream,
+                correlation_id=correlation_id,
+            )
+
+        is_recorded = self._controller.has_recorded(envelope.replay_key)
+        outcome = await self._controller.execute(envelope, Local(call, impact="reads"))
+        answer = llm_answer(effect.id, outcome)
+        text = answer.response.full_text if answer.response is not None else ""
+        if text and (is_recorded or not answer.text_streamed):
+            # A replayed or unstreamed answer is told once, whole.
+            self._stream.tell(correlation_id, activity.AssistantProseDelta(text))
+        self._machine.answer(answer)
+
+    async def _run_tools(self, effect: ToolCalls) -> None:
+        batch = ToolBatch(
+            scope=self._runtime_scope(),
+            parent_key=turn_replay_key(self._runtime_scope(), "tool_batch", effect.id),
+            effect_number=effect.id,
+            frame_id=self._frame_id,
+            catalog=self._catalog,
+            plugins=self._plugins,
+            controller=self._controller,
+            stream=self._stream,
+            cancel=self._cancel,
+            clock=self._clock,
+        )
+        result = await batch.run(effect.calls)
+        self._tool_calls += result.records
+        self._inbox.messages += result.messages
+        self._machine.answer(ToolsCompleted(effect.id, result.completed))
+
+    async def _look_for_input(self, effect: Checkpoint) -> None:
+        envelope = self._envelope(effect.id, checkpoint_command(effect.checkpoint))
+        if self._controller.has_recorded(envelope.replay_key):
+            delivery = Delivery.of_outcome(await self._controller.execute(envelope, Local.unavailable()))
+            self._inbox.take()
+            await self._queue.reclaim(delivery.batch_ids)
+        elif self._controller.has_recorded_beyond(effect.id):
+            delivery = Delivery()
+        else:
+            delivery = await self._collect(effect)
+            if not delivery.is_empty:
+                await self._controller.execute(envelope, Local(_returning(delivery.outcome())))
+        if delivery.injected:
+            self._stream.tell(
+                f"checkpoint:{effect.id}", activity.QueuedInputAccepted(effect.checkpoint, delivery.injected)
+            )
+        self._machine.answer(delivery.answer(effect.id))
+
+    async def _collect(self, effect: Checkpoint) -> Delivery:
+        messages = self._inbox.take()
+        if self._plugins.registrations.checkpoint.items:
+            context = AtCheckpoint(
+                self._scope.session_id, self._scope.turn_id or "", effect.checkpoint, self._machine.messages
+            )
+            messages += await ask_plugins(self._plugins, context, self._stream)
+        injected: list[Message]
+        injected, batch_ids = await self._queue.claim()
+        return Delivery(messages, injected, batch_ids)
+
+    def _envelope(self, number: int, command: EffectCommand) -> EffectEnvelope:
+        scope = self._runtime_scope()
+        key = turn_replay_key(scope, command.kind, number)
+        return EffectEnvelope(Invocation.effect(scope, str(number), command.kind, key), command)
+
+    def _runtime_scope(self) -> RuntimeScope:
+        return RuntimeScope(
+            self._scope.session_id, self._scope.turn_id, self._scope.turn_index, self._machine.iteration
+        )
+
+    def _is_recorded(self, effect: AnsweredEffect) -> bool:
+        """A cancel never cuts into what is recorded: the same history comes out of every drive."""
+        if self._controller.has_recorded_beyond(effect.id):
+            return True
+        kind = {"tool_calls": "tool_batch"}.get(str(effect.__struct_config__.tag), str(effect.__struct_config__.tag))
+        return self._controller.has_recorded(turn_replay_key(self._runtime_scope(), kind, effect.id))
+
+    def _tell(self, event: MachineEvent) -> None:
+        match event:
+            case ModelRequestStarted(protocol_iteration=iteration):
+                self._stream.tell("turn", activity.ModelRequestStarted(iteration))
+            case UsageReported(protocol_iteration=iteration, usage=usage, cumulative=cumulative):
+                self._stream.tell("turn", activity.Usage(iteration, usage, cumulative))
+            case ErrorReported(kind=kind, code=code, message=message, terminal_reason=reason, raw=raw):
+                self._issues.append(TurnIssue(kind, code, reason, message, raw))
+                self._stream.tell("turn", activity.Error(message))
+            case OutcomeReached(outcome=outcome):
+                if isinstance(outcome, SubmittedValue):
+                    self._stream.tell("turn", activity.SubmittedValueActivity(outcome.value))
+                elif isinstance(outcome, ToolValue):
+                    self._stream.tell("turn", activity.ToolValueActivity(outcome.tool_name, outcome.value))
+            case ModelResponded():
+                pass
+            case _:
+                assert_never(event)
+
+
+def _returning(outcome: EffectOutcome) -> Run:
+    async def run(_envelope: EffectEnvelope) -> EffectOutcome:
+        return outcome
+
+    return run

@@ -1,0 +1,13 @@
+"""Testing helpers, part of the product: they speak the same ports as production."""
+
+from lash.testing.script import Calls as Calls
+from lash.testing.script import Fails as Fails
+from lash.testing.script import Says as Says
+from lash.testing.script import Thinks as Thinks
+from lash.testing.script import calls as calls
+from lash.testing.script import fails as fails
+from lash.testing.script import says as says
+from lash.testing.script import thinks as thinks
+from lash.testing.scripted import ScriptedModel as ScriptedModel
+from lash.testing.scripted import UnconsumedSteps as UnconsumedSteps
+from lash.testing.scripted import UnexpectedModelCall as UnexpectedModelCall

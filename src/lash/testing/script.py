@@ -1,0 +1,96 @@
+"""The steps of a scripted model: what it says, calls, thinks, and how it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lash.base.canonical import canonical_json
+from lash.base.json import Json
+from lash.machine.llm import LlmRequest, LlmResponse
+from lash.models.failure import RETRYABLE_STATUS, FailureKind, ProviderFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """Visible text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thinks:
+    """Exposed reasoning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """A tool call; `input_json` is its argument text as the wire would carry it."""
+
+    tool: str
+    input_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fails:
+    """A failure as a provider would raise it, after `after_text` was streamed."""
+
+    kind: FailureKind
+    message: str
+    status: int | None
+    retryable: bool
+    after_text: str
+    code: str | None
+    retry_after_ms: int | None
+
+    def failure(self) -> ProviderFailure:
+        """A fresh exception."""
+        return ProviderFailure(
+            self.kind,
+            self.message,
+            retryable=self.retryable,
+            status=self.status,
+            code=self.code,
+            retry_after_ms=self.retry_after_ms,
+        )
+
+
+Item: TypeAlias = Says | Thinks | Calls | Fails
+Answer: TypeAlias = Item | Sequence[Item] | LlmResponse
+
+# A callable sees the request and may be a coroutine function.
+Step: TypeAlias = Answer | Callable[[LlmRequest], Answer | Awaitable[Answer]]
+
+
+def says(text: str) -> Says:
+    """Visible text. Added in 0.1."""
+    return Says(text)
+
+
+def thinks(text: str) -> Thinks:
+    """Exposed reasoning. Added in 0.1."""
+    return Thinks(text)
+
+
+def calls(tool: str, input_json: str | None = None, /, **args: Json) -> Calls:
+    """A call of `tool` with `args`, or with argument text as it is (also text that is not JSON). Added in 0.1."""
+    return Calls(tool, canonical_json(args) if input_json is None else input_json)
+
+
+def fails(
+    kind: FailureKind = "http",
+    message: str = "the scripted provider failed",
+    *,
+    status: int | None = None,
+    retryable: bool | None = None,
+    after_text: str = "",
+    code: str | None = None,
+    retry_after_ms: int | None = None,
+) -> Fails:
+    """A provider failure. Unless said otherwise it is retryable when a real one would be. Added in 0.1."""
+    if retryable is None:
+        retryable = status in RETRYABLE_STATUS or (status is None and kind in ("transport", "timeout", "stream"))
+    return Fails(kind, message, status, retryable, after_text, code, retry_after_ms)

@@ -1,0 +1,98 @@
+"""What a tool may know about the call it is in, and what it may say meanwhile.
+
+A function that declares a first parameter of type `ToolContext` gets one. The
+`effect_key` is the same for every attempt and every replay of a call: hand it to
+the outside world as an idempotency key, and a call that runs twice counts once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from lash.base.cancel import CancelToken
+from lash.base.canonical import tagged_hash
+from lash.base.clock import Clock, SystemClock
+from lash.base.json import Json
+
+
+class ToolContext:
+    """One attempt of one call."""
+
+    __slots__ = (
+        "_loop",
+        "_on_progress",
+        "agent_frame_id",
+        "attempt_number",
+        "cancellation",
+        "clock",
+        "max_attempts",
+        "prepared_payload",
+        "session_id",
+        "tool_call_id",
+        "tool_name",
+        "turn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        turn_id: str,
+        tool_call_id: str,
+        tool_name: str,
+        agent_frame_id: str = "",
+        attempt_number: int = 1,
+        max_attempts: int = 1,
+        prepared_payload: Json = None,
+        cancellation: CancelToken | None = None,
+        clock: Clock | None = None,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> None:
+        """Made by the runtime, or by a test that calls a tool directly."""
+        self.session_id = session_id
+        self.turn_id = turn_id
+        self.tool_call_id = tool_call_id
+        self.tool_name = tool_name
+        self.agent_frame_id = agent_frame_id
+        self.attempt_number = attempt_number
+        self.max_attempts = max_attempts
+        self.prepared_payload = prepared_payload
+        self.cancellation = cancellation or CancelToken()
+        self.clock: Clock = clock or SystemClock()
+        self._on_progress = on_progress
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+
+    @property
+    def effect_key(self) -> str:
+        """A stable idempotency key of this call for the outside world: 69 characters, safe in a header."""
+        return "lash-" + tagged_hash(
+            "lash-effect-key", self.session_id, self.turn_id, self.tool_call_id, self.tool_name
+        )
+
+    @property
+    def replay_key(self) -> str:
+        """The readable key of this call within its session."""
+        return f"lash-tool:{self.session_id}:{self.tool_call_id}:{self.tool_name}"
+
+    def progress(self, text: str) -> None:
+        """Tells whoever watches the turn what the tool is doing; may be called from a thread. Never stored."""
+        if self._on_progress is None:
+            return
+        if self._loop is None or _running_loop() is self._loop:
+            self._on_progress(text)
+        else:
+            self._loop.call_soon_threadsafe(self._on_progress, text)
+
+    def __repr__(self) -> str:
+        return f"ToolContext({self.replay_key}, attempt {self.attempt_number} of {self.max_attempts})"
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,170 @@
+"""`@lash.tool`: a function becomes a tool and stays a function.
+
+The decorated object is called like the function it wraps, with the same types; the
+runtime reads its `definition` and runs it through a `ToolSet`. Synchronous functions
+run in a thread, with the caller's context variables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from lash.base.json import Json
+from lash.tools.calls import ToolExecution
+from lash.tools.definition import (
+    ONE_ATTEMPT,
+    Repeat,
+    Retry,
+    Scheduling,
+    ToolContract,
+    ToolDefinition,
+    ToolManifest,
+)
+from lash.tools.errors import ToolDefinitionError
+from lash.tools.signature import ToolSignature, read_signature
+from lash.tools.typecodec import Mismatch
+from lash.tools.validation import wrong_arguments
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# What every model wire accepts as a function name.
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")
+_MODULE = re.compile(r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")
+
+
+class Tool(Generic[P, R]):
+    """A function with its definition. Made by `@lash.tool`. Added in 0.1."""
+
+    def __init__(self, function: Callable[P, R], definition: ToolDefinition, signature: ToolSignature) -> None:
+        self.definition = definition
+        self._function = function
+        self._signature = signature
+        self._is_async = _is_async(function)
+        functools.update_wrapper(cast("Any", self), function)
+
+    @property
+    def name(self) -> str:
+        """The name the model calls it by."""
+        return self.definition.name
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Calls the function itself, as if it were not decorated."""
+        return self._function(*args, **kwargs)
+
+    async def execute(self, call: ToolExecution) -> object:
+        """Runs it with the model's arguments, decoded into the types of its hints."""
+        try:
+            positional, named = self._signature.bind(call.args, call.context)
+        except Mismatch as error:
+            return wrong_arguments(call.name, self.definition.contract, error.problems)
+        function = cast("Callable[..., Any]", self._function)
+        if self._is_async:
+            return await function(*positional, **named)
+        return await asyncio.to_thread(function, *positional, **named)
+
+    def __repr__(self) -> str:
+        return f"<tool {self.definition.signature}>"
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    module: str | None = None,
+    repeat: Repeat = "safe",
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    scheduling: Scheduling = "parallel",
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+
+
+def tool(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    module: str | None = None,
+    repeat: Repeat = "safe",
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    scheduling: Scheduling = "parallel",
+) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
+    """Makes a tool of an async or sync function. Added in 0.1.
+
+    `module` is where lashlang programs find it, e.g. `"orders"`. `repeat` says what
+    recovery may do when the outcome of a call is unknown. `retry` says how often a
+    failure that declares itself retryable is tried again; an idempotent tool is
+    tried three times unless told otherwise, the others once. `timeout` is in seconds
+    for each attempt. Raises `ToolDefinitionError`.
+    """
+    # Classes that are local to a function are found through the frame that decorates.
+    namespace: Mapping[str, object] = sys._getframe(1).f_locals
+
+    def decorate(target: Callable[P, R]) -> Tool[P, R]:
+        signature = _read(target, namespace)
+        shown = name or signature.function
+        _check_names(signature.function, shown, module)
+        if timeout is not None and timeout <= 0:
+            raise ToolDefinitionError(signature.function, f"timeout={timeout}", "give a positive number of seconds")
+        manifest = ToolManifest(
+            id=f"tool:{shown}",
+            name=shown,
+            description=signature.description if description is None else description,
+            bindings=_bindings(shown, module),
+            scheduling=scheduling,
+            repeat=repeat,
+            retry=retry or (Retry() if repeat == "idempotent" else ONE_ATTEMPT),
+            timeout_ms=None if timeout is None else max(1, round(timeout * 1000)),
+        )
+        contract = ToolContract(signature.input_schema(), signature.output_schema())
+        return Tool(target, ToolDefinition(manifest, contract), signature)
+
+    return decorate if function is None else decorate(function)
+
+
+def _read(function: Callable[P, R], namespace: Mapping[str, object]) -> ToolSignature:
+    if isinstance(function, Tool):
+        raise ToolDefinitionError(function.name, "it is a tool already", "decorate a function once")
+    if not callable(function):
+        raise ToolDefinitionError(repr(function), "it is not a function", "write @lash.tool or @lash.tool(name=…)")
+    if isinstance(function, type):
+        raise ToolDefinitionError(function.__name__, "it is a class", "decorate a function that makes one")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ToolDefinitionError(
+            getattr(function, "__name__", repr(function)), "it is a generator", "return a list instead of yielding"
+        )
+    return read_signature(function, namespace)
+
+
+def _check_names(function: str, name: str, module: str | None) -> None:
+    if not _NAME.match(name):
+        raise ToolDefinitionError(
+            function,
+            f"the name {name!r} is not one that models can call",
+            "use up to 64 letters, digits, _ and -, and give name= for a lambda or a partial",
+        )
+    if module is not None and not _MODULE.match(module):
+        raise ToolDefinitionError(function, f"module={module!r}", "use dotted lower-case names, such as 'orders'")
+
+
+def _bindings(name: str, module: str | None) -> dict[str, Json]:
+    return {} if module is None else {"lashlang": {"module": module, "operation": name}}
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004  # an object whose call is async
+    )

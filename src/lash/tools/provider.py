@@ -1,0 +1,47 @@
+"""The port through which tools reach the runtime.
+
+Decorated functions come through it too (`ToolSet`); implement it directly for tools
+that are not functions: a remote catalog, a bridge to another protocol, a table of
+generated operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
+from lash.tools.definition import ToolContract, ToolManifest
+
+
+@runtime_checkable
+class ToolProvider(Protocol):
+    """A source of tools.
+
+    Manifests and contracts are asked for when a turn prepares its catalog, never per
+    call; they must be cheap and must not change with the clock.
+    """
+
+    def tool_manifests(self) -> Sequence[ToolManifest]:
+        """The tools it offers, in the order the model shall see them."""
+        ...
+
+    def resolve_contract(self, name: str) -> ToolContract | None:
+        """The contract of one of them; None when it has none (any more)."""
+        ...
+
+    async def prepare_tool_call(self, call: ToolCall, manifest: ToolManifest) -> PreparedToolCall:
+        """The call in the form that is recorded before it runs. Subclasses inherit the plain form."""
+        return prepared(call, manifest)
+
+    async def execute(self, call: ToolExecution) -> object:
+        """Runs one attempt: a `ToolCallOutput`, or a plain value, which means success.
+
+        Exceptions become failures of class `execution`; cancellation passes through.
+        """
+        ...
+
+
+def prepared(call: ToolCall, manifest: ToolManifest) -> PreparedToolCall:
+    """The prepared form of a call that needs no preparation."""
+    return PreparedToolCall(call.call_id, manifest.id, manifest.name, call.args, call.replay)

@@ -1,0 +1,145 @@
+"""Turns as a host asks for them: run, stream, collect.
+
+`session.run(…)` is the short form; `session.turn(…)` is the builder underneath.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from lash.base.cancel import CancelToken
+from lash.base.errors import InvalidArgument
+from lash.runtime.activity import Sink, TurnActivity
+from lash.runtime.actor import SessionActor, TurnRequest
+from lash.runtime.input import TurnInput, TurnOptions
+from lash.runtime.result import TurnResult
+
+# A slow reader holds the turn back after this many unread activities.
+STREAM_BUFFER = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOutput:
+    """A turn's result and everything that was told while it ran."""
+
+    result: TurnResult
+    activities: list[TurnActivity] = field(default_factory=list)
+
+
+class Turn:
+    """A turn that has not started. Use one of `run`, `stream`, `stream_to`, `collect`, once."""
+
+    def __init__(
+        self,
+        actor: SessionActor,
+        turn_input: TurnInput,
+        *,
+        turn_id: str | None,
+        timeout: float | None,
+        options: TurnOptions,
+        retry: bool,
+    ) -> None:
+        if turn_id is not None and not turn_id.strip():
+            raise InvalidArgument("turn_id is empty; leave it out or give the request's own id")
+        if timeout is not None and timeout <= 0:
+            raise InvalidArgument(f"timeout={timeout}: give a positive number of seconds or None")
+        self._actor = actor
+        self._timeout = timeout
+        self._request = TurnRequest(turn_input, turn_id, options, retry=retry)
+
+    @property
+    def cancellation(self) -> CancelToken:
+        """Cancels this turn; it still commits, as `stopped.cancelled`."""
+        return self._request.cancel
+
+    async def run(self) -> TurnResult:
+        """Runs the turn to its end."""
+        timer: asyncio.TimerHandle | None = None
+        if self._timeout is not None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._timeout, self._request.cancel.cancel, "timeout")
+        try:
+            return await self._actor.run(self._request)
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def stream_to(self, sink: Sink) -> TurnResult:
+        """Runs the turn and tells `sink` of each activity; the sink may be async."""
+        self._request.sinks.append(sink)
+        return await self.run()
+
+    async def collect(self, sink: Sink | None = None) -> TurnOutput:
+        """Runs the turn and keeps its activities, telling `sink` as well."""
+        activities: list[TurnActivity] = []
+        self._request.sinks.append(activities.append)
+        if sink is not None:
+            self._request.sinks.append(sink)
+        return TurnOutput(await self.run(), activities)
+
+    def stream(self) -> TurnStream:
+        """The turn as a stream: `async with turn.stream() as s: async for activity in s: …`."""
+        return TurnStream(self)
+
+
+class TurnStream:
+    """A running turn: an async iterator of activities, and a result.
+
+    A reader that falls behind holds the turn back after 64 unread activities. Leaving
+    the context early cancels the turn and waits for its commit.
+    """
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._queue: asyncio.Queue[TurnActivity | None] = asyncio.Queue(STREAM_BUFFER)
+        self._run: asyncio.Task[TurnResult] | None = None
+        self._is_abandoned = False
+
+    async def __aenter__(self) -> Self:
+        self._run = asyncio.get_running_loop().create_task(self._drive())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._run is not None
+        if not self._run.done():
+            self._abandon()
+            self._turn.cancellation.cancel("requested")
+            with contextlib.suppress(Exception):
+                await self._run
+
+    def __aiter__(self) -> AsyncIterator[TurnActivity]:
+        return self._activities()
+
+    async def result(self) -> TurnResult:
+        """The result; waits for the end of the turn, activities that nobody reads are dropped."""
+        if self._run is None:
+            raise InvalidArgument("the stream was not entered; use `async with session.stream(…) as stream`")
+        self._abandon()
+        return await self._run
+
+    async def _drive(self) -> TurnResult:
+        try:
+            return await self._turn.stream_to(self._put)
+        finally:
+            if not self._is_abandoned:
+                await self._queue.put(None)
+
+    async def _put(self, activity: TurnActivity) -> None:
+        if not self._is_abandoned:
+            await self._queue.put(activity)
+
+    def _abandon(self) -> None:
+        self._is_abandoned = True
+        while not self._queue.empty():
+            self._queue.get_nowait()
+
+    async def _activities(self) -> AsyncIterator[TurnActivity]:
+        while not self._is_abandoned and (activity := await self._queue.get()) is not None:
+            yield activity
