@@ -47,9 +47,7 @@ async def a_store_reports_its_tier(store: AttachmentStore, row: Rows) -> None:
 
 
 @ATTACHMENT_STORE_REOPENABLE.law("AS-09", stores="FSP")
-async def the_plain_suite_holds_on_a_durable_store(
-    pair: tuple[AttachmentStore, AttachmentStore], row: Rows
-) -> None:
+async def the_plain_suite_holds_on_a_durable_store(pair: tuple[AttachmentStore, AttachmentStore], row: Rows) -> None:
     own = Rows("durable")
     for law in ATTACHMENT_STORE.laws:
         await law.scenario(pair[0], own)
@@ -58,9 +56,7 @@ async def the_plain_suite_holds_on_a_durable_store(
 
 
 @ATTACHMENT_STORE_REOPENABLE.law("AS-10", stores="FSP")
-async def bytes_are_there_through_another_handle(
-    pair: tuple[AttachmentStore, AttachmentStore], row: Rows
-) -> None:
+async def bytes_are_there_through_another_handle(pair: tuple[AttachmentStore, AttachmentStore], row: Rows) -> None:
     first, second = pair
     ref = await first.put(bytes([4, 3, 2, 1]), PIXEL)
 

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-
 from lash.attachments.store import AttachmentMeta, AttachmentNotFound
 from lash.base.clock import SystemClock
+from lash.base.usage import TokenUsage
 from lash.effects.journal import JournalRow
 from lash.effects.scope import ExecutionScope
 from lash.effects.waits import CustomWait, ResolvedOk, UnknownOrRevoked, make_key
@@ -29,7 +29,6 @@ from lash.sessions.errors import (
 from lash.sessions.graph import FullGraph, SessionGraph
 from lash.sessions.queue import QueuedWorkClaim
 from lash.sessions.store import SessionCreate, SessionStore
-from lash.base.usage import TokenUsage
 from lash.stores import Store
 from lash.stores.scoped import SessionAttachments
 from lash.testing.conformance.drafts import (
@@ -157,9 +156,7 @@ async def a_moved_head_refuses_the_whole_commit(pair: StorePair, row: Rows) -> N
     await session.enqueue_queued_work(draft("root", "work"))
     claim = await session.claim_ready_queued_work("root", "owner", "idle", TTL_MS, 1)
     assert claim is not None
-    late = persisted_state(
-        state("root", head_revision=first.head_revision), [UsageDelta("turn", "m", TokenUsage(1))]
-    )
+    late = persisted_state(state("root", head_revision=first.head_revision), [UsageDelta("turn", "m", TokenUsage(1))])
 
     commit = stamped(with_claims(late, claim.completion()), "late")
     await row.raises("X-28", HeadRevisionConflict, session.commit(commit))
@@ -200,5 +197,3 @@ async def _session(store: Store) -> SessionStore:
 
 def _ids(claim: QueuedWorkClaim | None) -> list[str]:
     return [] if claim is None else [batch.batch_id for batch in claim.batches]
-
-

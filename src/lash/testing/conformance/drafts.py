@@ -101,7 +101,9 @@ def graph_state(session_id: str, graph: SessionGraph) -> SessionState:
     )
 
 
-def plain_commit(session_id: str, *completions: QueuedWorkCompletion, head_revision: int | None = None) -> RuntimeCommit:
+def plain_commit(
+    session_id: str, *completions: QueuedWorkCompletion, head_revision: int | None = None
+) -> RuntimeCommit:
     """A commit that says nothing and settles claims."""
     return with_claims(persisted_state(state(session_id, head_revision=head_revision)), *completions)
 
