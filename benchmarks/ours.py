@@ -32,6 +32,7 @@ from lash.effects.local import Local
 from lash.effects.scope import ExecutionScope
 from lash.hosts import JournaledEffectHost
 from lash.sessions.accept import Claimant
+from lash.sessions.store import SessionCreate
 from lash.testing import ScriptedModel, calls, says
 
 LOOKUPS = [calls("lookup", key=f"k{index}") for index in range(3)]
@@ -78,7 +79,8 @@ async def timed_workflows(where: str) -> list[float]:
         await host.open()
         for _ in range(WORKFLOWS):
             session_id = uuid.uuid4().hex
-            lease = await store.sessions.try_claim_session_lease(
+            session = await store.sessions.create_store(SessionCreate(session_id))
+            lease = await session.try_claim_session_lease(
                 session_id, Claimant("bench/1", uuid.uuid4().hex, uuid.uuid4().hex, 30_000)
             )
             scope = RuntimeScope(session_id, "t", 1)
