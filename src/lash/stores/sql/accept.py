@@ -33,7 +33,7 @@ from lash.stores.sql.leases import (
     refuse_deleted,
     session_lock,
 )
-from lash.stores.sql.queue import BY_ID, Claimer, DraftRow, Stamped, insert_or_find, stamp, take_prefix
+from lash.stores.sql.queue import BY_ID, Claimer, DraftRow, Stamped, insert_or_find, prefix_of, ready_rows, stamp
 
 
 class KnownTurn(NamedTuple):
@@ -61,6 +61,7 @@ class OwnedRow(NamedTuple):
     turn: TurnInFlight
     is_fresh: bool
     head_revision: int
+    has_more: bool
 
 
 class WaitingRow(NamedTuple):
@@ -143,7 +144,8 @@ def _drive(session_id: str, claimant: Claimant, max_batches: int) -> Steps[Owned
     place = (yield from one(HEAD_PLACE, session_id)) or Place(0, 0)
     if claimed.turn_json is not None:
         return (yield from _continue(session_id, lease, claimed, claimer, place))
-    rows = yield from take_prefix(session_id, claimer, "idle", max_batches)
+    ready = yield from ready_rows(session_id, claimer, max_batches)
+    rows = prefix_of(ready, "idle", max_batches)
     if not rows:
         yield from execute(RELEASE_LEASE, session_id, claimant.lease_token)
         return None
@@ -153,7 +155,7 @@ def _drive(session_id: str, claimant: Claimant, max_batches: int) -> Steps[Owned
         turn_id_of_row(rows[0]), [row.batch_id for row in rows], place.head_revision, place.turn_index + 1
     )
     yield from execute(NAME_TURN, session_id, claimant.lease_token, turn.turn_id, encode(turn))
-    return OwnedRow(lease, stamped, turn, is_fresh, place.head_revision)
+    return OwnedRow(lease, stamped, turn, is_fresh, place.head_revision, len(ready) > len(rows))
 
 
 def _continue(
@@ -166,7 +168,7 @@ def _continue(
         # Its batches are gone or claimed outside the lease: the turn is continued without them.
         stamped = Stamped("", 0, claimed.claimed_at_ms, claimed.expires_at_ms, [])
     is_repeat = bool(stamped.rows) and all(row.claim_token == claimer.token for row in stamped.rows)
-    return OwnedRow(lease, stamped, turn, is_repeat and stamped.fencing_token == 1, place.head_revision)
+    return OwnedRow(lease, stamped, turn, is_repeat and stamped.fencing_token == 1, place.head_revision, True)
 
 
 def _claim_all(session_id: str, claimer: Claimer, batch_ids: Sequence[str]) -> Steps[Stamped | None]:

@@ -257,8 +257,12 @@ def fresh_row(enqueue_seq: int, draft: DraftRow) -> BatchRow:
 
 def take_prefix(session_id: str, claimer: Claimer, boundary: Boundary, max_batches: int) -> Steps[list[BatchRow]]:
     """The rows that a claim would take now. Needs the session's lock."""
-    ready = yield from many(READY, session_id, claimer.token, claimer.fence or 0, max_batches + SCAN_AHEAD)
-    return prefix_of(ready, boundary, max_batches)
+    return prefix_of((yield from ready_rows(session_id, claimer, max_batches)), boundary, max_batches)
+
+
+def ready_rows(session_id: str, claimer: Claimer, max_batches: int) -> Steps[list[BatchRow]]:
+    """What is ready, in order, a little further than a claim may take."""
+    return (yield from many(READY, session_id, claimer.token, claimer.fence or 0, max_batches + SCAN_AHEAD))
 
 
 def prefix_of(ready: Sequence[BatchRow], boundary: Boundary, max_batches: int) -> list[BatchRow]:
