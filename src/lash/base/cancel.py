@@ -1,8 +1,8 @@
 """Cooperative cancellation with a reason.
 
-A token is cancelled once. Its reason decides what a cancelled wait may do: only
-`requested` is the user's will and may be recorded; a lost lease or a shutdown
-merely detaches this process from work that another will continue
+A token is cancelled once. Its reason decides what a cancelled wait may do: `requested`
+and `timeout` are somebody's will and may be recorded; a lost lease or a shutdown merely
+detaches this process from work that another will continue
 (docs/spec/durability.md §2.8).
 """
 
@@ -23,7 +23,7 @@ class CancelToken:
     def __init__(self) -> None:
         self.reason: CancelReason | None = None
         self._event: asyncio.Event | None = None
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: dict[object, Callable[[], None]] = {}
 
     @property
     def is_cancelled(self) -> bool:
@@ -42,9 +42,8 @@ class CancelToken:
         self.reason = reason
         if self._event is not None:
             self._event.set()
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback()
+        while self._callbacks:  # a callback may undo another that has not been called yet
+            self._callbacks.pop(next(iter(self._callbacks)))()
 
     async def wait(self) -> CancelReason:
         """Returns the reason as soon as the token is cancelled."""
@@ -56,14 +55,17 @@ class CancelToken:
         return self.reason
 
     def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Calls `callback` at cancellation (at once if it happened); returns an undo."""
+        """Calls `callback` at cancellation (at once if it happened), in order of registration.
+
+        Returns an undo that may be called at any time, and again. A callback must not raise.
+        """
         if self.reason is not None:
             callback()
             return lambda: None
-        self._callbacks.append(callback)
+        registration = object()
+        self._callbacks[registration] = callback
 
         def undo() -> None:
-            if callback in self._callbacks:
-                self._callbacks.remove(callback)
+            self._callbacks.pop(registration, None)
 
         return undo

@@ -17,12 +17,12 @@ from lash.sessions.graph import GraphAppend, GraphReplace, GraphUnchanged, Sessi
 from lash.sessions.queue import QueuedWorkDraft
 from lash.stores.program import Row
 from lash.stores.records import encode_head, encode_merge_key, encode_payloads
-from lash.stores.sql.commit import CommitPlan, StampPlan
+from lash.stores.sql.commit import CommitPlan, StampPlan, UsagePlan
 from lash.stores.sql.queue import DraftRow
 
 
-def plan_commit(commit: RuntimeCommit, now_ms: int, batch_ids: Mapping[int, str]) -> CommitPlan:
-    """The plan of a commit; `batch_ids` are fresh ids for its follow-ups, by place.
+def plan_commit(commit: RuntimeCommit, now_ms: int, token: str, batch_ids: Mapping[int, str]) -> CommitPlan:
+    """The plan of a commit; `token` is fresh, `batch_ids` are fresh ids for its follow-ups, by place.
 
     Raises `CommitBudgetExceeded`, `InvalidGraphDelta` and `TurnCommitConflict` before anything is written.
     """
@@ -31,6 +31,7 @@ def plan_commit(commit: RuntimeCommit, now_ms: int, batch_ids: Mapping[int, str]
     guard = commit.guard
     return CommitPlan(
         session_id=commit.session_id,
+        commit_token=token,
         expected_head_revision=commit.expected_head_revision,
         head=encode_head(commit),
         leaf_node_id=_leaf(commit),
@@ -38,8 +39,7 @@ def plan_commit(commit: RuntimeCommit, now_ms: int, batch_ids: Mapping[int, str]
         nodes=[_node_row(commit.session_id, node) for node in nodes],
         outside_parents=_outside_parents(commit.session_id, nodes),
         usage=[
-            (
-                commit.session_id,
+            UsagePlan(
                 delta.delta_id,
                 delta.source,
                 delta.model,

@@ -65,7 +65,7 @@ class SqlSessionStore(SqlManifest, SqlQueue, SqlTurns):
         if self._session_id not in (None, commit.session_id):
             raise SessionBindingMismatch(self._session_id or "", commit.session_id)
         batch_ids = {index: self._ids.new_id() for index in range(len(commit.enqueue))}
-        plan = plan_commit(commit, self._clock.now_ms(), batch_ids)
+        plan = plan_commit(commit, self._clock.now_ms(), self._ids.new_token(), batch_ids)
         try:
             result = await self._driver.run(commits.commit(plan))
         except UniqueViolation as error:
@@ -171,11 +171,13 @@ class SqlSessions:
         self, leases_held: Sequence[Lease], claims: Sequence[QueuedWorkClaim], ttl_ms: int
     ) -> list[HeldLease]:
         """Renews every lease of an executor and the claims under them in one transaction."""
-        return _held(leases_held, await self._driver.run(leases.heartbeat(list(leases_held), list(claims), ttl_ms)))
+        held = await self._driver.run(leases.heartbeat(list(leases_held), list(claims), ttl_ms))
+        return _held(leases_held, held)
 
     async def read_cancels(self, leases_held: Sequence[Lease]) -> list[HeldLease]:
         """Which of these leases is still ours, and who wants it cancelled."""
-        return _held(leases_held, await self._driver.run(leases.read_held(list(leases_held))))
+        held = await self._driver.run(leases.read_held(list(leases_held)))
+        return _held(leases_held, held)
 
     def _bound(self, session_id: str) -> SessionStore:
         return SqlSessionStore(self._driver, self._clock, self._ids, session_id)
