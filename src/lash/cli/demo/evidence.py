@@ -7,31 +7,24 @@ number that the demo reports is computed here from these two.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lash.base.json import JsonObject
 from lash.base.messages import Message, unsettled_tool_calls
 from lash.cli.demo.boundaries import Boundary, Execution
-
-_KEY = re.compile(r"^(?P<iteration>\d+):(?P<kind>[a-z_]+):\d+(:child:\d+:(?P<call>.+):attempt:(?P<attempt>\d+))?$")
-_SLEEP = re.compile(r":attempt:\d+:sleep$")
+from lash.cli.effect_keys import parse_key
 
 
 def execution_key(effect_key: str) -> str | None:
     """The key under which the log counts executions of an effect; None for a pause, which only waits."""
-    if _SLEEP.search(effect_key):
+    parsed = parse_key(effect_key)
+    if parsed is None or parsed.is_pause:
         return None
-    match = _KEY.match(effect_key)
-    if match is None:
-        return None
-    if match["call"] is not None:
-        return f"tool:{match['call']}:{match['attempt']}"
-    return {"llm_call": "model", "sync_execution_environment": "prompt"}.get(match["kind"], match["kind"]) + (
-        f":{match['iteration']}"
-    )
+    if parsed.call_id is not None:
+        return f"tool:{parsed.call_id}:{parsed.attempt}"
+    kind = {"llm_call": "model", "sync_execution_environment": "prompt"}.get(parsed.kind, parsed.kind)
+    return f"{kind}:{parsed.iteration}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +91,6 @@ def effect_lines(seen: Seen) -> list[EffectLine]:
     driven = [kill.process for kill in seen.kills if not kill.turn_is_committed]
     commits_in = next((kill.process for kill in seen.kills if kill.turn_is_committed), len(seen.kills) + 1)
     names = {execution.key: execution.name for execution in seen.log}
-    attempts = Counter(call for effect in seen.committed.effects if (call := _call(effect.key)) is not None)
     lines: list[EffectLine] = []
     for effect in seen.committed.effects:
         key = execution_key(effect.key)
@@ -108,7 +100,7 @@ def effect_lines(seen: Seen) -> list[EffectLine]:
         lines.append(
             EffectLine(
                 effect.key,
-                _name(effect.key, names, attempts),
+                _name(effect.key, names),
                 tuple(execution.process for execution in seen.log if execution.key == key),
                 first,
                 sum(first < process for process in [*driven, commits_in]),
@@ -118,20 +110,11 @@ def effect_lines(seen: Seen) -> list[EffectLine]:
     return lines
 
 
-def _call(effect_key: str) -> str | None:
-    match = _KEY.match(effect_key)
-    return None if match is None else match["call"]
-
-
-def _name(effect_key: str, names: dict[str, str], attempts: Counter[str]) -> str:
-    key = execution_key(effect_key)
-    if key is None:
-        return "pause"
-    name, number = names.get(key, key), key.rpartition(":")[2]
-    call = _call(effect_key)
-    if call is None:
-        return f"{name} {int(number) + 1}"
-    return f"{name} #{number}" if attempts[call] > 1 else name
+def _name(effect_key: str, tools: dict[str, str]) -> str:
+    key, parsed = execution_key(effect_key), parse_key(effect_key)
+    if parsed is None:
+        return effect_key
+    return parsed.named(tools.get(key or ""))
 
 
 def ran_again(seen_recorded: Sequence[Recorded], log: Sequence[Execution], after: int) -> int:

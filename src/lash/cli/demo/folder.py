@@ -24,29 +24,11 @@ MAX_BYTES_PER_FILE: Final = 256 * 1024
 MAX_BYTES_IN_ALL: Final = 16 * 1024 * 1024
 
 SKIPPED: Final = frozenset(
-    [
-        ".git",
-        ".hg",
-        ".svn",
-        ".venv",
-        "venv",
-        ".tox",
-        ".nox",
-        "node_modules",
-        "__pycache__",
-        ".mypy_cache",
-        ".ruff_cache",
-        ".pytest_cache",
-        ".hypothesis",
-        ".idea",
-        ".cache",
-        "site-packages",
-        "dist",
-        "build",
-        "target",
-        ".stamps",
-        ".services",
-    ]
+    {
+        *(".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", ".idea", ".cache", ".stamps", ".services"),
+        *("node_modules", "site-packages", "__pycache__", "dist", "build", "target"),
+        *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"),
+    }
 )
 LANGUAGES: Final = {
     ".c": "C",
