@@ -34,9 +34,7 @@ def load_app(name: str, store: str | None) -> lash.LashCore:
         for part in attribute.split("."):
             found = getattr(found, part)
     except Exception as error:
-        raise AppNotLoaded(
-            f"--app {name!r} cannot be loaded: {error}; check the name and the working directory"
-        ) from error
+        raise AppNotLoaded(f"--app {name!r} cannot be loaded: {error}; check name and working directory") from error
     if isinstance(found, lash.LashCore):
         if store is not None:
             raise BadOption(

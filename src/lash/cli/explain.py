@@ -102,15 +102,13 @@ def next_steps(rows: Sequence[Row]) -> list[str]:
 
 
 def _next_of_call(tool: str, rows: Sequence[Row]) -> str | None:
-    attempts = [(row.parsed.attempt, row) for row in rows if row.parsed is not None and not row.parsed.is_pause]
+    attempts = {row.parsed.attempt: row for row in rows if row.parsed is not None and not row.parsed.is_pause}
     if not attempts:
         return tool
-    latest = max(attempts, key=lambda row: row.parsed.attempt if row.parsed is not None else 0)
-    if latest.body is None or not isinstance(latest.body.get("retry_in_ms"), int):
+    latest = max(attempts)
+    body = attempts[latest].body
+    if body is None or not isinstance(body.get("retry_in_ms"), int):
         return None
-    assert latest.parsed is not None
-    number = latest.parsed.attempt + 1
-    has_paused = any(
-        row.parsed is not None and row.parsed.is_pause and row.parsed.attempt == number - 1 for row in rows
-    )
-    return f"{tool}, attempt {number}" if has_paused else f"a pause, then {tool}, attempt {number}"
+    has_paused = any(row.parsed.is_pause and row.parsed.attempt == latest for row in rows if row.parsed is not None)
+    following = f"{tool}, attempt {latest + 1}"
+    return following if has_paused else f"a pause, then {following}"

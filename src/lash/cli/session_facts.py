@@ -52,16 +52,17 @@ async def list_all(where: str) -> list[SessionLine]:
     """Every session; one whose first turn is still open included."""
     async with await open_store(where) as store:
         open_turns = {one.session_id: _open_turn_id(one) for one in await store.sessions.open_turns()}
-        lines = [
-            SessionLine(
-                one.session_id,
-                one.head_revision,
-                one.turn_index,
-                one.updated_at_ms,
-                open_turns.pop(one.session_id, None),
-            )
-            for one in await store.sessions.list_sessions()
-        ]
+        listed = await store.sessions.list_sessions()
+    lines = [
+        SessionLine(
+            one.session_id,
+            one.head_revision,
+            one.turn_index,
+            one.updated_at_ms,
+            open_turns.pop(one.session_id, None),
+        )
+        for one in listed
+    ]
     return [*lines, *(SessionLine(session_id, 0, 0, 0, turn_id) for session_id, turn_id in open_turns.items())]
 
 

@@ -39,9 +39,7 @@ def run(
     from lash.cli.failure import BadOption
 
     if app is None:
-        raise BadOption(
-            "--app is missing: this release has no model wire of its own; name your core, --app module:core"
-        )
+        raise BadOption("--app is missing: this release has no model wire yet; name your own core, --app module:core")
     if stream and as_json:
         raise BadOption("--stream and --json exclude each other; choose one")
     core = load_app(app, store)
@@ -118,10 +116,8 @@ def _print_json(session_id: str, result: lash.TurnResult) -> None:
             "revision": result.revision,
             "replayed": result.replayed,
             "usage": result.usage,
-            "tool_calls": [
-                {"tool": call.tool, "args": call.args, "ok": call.output.is_success} for call in result.tool_calls
-            ],
-            "errors": result.errors,
+            "tool_calls": [call.tool for call in result.tool_calls],
+            "errors": [issue.message for issue in result.errors],
         }
     )
 

@@ -29,9 +29,8 @@ def check(store: str, as_json: bool) -> None:
 
     found = asyncio.run(_check(store))
     if as_json:
-        print_json(
-            {"ok": found.ok, "rows": found.checked_row_count, "problems": found.problems, "corrupt": found.corrupt_rows}
-        )
+        corrupt = [f"{row.table} {row.key}: {row.problem}" for row in found.corrupt_rows]
+        print_json({"ok": found.ok, "rows": found.checked_row_count, "problems": [*found.problems, *corrupt]})
     else:
         screen = console()
         if found.ok:
