@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
@@ -76,7 +76,7 @@ class TestValues:
             n: int
 
         written = encode_tool_value(
-            [Row(Level.HIGH, CHART), Item(datetime(2024, 1, 2, tzinfo=timezone.utc), {"a"}), Model(n=1), {3: (1, 2)}]
+            [Row(Level.HIGH, CHART), Item(datetime(2024, 1, 2, tzinfo=UTC), {"a"}), Model(n=1), {3: (1, 2)}]
         )
 
         assert written == [

@@ -9,7 +9,6 @@ interpreter exits.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -159,17 +158,17 @@ async def _overdue(watched: _Watched, clock: Clock, policy: Reliability) -> Prov
     started = clock.monotonic()
     while True:
         now = clock.monotonic()
-        waits: list[tuple[float, str]] = []
+        waits: list[tuple[int, str]] = []
         if policy.request_timeout_ms is not None:
-            left = policy.request_timeout_ms - (now - started) * 1_000
+            left = policy.request_timeout_ms - round((now - started) * 1_000)
             waits.append((left, f"no answer within {policy.request_timeout_ms} ms"))
         if policy.chunk_timeout_ms is not None:
-            left = policy.chunk_timeout_ms - (now - watched.last_heard) * 1_000
+            left = policy.chunk_timeout_ms - round((now - watched.last_heard) * 1_000)
             waits.append((left, f"nothing received for {policy.chunk_timeout_ms} ms"))
         left, reason = min(waits)
         if left <= 0:
             return ProviderFailure("timeout", reason, retryable=True)
-        await clock.sleep(math.ceil(left))
+        await clock.sleep(left)
 
 
 async def _sleep(clock: Clock, delay_ms: int, cancel: CancelToken) -> CancelReason | None:

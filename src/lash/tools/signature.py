@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
+from lash.base.canonical import canonical_json
+from lash.base.errors import NotCanonical
 from lash.base.json import Json, JsonObject
 from lash.base.messages import AttachmentRef
 from lash.tools.context import ToolContext
@@ -204,8 +206,10 @@ def _read_parameter(function: str, parameter: inspect.Parameter, annotation: Any
 
 def _codec(function: str, name: str, annotation: Any) -> TypeCodec:
     try:
-        return type_codec(annotation)
-    except UnsupportedType as error:
+        codec = type_codec(annotation)
+        canonical_json([codec.schema, dict(codec.definitions)])
+        return codec
+    except (UnsupportedType, NotCanonical) as error:
         shown = getattr(annotation, "__qualname__", None) or str(annotation)
         raise ToolDefinitionError(
             function, f"type {shown} has no JSON form ({error})", _SUPPORTED, parameter=name
@@ -214,7 +218,7 @@ def _codec(function: str, name: str, annotation: Any) -> TypeCodec:
 
 def _check_default(function: str, parameter: inspect.Parameter, codec: TypeCodec) -> None:
     try:
-        codec.encode(parameter.default)
+        canonical_json(codec.encode(parameter.default))
     except Exception as error:
         raise ToolDefinitionError(
             function,

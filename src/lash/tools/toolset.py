@@ -74,5 +74,5 @@ def _prefixed(definition: ToolDefinition, prefix: str) -> ToolDefinition:
 
 
 def _origin(tool: Tool[..., Any]) -> str:
-    function = tool.__wrapped__  # type: ignore[attr-defined]  # set by update_wrapper
+    function = tool.__wrapped__
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', tool.name)}"

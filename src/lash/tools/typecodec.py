@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Protocol, Union, cast, get_args, get
 import msgspec
 
 from lash.base.json import Json, JsonObject
+from lash.tools.value import encode_tool_value
 
 _REF = "#/$defs/{name}"
 _TEXT_DATE = Annotated[datetime.datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
@@ -96,8 +97,7 @@ class _PlainCodec:
                 raise _mismatch(error) from error
 
     def encode(self, value: object) -> Json:
-        plain: Json = msgspec.to_builtins(value, str_keys=True)
-        return plain
+        return encode_tool_value(value)
 
     def _convert(self, value: Json) -> object:
         return msgspec.convert(value, self.kind, str_keys=True)
@@ -109,7 +109,9 @@ def _plain_codec(annotation: Any) -> _PlainCodec:
         msgspec.json.Decoder(annotation)
     except (TypeError, ValueError, NameError, RecursionError) as error:
         raise UnsupportedType(_first_line(error)) from error
-    return _PlainCodec(annotation, cast("JsonObject", schema), cast("dict[str, JsonObject]", definitions))
+    # Defaults inside classes may be tuples, enums or dates.
+    plain_schema, plain_definitions = encode_tool_value(schema), encode_tool_value(definitions)
+    return _PlainCodec(annotation, cast("JsonObject", plain_schema), cast("dict[str, JsonObject]", plain_definitions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,7 @@ class _UnionCodec:
         raise Mismatch(list(dict.fromkeys(problems)))
 
     def encode(self, value: object) -> Json:
-        plain: Json = msgspec.to_builtins(value, str_keys=True)
-        return plain
+        return encode_tool_value(value)
 
 
 def _union_codec(members: list[Any]) -> _UnionCodec:

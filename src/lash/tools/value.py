@@ -117,7 +117,8 @@ def _encode_leaf(value: object) -> Json:
             f"a value of type {type(value).__qualname__} has no JSON form; "
             "return dicts, lists, dataclasses, structs, models or text"
         ) from error
-    return plain
+    # What it made may still hold tuples.
+    return encode_tool_value(plain) if isinstance(plain, dict | list | tuple) else plain
 
 
 def _key(key: object) -> str:
