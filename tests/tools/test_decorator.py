@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict
 
 import msgspec
@@ -492,3 +493,58 @@ class TestDefaults:
             tool(direct)
         with pytest.raises(ToolDefinitionError, match="parameter 'limits'"):
             tool(inside)
+
+
+class TestMoreTypes:
+    async def test_a_path_is_text_both_ways(self) -> None:
+        @tool
+        def parent(path: Path, other: Path | None = None) -> Path:
+            return path.parent
+
+        assert properties(parent)["path"] == {"type": "string", "format": "path"}
+        assert ToolCallOutput.ok(await run(parent, {"path": "a/b"})) == ToolCallOutput.ok("a")
+        assert isinstance(await run(parent, {"path": 3}), ToolCallOutput)
+
+    async def test_a_pydantic_constraint_on_a_plain_type_holds(self) -> None:
+        @tool
+        def wait(seconds: Annotated[int, pydantic.Field(ge=1, description="How long")]) -> int:
+            return seconds
+
+        assert properties(wait)["seconds"] == {"type": "integer", "minimum": 1, "description": "How long"}
+        assert isinstance(await run(wait, {"seconds": 0}), ToolCallOutput)
+
+    async def test_a_pydantic_model_inside_a_dataclass_is_decoded(self) -> None:
+        @dataclass
+        class Basket:
+            orders: list[Order]
+
+        @tool
+        def count(basket: Basket) -> int:
+            return sum(order.number for order in basket.orders)
+
+        assert await run(count, {"basket": {"orders": [{"number": 2}, {"number": 3}]}}) == 5
+
+    async def test_a_recursive_dataclass_is_a_schema_with_a_reference(self) -> None:
+        @tool
+        def depth(tree: Tree) -> int:
+            return 1 + max((0, *(len(child.children) for child in tree.children)))
+
+        assert await run(depth, {"tree": {"children": [{"children": [{}]}]}}) == 2
+        canonical_json(depth.definition.contract.input_schema)
+        assert "any" in depth.definition.signature
+
+    async def test_a_tool_of_a_prefixed_set_is_run_by_its_id(self) -> None:
+        subject = ToolSet([tool(name="echo")(echo)], prefix="p")
+        call = PreparedToolCall("c", "tool:p_echo", "renamed_since", {"value": 1})
+
+        assert await subject.execute(ToolExecution(call, context())) == 1
+
+
+@dataclass
+class Tree:
+    children: list[Tree] = field(default_factory=list)
+
+
+def echo(value: Any) -> Any:
+    """Echo."""
+    return value

@@ -25,7 +25,7 @@ from lash.tools.result import ToolCallOutput
 from lash.tools.typecodec import Mismatch, TypeCodec, UnsupportedType, type_codec
 
 _SUPPORTED = (
-    "use JSON's own types, list, dict, tuple, set, Literal, Optional, enums, datetime, "
+    "use JSON's own types, list, dict, tuple, set, Literal, Optional, enums, datetime, Path, "
     "dataclasses, msgspec structs, TypedDicts or pydantic models"
 )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import msgspec
@@ -41,6 +42,8 @@ def encode_tool_value(value: object) -> Json:
         case str() if not isinstance(value, Enum):
             # A plain copy: subclasses of str may carry more than their text.
             return value if type(value) is str else str.__str__(value)
+        case PurePath():
+            return str(value)
         case AttachmentRef():
             return {MARKER: "attachment", "ref": to_json(value)}
         case Mapping():
