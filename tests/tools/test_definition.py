@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lash.base.codec import decode, encode
 from lash.base.errors import InvalidArgument
@@ -11,6 +15,7 @@ from lash.machine.llm import ToolSpec
 from lash.tools import Retry, ToolContract, ToolDefinition, ToolManifest
 from lash.tools.compact import signature_text, type_text
 from lash.tools.definition import OutputFromInput, PreserveProjectedRefs
+from lash.tools.docstring import parse_docstring
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,41 @@ def test_a_recursive_schema_ends() -> None:
     }
 
     assert type_text(tree).startswith("list[list[")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "properties", "required", "items", "anyOf", "enum", "$ref", "const"]),
+            inner | st.sampled_from(["object", "array", "#/$ref", "#/properties/items"]),
+        )
+    ),
+)
+
+
+@given(json_values)
+def test_no_schema_however_odd_can_raise(schema: Any) -> None:
+    assert type_text(schema)
+
+
+docstring_lines = st.sampled_from(["Args:", "  a: x", "    more", ":param a: y", "Parameters", "---", "a : int", ""])
+
+
+@given(st.text() | st.lists(docstring_lines).map("\n".join))
+def test_no_docstring_however_odd_can_raise(text: str) -> None:
+    assert isinstance(parse_docstring(text).description, str)
+
+
+def test_a_schema_that_fans_out_is_cut() -> None:
+    inner: JsonObject = {f"q{n}": {"$ref": "#/$defs/W"} for n in range(50)}
+    wide: JsonObject = {"$ref": "#/$defs/W", "$defs": {"W": {"type": "object", "properties": inner}}}
+
+    text = type_text(wide)
+
+    assert len(text) < 10_000
+    assert "…" in text
 
 
 def test_a_signature_shows_defaults_and_optional_arguments() -> None:

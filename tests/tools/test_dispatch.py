@@ -174,6 +174,22 @@ class TestPreparing:
 
         assert failure(output)[:2] == ("unavailable", "tool_contract_unavailable")
 
+    async def test_a_provider_need_not_prepare(self) -> None:
+        class Duck:
+            def tool_manifests(self) -> list[ToolManifest]:
+                return [Hand.definition.manifest]
+
+            def resolve_contract(self, name: str) -> ToolContract | None:
+                return Hand.definition.contract
+
+            async def execute(self, call: ToolExecution) -> object:
+                return call.name
+
+        duck: Any = Duck()
+        call = await prepare_call(hand_catalog(duck), ToolCall("c", "hand", {"x": 1}))
+
+        assert call == PreparedToolCall("c", "tool:hand", "hand", {"x": 1})
+
     async def test_a_provider_that_fails_to_prepare_is_contained(self) -> None:
         class Failing(Hand):
             async def prepare_tool_call(self, call: ToolCall, manifest: ToolManifest) -> PreparedToolCall:

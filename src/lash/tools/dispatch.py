@@ -28,6 +28,7 @@ from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
 from lash.tools.catalog import CatalogEntry, ToolCatalog
 from lash.tools.containment import Stopped, contained, run_bounded
 from lash.tools.context import ToolContext
+from lash.tools.provider import prepared
 from lash.tools.result import FailureClass, ToolCallOutput, ToolCallRecord
 from lash.tools.retry import TIMED_OUT
 from lash.tools.validation import check_arguments
@@ -68,17 +69,23 @@ async def prepare_call(
             return _failure("unavailable", "tool_contract_unavailable", f"tool {call.tool_name} has no contract now")
         if (problem := check_arguments(call.tool_name, contract, call.args)) is not None:
             return problem
-        prepared = await entry.source.provider.prepare_tool_call(call, entry.manifest)
+        ready = await _prepared(entry, call)
     except Exception as error:
         return contained(call.tool_name, error)
-    if (prepared.tool_id, prepared.call_id) != (entry.manifest.id, call.call_id):
+    if (ready.tool_id, ready.call_id) != (entry.manifest.id, call.call_id):
         return _failure(
             "internal",
             "prepared_tool_id_mismatch",
             f"source {entry.source.id} prepared call {call.call_id} of {entry.manifest.id} "
-            f"as {prepared.call_id} of {prepared.tool_id}",
+            f"as {ready.call_id} of {ready.tool_id}",
         )
-    return prepared
+    return ready
+
+
+async def _prepared(entry: CatalogEntry, call: ToolCall) -> PreparedToolCall:
+    """Preparing is optional for providers that do not inherit the port."""
+    prepare = getattr(entry.source.provider, "prepare_tool_call", None)
+    return prepared(call, entry.manifest) if prepare is None else await prepare(call, entry.manifest)
 
 
 async def run_attempt(catalog: ToolCatalog, call: PreparedToolCall, context: ToolContext) -> ToolCallOutput:

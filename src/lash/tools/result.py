@@ -116,7 +116,7 @@ ToolControl: TypeAlias = SwitchAgentFrame | FinishTurn | FailTurn
 
 
 class ToolCallOutput(msgspec.Struct, frozen=True):
-    """The result of one call. Tool authors know it as `ToolResult`.
+    """The result of one call. Tool authors know it as `ToolResult`. Added in 0.1.
 
     Returning a plain value from a tool is `ok(value)`; raising is a failure. These
     constructors are for everything in between.
@@ -203,7 +203,7 @@ class ToolCallRecord(msgspec.Struct, frozen=True):
 
 
 class ToolRetry(LashError):
-    """Raise in a tool to tell the model what to fix before it calls again.
+    """Raise in a tool to tell the model what to fix before it calls again. Added in 0.1.
 
     The model reads the message as the result of its call: class `invalid_request`,
     code `tool_retry`. Nothing is tried again behind its back.
