@@ -180,6 +180,18 @@ class TestRetries:
         assert retry_delay(BUSY, ModelRetry(attempts=9, jitter_ms=100), 8, 0.5) == 10_050
 
 
+class TestTheStream:
+    async def test_what_only_the_stream_knew_is_in_the_result_also_when_nobody_watches(self) -> None:
+        async def forgetful(stream: StreamSink) -> LlmResponse:
+            stream(TextDelta("hel"))
+            stream(TextDelta("lo"))
+            return LlmResponse([])
+
+        call = await call_model(Plays(forgetful), REQUEST)
+
+        assert call.result == HELLO
+
+
 class TestTimeouts:
     async def test_silence_ends_an_attempt(self) -> None:
         clock = ManualClock()

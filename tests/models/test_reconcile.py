@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,13 +20,16 @@ from lash.machine.llm import (
     ToolCallPart,
     UsageSoFar,
 )
-from lash.models import Streamed, fold, reconcile, text_to_emit
+from lash.models import Streamed, reconcile, text_to_emit
 
 CALL = ToolCallPart("c1", "t", "{}")
 
 
 def stream(*events: LlmStreamEvent) -> Streamed:
-    return reduce(fold, events, Streamed())
+    streamed = Streamed()
+    for event in events:
+        streamed.add(event)
+    return streamed
 
 
 def parts(streamed: Streamed, *final: LlmPart) -> list[LlmPart]:

@@ -27,7 +27,7 @@ from lash.machine.llm import (
     ToolCallPart,
     UsageSoFar,
 )
-from lash.models import Provider, ProviderFailure, Streamed, call_model, fold, reconcile
+from lash.models import Provider, ProviderFailure, Streamed, call_model, reconcile
 from lash.testing import ScriptedModel, UnconsumedSteps, UnexpectedModelCall, calls, fails, says, thinks
 
 
@@ -188,8 +188,8 @@ class TestTheStream:
 
         streamed = Streamed()
         for event in heard:
-            streamed = fold(streamed, event)
-        assert list(streamed.parts) == response.parts
+            streamed.add(event)
+        assert streamed.parts() == response.parts
         assert streamed.usage == response.usage
         assert reconcile(streamed, response) == response
 

@@ -367,6 +367,14 @@ class TestBadDefinitions:
         with pytest.raises(ToolDefinitionError, match=r"tool f\(\), parameter 'b': it has no type hint; annotate it"):
             tool(f)
 
+    def test_a_method_is_to_be_bound_first(self) -> None:
+        def method(self: Any, a: int) -> None: ...
+
+        del method.__annotations__["self"]
+
+        with pytest.raises(ToolDefinitionError, match=r"lash\.tool\(instance\.method\)"):
+            tool(method)
+
     def test_star_arguments_have_no_schema(self) -> None:
         def f(*args: int) -> None: ...
         def g(**options: int) -> None: ...

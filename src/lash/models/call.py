@@ -26,13 +26,11 @@ from lash.machine.llm import (
     LlmRequest,
     LlmResponse,
     LlmStreamEvent,
-    PartDone,
-    ReasoningDelta,
     RetryStatus,
-    TextDelta,
 )
 from lash.models.failure import ProviderFailure, of_exception
 from lash.models.provider import Provider, Reliability, StreamSink
+from lash.models.reconcile import Streamed, reconcile
 from lash.models.retry import retry_delay
 from lash.models.text import readable
 
@@ -93,26 +91,25 @@ async def call_model(
             stream(RetryStatus(delay_ms / 1_000, attempt, policy.retry.attempts, failure.message))
         if (reason := await _sleep(clock, delay_ms, cancel)) is not None:
             return ModelCall(_cancelled(reason, attempt), attempt)
-        if stream is not None and watched.has_streamed:
+        if stream is not None and watched.streamed.parts():
             stream(AttemptReset())
         attempt += 1
 
 
 class _Watched:
-    """A stream sink that remembers when it last heard something."""
+    """A stream sink that remembers what it heard, and when last."""
 
-    __slots__ = ("_clock", "_sink", "has_streamed", "last_heard")
+    __slots__ = ("_clock", "_sink", "last_heard", "streamed")
 
     def __init__(self, sink: StreamSink | None, clock: Clock) -> None:
         self._sink = sink
         self._clock = clock
-        self.has_streamed = False
+        self.streamed = Streamed()
         self.last_heard = clock.monotonic()
 
     def __call__(self, event: LlmStreamEvent) -> None:
         self.last_heard = self._clock.monotonic()
-        if isinstance(event, TextDelta | ReasoningDelta | PartDone):
-            self.has_streamed = True
+        self.streamed.add(event)
         if self._sink is not None:
             self._sink(event)
 
@@ -138,13 +135,15 @@ async def _attempt(
         if overdue is not None and not running.done():
             raise overdue.result()
         if not running.cancelled():
-            return _storable(running.result())
+            # The same whether or not anybody watched: this is what gets recorded.
+            return _storable(reconcile(watched.streamed, running.result()))
         return _reason(cancel, provider)
     finally:
         undo()
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        if unfinished := [task for task in tasks if not task.done()]:
+            for task in unfinished:
+                task.cancel()
+            await asyncio.wait(unfinished)
 
 
 def _reason(cancel: CancelToken, provider: Provider) -> CancelReason:

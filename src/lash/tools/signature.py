@@ -158,10 +158,13 @@ class _Hints:
                 parameter=parameter.name,
             )
         if parameter.annotation is parameter.empty:
+            is_method = parameter.name in ("self", "cls")
             raise ToolDefinitionError(
                 self._name,
                 "it has no type hint",
-                "annotate it: the hint becomes the schema that the model sees",
+                "make a tool of the bound method: lash.tool(instance.method)"
+                if is_method
+                else "annotate it: the hint becomes the schema that the model sees",
                 parameter=parameter.name,
             )
         return self._resolve(self._raw.get(parameter.name, parameter.annotation), parameter.name)
