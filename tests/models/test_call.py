@@ -156,8 +156,9 @@ class TestRetries:
 
         assert call.result == LlmCallError("unknown", "KeyError: 'oops'")
 
-    async def test_a_response_that_cannot_be_recorded_is_a_failure(self) -> None:
-        call = await call_model(Plays(LlmResponse([TextPart("\ud800")])), REQUEST, clock=EagerClock())
+    @pytest.mark.parametrize("part", [TextPart("\ud800"), TextPart(3), "text"])  # type: ignore[arg-type]
+    async def test_a_response_that_cannot_be_recorded_is_a_failure(self, part: Any) -> None:
+        call = await call_model(Plays(LlmResponse([part])), REQUEST, clock=EagerClock())
 
         assert isinstance(call.result, LlmCallError)
         assert call.result.kind == "stream"

@@ -190,6 +190,16 @@ class TestPreparing:
 
         assert call == PreparedToolCall("c", "tool:hand", "hand", {"x": 1})
 
+    @pytest.mark.parametrize("ready", [None, PreparedToolCall("c1", "tool:hand", "hand", {"x": float("nan")})])
+    async def test_a_preparation_that_cannot_be_recorded_is_contained(self, ready: Any) -> None:
+        class Odd(Hand):
+            async def prepare_tool_call(self, call: ToolCall, manifest: ToolManifest) -> PreparedToolCall:
+                return ready  # type: ignore[no-any-return]
+
+        output = await prepare_call(hand_catalog(Odd()), ToolCall("c1", "hand", {}))
+
+        assert failure(output)[:2] == ("execution", "tool_error")
+
     async def test_a_provider_that_fails_to_prepare_is_contained(self) -> None:
         class Failing(Hand):
             async def prepare_tool_call(self, call: ToolCall, manifest: ToolManifest) -> PreparedToolCall:
@@ -308,6 +318,22 @@ class TestRunning:
 
         assert failure(output)[:2] == ("execution", "tool_result_invalid")
         canonical_json(output.to_json())
+
+    @pytest.mark.parametrize(
+        "output",
+        [
+            ToolResult.failure("no such class", "x", "y"),  # type: ignore[arg-type]
+            ToolResult.failure("internal", "x", ValueError("not text")),  # type: ignore[arg-type]
+            ToolResult("not an outcome"),  # type: ignore[arg-type]
+            ToolResult.ok(1).with_control("finish"),  # type: ignore[arg-type]
+        ],
+    )
+    async def test_a_result_that_could_not_be_read_back_is_a_failure(self, output: ToolCallOutput) -> None:
+        @tool
+        async def careless() -> Any:
+            return output
+
+        assert failure(await attempt(careless))[:2] == ("execution", "tool_result_invalid")
 
     async def test_a_result_that_never_ends_is_a_failure(self) -> None:
         @tool

@@ -18,7 +18,7 @@ from lash.base.codec import decode, encode, from_json, to_json
 from lash.base.messages import AttachmentRef
 from lash.tools import FailTurn, FinishTurn, SwitchAgentFrame, ToolCallOutput, ToolCallRecord, ToolFailure, ToolResult
 from lash.tools.model_view import model_return, model_text
-from lash.tools.result import RetryExhausted, RetrySafe
+from lash.tools.result import RetryExhausted, RetrySafe, Succeeded
 from lash.tools.value import MARKER, NotAToolValue, attachments_of, decode_tool_value, encode_tool_value
 
 CHART = AttachmentRef("ab" * 32, "image/png", 10, label="chart.png")
@@ -155,6 +155,22 @@ class TestOutputs:
         )
         assert not output.is_success
         assert output.value is None
+
+    def test_an_exception_becomes_its_text(self) -> None:
+        output = ToolResult.err(ValueError("no"))
+
+        assert output.error == ToolFailure("execution", "tool_error", "ValueError: no")
+
+    @pytest.mark.parametrize(
+        "payload",
+        [{MARKER: "attachment"}, {MARKER: "attachment", "ref": {}}, {MARKER: "object", "entries": 1}, {MARKER: 1}],
+    )
+    def test_a_marker_put_there_by_hand_can_still_be_shown(self, payload: Any) -> None:
+        output = ToolCallOutput(Succeeded(payload))
+
+        assert output.value == payload
+        assert model_text(output) == canonical_json(payload)
+        assert attachments_of(payload) == []
 
     def test_a_retryable_failure_says_so(self) -> None:
         output = ToolResult.retryable("timeout", "slow", "again")

@@ -17,7 +17,7 @@ import msgspec
 from lash.base.cancel import CancelReason, CancelToken
 from lash.base.canonical import canonical_json_bytes
 from lash.base.clock import Clock, SystemClock
-from lash.base.codec import to_json
+from lash.base.codec import DecodeError, from_json, to_json
 from lash.base.errors import NotCanonical
 from lash.effects.errors import TransientEffectError
 from lash.machine.llm import (
@@ -207,7 +207,9 @@ def _cancelled(reason: CancelReason, attempts: int) -> LlmCallError:
 def _storable(response: LlmResponse) -> LlmResponse:
     """The response, if it can be recorded; what a provider made up out of broken bytes cannot."""
     try:
-        canonical_json_bytes(to_json(response))
-    except NotCanonical as error:
+        json = to_json(response)
+        canonical_json_bytes(json)
+        from_json(json, LlmResponse)
+    except (NotCanonical, DecodeError) as error:
         raise ProviderFailure("stream", readable(f"the response cannot be recorded: {error.message}")) from error
     return response

@@ -132,7 +132,9 @@ class ToolCallOutput(msgspec.Struct, frozen=True):
 
     @staticmethod
     def err(message: object) -> ToolCallOutput:
-        """Failure of class `execution`, code `tool_error`; a value that is not text is kept in `raw`."""
+        """Failure of class `execution`, code `tool_error`; what is neither text nor an exception is kept in `raw`."""
+        if isinstance(message, Exception):
+            message = f"{type(message).__name__}: {message}"
         if isinstance(message, str):
             return ToolCallOutput.failure("execution", "tool_error", message)
         return ToolCallOutput.failure("execution", "tool_error", "the tool reported an error", raw=message)
