@@ -53,10 +53,10 @@ class TestChecks:
         assert '"order_id" is a required property' in problem({"tags": []})
 
     def test_many_problems_are_counted_not_listed(self) -> None:
-        text = problem({"order_id": 1, "tags": list(range(50))})
+        text = problem({"order_id": 1, "tags": list(range(12))})
 
         assert text.count("\n- $") == 8
-        assert "… and 42 more" in text
+        assert "… and 4 more" in text
 
     def test_a_long_value_is_cut(self) -> None:
         assert len(problem({"order_id": "x" * 100_000, "tags": []})) < 1_000
