@@ -85,6 +85,7 @@ _SUBMODULES = frozenset(
 )
 
 __all__ = [
+    "RUN_AGAIN",
     "CommitBudget",
     "ConfigurationError",
     "EffectInDoubt",
@@ -97,7 +98,6 @@ __all__ = [
     "MissingExtra",
     "ModelSpec",
     "Plugin",
-    "RUN_AGAIN",
     "RecoveryReport",
     "Retry",
     "Session",

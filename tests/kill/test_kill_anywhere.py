@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from kill.harness import Database, Life, final_state, kill_until_done, uninterrupted
 
 QUICK_SEEDS = range(4)
