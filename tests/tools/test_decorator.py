@@ -1,0 +1,453 @@
+"""A decorated function becomes a tool and stays a function."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import Enum
+from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict
+
+import msgspec
+import pydantic
+import pytest
+
+from lash.base.json import JsonObject
+from lash.tools import (
+    DuplicateTool,
+    PreparedToolCall,
+    Retry,
+    Tool,
+    ToolCallOutput,
+    ToolContext,
+    ToolDefinitionError,
+    ToolExecution,
+    ToolSet,
+    tool,
+)
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass
+class Note:
+    title: str
+    tags: list[str] = field(default_factory=list)
+
+
+class Point(msgspec.Struct):
+    x: int
+    y: int = 0
+
+
+class Filter(TypedDict):
+    field: str
+    limit: NotRequired[int]
+
+
+class Order(pydantic.BaseModel):
+    number: int
+    placed: date = date(2020, 1, 1)
+
+
+@dataclass
+class Cat:
+    meows: int
+
+
+@dataclass
+class Dog:
+    barks: int
+
+
+def context(**changes: Any) -> ToolContext:
+    values: dict[str, Any] = {"session_id": "s", "turn_id": "t", "tool_call_id": "c", "tool_name": "x"}
+    return ToolContext(**{**values, **changes})
+
+
+async def run(subject: Tool[..., Any], args: JsonObject) -> Any:
+    call = PreparedToolCall("c", subject.definition.id, subject.name, args)
+    return await subject.execute(ToolExecution(call, context()))
+
+
+def properties(subject: Tool[..., Any]) -> JsonObject:
+    found = subject.definition.contract.input_schema["properties"]
+    assert isinstance(found, dict)
+    return found
+
+
+class TestTheSchema:
+    def test_comes_from_hints_and_docstring(self) -> None:
+        @tool
+        async def lookup_order(order_id: int, verbose: bool = False) -> dict[str, int]:
+            """Look an order up by its number.
+
+            Slow on Mondays.
+
+            Args:
+                order_id: The number on the receipt.
+                verbose: Say more,
+                    much more.
+            """
+            return {"id": order_id}
+
+        definition = lookup_order.definition
+        assert definition.id == "tool:lookup_order"
+        assert definition.manifest.description == "Look an order up by its number."
+        assert definition.contract.input_schema == {
+            "type": "object",
+            "properties": {
+                "order_id": {"type": "integer", "description": "The number on the receipt."},
+                "verbose": {"type": "boolean", "description": "Say more, much more.", "default": False},
+            },
+            "required": ["order_id"],
+            "additionalProperties": False,
+        }
+        assert definition.contract.output_schema == {"type": "object", "additionalProperties": {"type": "integer"}}
+        assert definition.signature == "lookup_order({ order_id: int, verbose?: bool = false }) -> dict[str, int]"
+
+    def test_names_the_definitions_of_classes(self) -> None:
+        @tool
+        def save(note: Note, where: Point | None = None) -> Note:
+            return note
+
+        schema = save.definition.contract.input_schema
+        assert isinstance(schema["$defs"], dict)
+        assert set(schema["$defs"]) == {"Note", "Point"}
+        assert save.definition.signature.startswith("save({ note: { title: str, tags?: list[str]")
+
+    def test_takes_descriptions_from_annotated(self) -> None:
+        @tool
+        def wait(seconds: Annotated[int, "How long to wait"], times: Annotated[int, msgspec.Meta(ge=1)] = 1) -> None:
+            """Wait."""
+
+        assert properties(wait) == {
+            "seconds": {"type": "integer", "description": "How long to wait"},
+            "times": {"type": "integer", "minimum": 1, "default": 1},
+        }
+
+    def test_says_that_dates_are_dates(self) -> None:
+        @tool
+        def between(start: datetime, end: date | None = None) -> None: ...
+
+        assert properties(between)["start"] == {"type": "string", "format": "date-time"}
+
+    def test_a_union_of_two_classes_is_any_of_them(self) -> None:
+        @tool
+        def pet(animal: Cat | Dog) -> str:
+            return type(animal).__name__
+
+        assert pet.definition.signature == "pet({ animal: { meows: int } | { barks: int } }) -> str"
+
+    @pytest.mark.parametrize(
+        "doc",
+        [
+            "Add.\n\nParameters\n----------\nleft : int\n    The left one.\nright\n    The right\n    one.\n\nReturns\n-------\nint",
+            "Add.\n\n:param left: The left one.\n:param int right: The right\n    one.\n:returns: the sum",
+            "Add.\n\nArgs:\n    left (int): The left one.\n    right: The right\n        one.\n\nReturns:\n    The sum.",
+        ],
+    )
+    def test_reads_three_manners_of_docstring(self, doc: str) -> None:
+        def add(left: int, right: int) -> int:
+            return left + right
+
+        add.__doc__ = doc
+
+        subject = tool(add)
+
+        assert subject.definition.manifest.description == "Add."
+        assert properties(subject) == {
+            "left": {"type": "integer", "description": "The left one."},
+            "right": {"type": "integer", "description": "The right one."},
+        }
+
+
+class TestArguments:
+    async def test_arrive_as_the_types_of_the_hints(self) -> None:
+        seen: list[object] = []
+
+        @tool
+        async def take(
+            note: Note,
+            point: Point,
+            only: Filter,
+            order: Order,
+            colour: Colour,
+            when: datetime,
+            pair: tuple[int, str],
+            names: set[str],
+            level: Literal["low", "high"],
+            orders: list[Order],
+            maybe: Optional[int] = None,  # noqa: UP045  # both spellings are in the wild
+        ) -> None:
+            seen.extend([note, point, only, order, colour, when, pair, names, level, orders, maybe])
+
+        await run(
+            take,
+            {
+                "note": {"title": "n"},
+                "point": {"x": 1},
+                "only": {"field": "f"},
+                "order": {"number": 3, "placed": "2024-02-03"},
+                "colour": "red",
+                "when": "2024-02-03T04:05:06Z",
+                "pair": [1, "a"],
+                "names": ["a"],
+                "level": "low",
+                "orders": [{"number": 1}],
+            },
+        )
+
+        assert seen[:2] == [Note("n"), Point(1)]
+        assert seen[2:5] == [{"field": "f"}, Order(number=3, placed=date(2024, 2, 3)), Colour.RED]
+        assert isinstance(seen[5], datetime)
+        assert seen[6:] == [(1, "a"), {"a"}, "low", [Order(number=1)], None]
+
+    async def test_an_integral_float_is_an_integer(self) -> None:
+        @tool
+        async def twice(n: int) -> int:
+            return n * 2
+
+        result = await run(twice, {"n": 3.0})
+
+        assert result == 6
+        assert type(result) is int
+
+    async def test_unions_decode_to_the_first_class_that_fits(self) -> None:
+        @tool
+        def pet(animal: Cat | Dog) -> str:
+            return type(animal).__name__
+
+        assert await run(pet, {"animal": {"barks": 1}}) == "Dog"
+
+    async def test_what_only_the_type_knows_is_refused_with_its_path(self) -> None:
+        @tool
+        def place(order: Order) -> str:
+            return "ok"
+
+        output = await run(place, {"order": {"number": 1, "placed": "not a day"}})
+
+        assert isinstance(output, ToolCallOutput)
+        assert output.error is not None
+        assert output.error.code == "invalid_tool_args"
+        assert "$.order.placed" in output.error.message
+
+    async def test_omitted_ones_take_the_default_of_the_function(self) -> None:
+        @tool
+        def f(a: int, b: list[int] = [1], /, *, c: str = "x") -> list[Any]:  # noqa: B006
+            return [a, b, c]
+
+        assert await run(f, {"a": 1}) == [1, [1], "x"]
+        assert await run(f, {"a": 1, "c": "y"}) == [1, [1], "y"]
+
+    async def test_the_context_comes_first_and_is_not_in_the_schema(self) -> None:
+        @tool
+        async def who(ctx: ToolContext, polite: bool = True) -> str:
+            return f"{ctx.session_id} {polite}"
+
+        assert list(properties(who)) == ["polite"]
+        assert await run(who, {}) == "s True"
+
+
+class TestRunning:
+    async def test_a_sync_function_runs_in_a_thread_with_the_context_variables(self) -> None:
+        variable = contextvars.ContextVar("variable", default="unset")
+
+        @tool
+        def where() -> tuple[bool, str]:
+            return threading.current_thread() is threading.main_thread(), variable.get()
+
+        variable.set("set")
+
+        assert await run(where, {}) == (False, "set")
+
+    async def test_the_loop_goes_on_while_a_sync_function_blocks(self) -> None:
+        entered, release = threading.Event(), threading.Event()
+
+        @tool
+        def block() -> bool:
+            entered.set()
+            return release.wait(5)
+
+        running = asyncio.create_task(run(block, {}))
+        while not entered.is_set():
+            await asyncio.sleep(0)
+        release.set()
+
+        assert await running is True
+
+    async def test_a_tool_is_still_the_function(self) -> None:
+        @tool
+        async def greet(name: str) -> str:
+            """Greet."""
+            return f"hello {name}"
+
+        assert await greet("you") == "hello you"
+        assert greet.__name__ == "greet"
+        assert greet.__doc__ == "Greet."
+        assert repr(greet) == "<tool greet({ name: str }) -> str>"
+
+    async def test_a_bound_method_and_a_callable_object_are_tools_too(self) -> None:
+        class Desk:
+            def __init__(self) -> None:
+                self.notes: list[str] = []
+
+            async def add(self, text: str) -> int:
+                self.notes.append(text)
+                return len(self.notes)
+
+            async def __call__(self, text: str) -> str:
+                return text
+
+        desk = Desk()
+
+        assert await run(tool(desk.add), {"text": "a"}) == 1
+        assert await run(tool(name="desk")(desk), {"text": "b"}) == "b"
+        assert desk.notes == ["a"]
+
+    async def test_classes_local_to_a_function_are_found(self) -> None:
+        @dataclass
+        class Local:
+            n: int
+
+        @tool
+        def take(local: Local) -> int:
+            return local.n
+
+        assert await run(take, {"local": {"n": 4}}) == 4
+
+
+class TestOptions:
+    def test_reach_the_manifest(self) -> None:
+        @tool(
+            name="add-note",
+            description="Adds.",
+            module="notes",
+            repeat="never",
+            retry=Retry(2, 10, 20),
+            timeout=1.5,
+            scheduling="serial",
+        )
+        def add(text: str) -> None:
+            """Not this."""
+
+        manifest = add.definition.manifest
+        assert (manifest.name, manifest.id, manifest.description) == ("add-note", "tool:add-note", "Adds.")
+        assert (manifest.repeat, manifest.retry, manifest.timeout_ms) == ("never", Retry(2, 10, 20), 1500)
+        assert manifest.scheduling == "serial"
+        assert manifest.bindings == {"lashlang": {"module": "notes", "operation": "add-note"}}
+
+    def test_an_idempotent_tool_is_tried_three_times_unless_told_otherwise(self) -> None:
+        @tool(repeat="idempotent")
+        def put() -> None: ...
+
+        @tool
+        def get() -> None: ...
+
+        assert put.definition.manifest.retry.attempts == 3
+        assert get.definition.manifest.retry.attempts == 1
+
+    def test_an_option_of_a_later_release_does_not_exist(self) -> None:
+        with pytest.raises(TypeError, match="approve"):
+            tool(approve=True)  # type: ignore[call-overload]
+
+
+class TestBadDefinitions:
+    def test_a_parameter_without_a_hint_is_named(self) -> None:
+        def f(a: int, b) -> None: ...  # type: ignore[no-untyped-def]
+
+        with pytest.raises(ToolDefinitionError, match=r"tool f\(\), parameter 'b': it has no type hint; annotate it"):
+            tool(f)
+
+    def test_star_arguments_have_no_schema(self) -> None:
+        def f(*args: int) -> None: ...
+        def g(**options: int) -> None: ...
+
+        with pytest.raises(ToolDefinitionError, match=r"parameter 'args': \*args has no schema"):
+            tool(f)
+        with pytest.raises(ToolDefinitionError, match=r"parameter 'options': \*\*options has no schema"):
+            tool(g)
+
+    @pytest.mark.parametrize("kind", [complex, type, threading.Thread])
+    def test_a_type_without_json_is_refused(self, kind: Any) -> None:
+        def f(a: int) -> None: ...
+
+        f.__annotations__["a"] = kind
+        with pytest.raises(ToolDefinitionError, match=r"parameter 'a': type .* has no JSON form .* use JSON's own types"):
+            tool(f)
+
+    def test_a_return_type_without_json_is_refused(self) -> None:
+        def f() -> threading.Thread:
+            raise NotImplementedError
+
+        with pytest.raises(ToolDefinitionError, match="parameter 'return'"):
+            tool(f)
+
+    def test_a_hint_that_is_not_there_at_run_time_is_named(self) -> None:
+        def f(a: Missing) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+        with pytest.raises(ToolDefinitionError, match="parameter 'a': the type hint names 'Missing'"):
+            tool(f)
+
+    def test_a_default_without_json_is_refused(self) -> None:
+        def f(a: Any = object()) -> None: ...
+
+        with pytest.raises(ToolDefinitionError, match="parameter 'a': the default"):
+            tool(f)
+
+    def test_the_context_must_come_first(self) -> None:
+        def f(a: int, ctx: ToolContext) -> None: ...
+
+        with pytest.raises(ToolDefinitionError, match="parameter 'ctx': ToolContext must come first"):
+            tool(f)
+
+    def test_names_that_no_model_can_call_are_refused(self) -> None:
+        with pytest.raises(ToolDefinitionError, match="not one that models can call"):
+            tool(lambda: None)
+        with pytest.raises(ToolDefinitionError, match="module='My Orders'"):
+            tool(module="My Orders")(nothing_much)
+
+    def test_generators_classes_and_tools_are_not_functions_to_decorate(self) -> None:
+        def f() -> Any:
+            yield 1
+
+        with pytest.raises(ToolDefinitionError, match="generator"):
+            tool(f)
+        with pytest.raises(ToolDefinitionError, match="class"):
+            tool(Note)
+        with pytest.raises(ToolDefinitionError, match="tool already"):
+            tool(tool(nothing_much))
+
+    def test_two_tools_of_one_name_in_a_set_are_refused(self) -> None:
+        one = tool(name="same")(nothing_much)
+        two = tool(name="same")(nothing_else)
+
+        with pytest.raises(DuplicateTool, match="nothing_much and by .*nothing_else"):
+            ToolSet([one, two])
+
+    def test_a_plain_function_in_a_set_is_refused_with_the_remedy(self) -> None:
+        with pytest.raises(ToolDefinitionError, match=r"decorate it with @lash\.tool"):
+            ToolSet([nothing_much])  # type: ignore[list-item]
+
+
+def nothing_much() -> None:
+    """A function to make tools of."""
+
+
+def nothing_else() -> None:
+    """Another one."""
+
+
+def test_a_prefix_names_the_tools_of_a_set() -> None:
+    subject = ToolSet([tool(name="add")(nothing_much)], prefix="notes")
+
+    (manifest,) = subject.tool_manifests()
+
+    assert (manifest.id, manifest.name) == ("tool:notes_add", "notes_add")
+    assert subject.resolve_contract("notes_add") is not None
+    assert subject.resolve_contract("add") is None
