@@ -84,7 +84,41 @@ _SUBMODULES = frozenset(
     {"attachments", "effects", "hosts", "models", "plugins", "sessions", "stores", "testing", "tools"}
 )
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "RUN_AGAIN",
+    "CommitBudget",
+    "ConfigurationError",
+    "EffectInDoubt",
+    "InvalidArgument",
+    "LashCore",
+    "LashError",
+    "LashRuntimeError",
+    "LeaseTimings",
+    "Message",
+    "MissingExtra",
+    "ModelSpec",
+    "Plugin",
+    "RecoveryReport",
+    "Retry",
+    "Session",
+    "SessionDeleted",
+    "StandardCore",
+    "Store",
+    "StoreError",
+    "TokenUsage",
+    "ToolContext",
+    "ToolProvider",
+    "ToolResult",
+    "ToolRetry",
+    "ToolSet",
+    "TurnActivity",
+    "TurnInput",
+    "TurnInputConflict",
+    "TurnResult",
+    "TurnStopped",
+    "hook",
+    "tool",
+]
 
 
 def __getattr__(name: str) -> Any:

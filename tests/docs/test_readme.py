@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 README = Path(__file__).resolve().parents[2] / "README.md"
-
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("lash.core") is None, reason="lash.core is not built yet")
 
 
 def _run(program: Path) -> str:

@@ -61,9 +61,7 @@ def test_one_name_from_two_sources_is_refused_naming_both() -> None:
 
 def test_one_id_under_two_names_is_refused_too() -> None:
     with pytest.raises(DuplicateTool, match="tool:x"):
-        build_catalog(
-            [ToolSource("app", Shelf(ToolDefinition.raw("x"), ToolDefinition.raw("y", tool_id="tool:x")))]
-        )
+        build_catalog([ToolSource("app", Shelf(ToolDefinition.raw("x"), ToolDefinition.raw("y", tool_id="tool:x")))])
 
 
 class TestAuthority:

@@ -8,12 +8,14 @@ import threading
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict
 
 import msgspec
 import pydantic
 import pytest
 
+from lash.base.canonical import canonical_json
 from lash.base.json import JsonObject
 from lash.tools import (
     DuplicateTool,
@@ -27,6 +29,8 @@ from lash.tools import (
     ToolSet,
     tool,
 )
+
+NO_JSON = object()
 
 
 class Colour(Enum):
@@ -147,16 +151,16 @@ class TestTheSchema:
     @pytest.mark.parametrize(
         "doc",
         [
-            "Add.\n\nParameters\n----------\nleft : int\n    The left one.\nright\n    The right\n    one.\n\nReturns\n-------\nint",
-            "Add.\n\n:param left: The left one.\n:param int right: The right\n    one.\n:returns: the sum",
-            "Add.\n\nArgs:\n    left (int): The left one.\n    right: The right\n        one.\n\nReturns:\n    The sum.",
+            "Parameters\n----------\nleft : int\n    The left one.\nright\n    The right\n    one.\n\nNotes\n-----\n.",
+            ":param left: The left one.\n:param int right: The right\n    one.\n:returns: the sum",
+            "Args:\n    left (int): The left one.\n    right: The right\n        one.\n\nReturns:\n    The sum.",
         ],
     )
     def test_reads_three_manners_of_docstring(self, doc: str) -> None:
         def add(left: int, right: int) -> int:
             return left + right
 
-        add.__doc__ = doc
+        add.__doc__ = f"Add.\n\n{doc}"
 
         subject = tool(add)
 
@@ -275,8 +279,7 @@ class TestRunning:
             return release.wait(5)
 
         running = asyncio.create_task(run(block, {}))
-        while not entered.is_set():
-            await asyncio.sleep(0)
+        assert await asyncio.to_thread(entered.wait, 5)
         release.set()
 
         assert await running is True
@@ -364,6 +367,14 @@ class TestBadDefinitions:
         with pytest.raises(ToolDefinitionError, match=r"tool f\(\), parameter 'b': it has no type hint; annotate it"):
             tool(f)
 
+    def test_a_method_is_to_be_bound_first(self) -> None:
+        def method(self: Any, a: int) -> None: ...
+
+        del method.__annotations__["self"]
+
+        with pytest.raises(ToolDefinitionError, match=r"lash\.tool\(instance\.method\)"):
+            tool(method)
+
     def test_star_arguments_have_no_schema(self) -> None:
         def f(*args: int) -> None: ...
         def g(**options: int) -> None: ...
@@ -378,7 +389,9 @@ class TestBadDefinitions:
         def f(a: int) -> None: ...
 
         f.__annotations__["a"] = kind
-        with pytest.raises(ToolDefinitionError, match=r"parameter 'a': type .* has no JSON form .* use JSON's own types"):
+        with pytest.raises(
+            ToolDefinitionError, match=r"parameter 'a': type .* has no JSON form .* use JSON's own types"
+        ):
             tool(f)
 
     def test_a_return_type_without_json_is_refused(self) -> None:
@@ -395,7 +408,7 @@ class TestBadDefinitions:
             tool(f)
 
     def test_a_default_without_json_is_refused(self) -> None:
-        def f(a: Any = object()) -> None: ...
+        def f(a: Any = NO_JSON) -> None: ...
 
         with pytest.raises(ToolDefinitionError, match="parameter 'a': the default"):
             tool(f)
@@ -427,7 +440,7 @@ class TestBadDefinitions:
         one = tool(name="same")(nothing_much)
         two = tool(name="same")(nothing_else)
 
-        with pytest.raises(DuplicateTool, match="nothing_much and by .*nothing_else"):
+        with pytest.raises(DuplicateTool, match=r"nothing_much and by .*nothing_else"):
             ToolSet([one, two])
 
     def test_a_plain_function_in_a_set_is_refused_with_the_remedy(self) -> None:
@@ -451,3 +464,95 @@ def test_a_prefix_names_the_tools_of_a_set() -> None:
     assert (manifest.id, manifest.name) == ("tool:notes_add", "notes_add")
     assert subject.resolve_contract("notes_add") is not None
     assert subject.resolve_contract("add") is None
+
+
+class TestDefaults:
+    def test_are_plain_json_in_the_schema(self) -> None:
+        @dataclass
+        class Box:
+            size: tuple[int, int] = (1, 2)
+
+        BOX = Box()  # noqa: N806
+
+        @tool
+        def draw(
+            pair: tuple[int, int] = (3, 4), colour: Colour = Colour.RED, box: Box = BOX, day: date = date(2024, 1, 2)
+        ) -> None: ...
+
+        schema = draw.definition.contract.input_schema
+
+        assert [field["default"] for field in properties(draw).values() if isinstance(field, dict)] == [
+            [3, 4],
+            "red",
+            {"size": [1, 2]},
+            "2024-01-02",
+        ]
+        canonical_json(schema)
+
+    def test_that_no_store_can_keep_are_refused(self) -> None:
+        @dataclass
+        class Limits:
+            upper: float = float("inf")
+
+        def direct(upper: float = float("inf")) -> None: ...
+        def inside(limits: Limits) -> None: ...
+
+        with pytest.raises(ToolDefinitionError, match="parameter 'upper': the default inf"):
+            tool(direct)
+        with pytest.raises(ToolDefinitionError, match="parameter 'limits'"):
+            tool(inside)
+
+
+class TestMoreTypes:
+    async def test_a_path_is_text_both_ways(self) -> None:
+        @tool
+        def parent(path: Path, other: Path | None = None) -> Path:
+            return path.parent
+
+        assert properties(parent)["path"] == {"type": "string", "format": "path"}
+        assert ToolCallOutput.ok(await run(parent, {"path": "a/b"})) == ToolCallOutput.ok("a")
+        assert isinstance(await run(parent, {"path": 3}), ToolCallOutput)
+
+    async def test_a_pydantic_constraint_on_a_plain_type_holds(self) -> None:
+        @tool
+        def wait(seconds: Annotated[int, pydantic.Field(ge=1, description="How long")]) -> int:
+            return seconds
+
+        assert properties(wait)["seconds"] == {"type": "integer", "minimum": 1, "description": "How long"}
+        assert isinstance(await run(wait, {"seconds": 0}), ToolCallOutput)
+
+    async def test_a_pydantic_model_inside_a_dataclass_is_decoded(self) -> None:
+        @dataclass
+        class Basket:
+            orders: list[Order]
+
+        @tool
+        def count(basket: Basket) -> int:
+            return sum(order.number for order in basket.orders)
+
+        assert await run(count, {"basket": {"orders": [{"number": 2}, {"number": 3}]}}) == 5
+
+    async def test_a_recursive_dataclass_is_a_schema_with_a_reference(self) -> None:
+        @tool
+        def depth(tree: Tree) -> int:
+            return 1 + max((0, *(len(child.children) for child in tree.children)))
+
+        assert await run(depth, {"tree": {"children": [{"children": [{}]}]}}) == 2
+        canonical_json(depth.definition.contract.input_schema)
+        assert "any" in depth.definition.signature
+
+    async def test_a_tool_of_a_prefixed_set_is_run_by_its_id(self) -> None:
+        subject = ToolSet([tool(name="echo")(echo)], prefix="p")
+        call = PreparedToolCall("c", "tool:p_echo", "renamed_since", {"value": 1})
+
+        assert await subject.execute(ToolExecution(call, context())) == 1
+
+
+@dataclass
+class Tree:
+    children: list[Tree] = field(default_factory=list)
+
+
+def echo(value: Any) -> Any:
+    """Echo."""
+    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
@@ -18,7 +18,7 @@ from lash.base.codec import decode, encode, from_json, to_json
 from lash.base.messages import AttachmentRef
 from lash.tools import FailTurn, FinishTurn, SwitchAgentFrame, ToolCallOutput, ToolCallRecord, ToolFailure, ToolResult
 from lash.tools.model_view import model_return, model_text
-from lash.tools.result import RetryExhausted, RetrySafe
+from lash.tools.result import RetryExhausted, RetrySafe, Succeeded
 from lash.tools.value import MARKER, NotAToolValue, attachments_of, decode_tool_value, encode_tool_value
 
 CHART = AttachmentRef("ab" * 32, "image/png", 10, label="chart.png")
@@ -76,7 +76,7 @@ class TestValues:
             n: int
 
         written = encode_tool_value(
-            [Row(Level.HIGH, CHART), Item(datetime(2024, 1, 2, tzinfo=timezone.utc), {"a"}), Model(n=1), {3: (1, 2)}]
+            [Row(Level.HIGH, CHART), Item(datetime(2024, 1, 2, tzinfo=UTC), {"a"}), Model(n=1), {3: (1, 2)}]
         )
 
         assert written == [
@@ -155,6 +155,22 @@ class TestOutputs:
         )
         assert not output.is_success
         assert output.value is None
+
+    def test_an_exception_becomes_its_text(self) -> None:
+        output = ToolResult.err(ValueError("no"))
+
+        assert output.error == ToolFailure("execution", "tool_error", "ValueError: no")
+
+    @pytest.mark.parametrize(
+        "payload",
+        [{MARKER: "attachment"}, {MARKER: "attachment", "ref": {}}, {MARKER: "object", "entries": 1}, {MARKER: 1}],
+    )
+    def test_a_marker_put_there_by_hand_can_still_be_shown(self, payload: Any) -> None:
+        output = ToolCallOutput(Succeeded(payload))
+
+        assert output.value == payload
+        assert model_text(output) == canonical_json(payload)
+        assert attachments_of(payload) == []
 
     def test_a_retryable_failure_says_so(self) -> None:
         output = ToolResult.retryable("timeout", "slow", "again")

@@ -20,7 +20,7 @@ PromptBuiltin: TypeAlias = Literal["main_agent_intro", "execution_instructions",
 
 
 class PromptGate(msgspec.Struct, frozen=True):
-    """Opens when at least one of `tools` may be called."""
+    """Opens when at least one of `tools` may be called: availability is callable or off (decisions 21)."""
 
     tools: list[str]
 

@@ -15,7 +15,6 @@ from lash.models.provider import ProviderWrapper as ProviderWrapper
 from lash.models.provider import Reliability as Reliability
 from lash.models.provider import StreamSink as StreamSink
 from lash.models.reconcile import Streamed as Streamed
-from lash.models.reconcile import fold as fold
 from lash.models.reconcile import reconcile as reconcile
 from lash.models.reconcile import text_to_emit as text_to_emit
 from lash.models.resolver import ModelSpec as ModelSpec

@@ -9,7 +9,6 @@ interpreter exits.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -18,7 +17,7 @@ import msgspec
 from lash.base.cancel import CancelReason, CancelToken
 from lash.base.canonical import canonical_json_bytes
 from lash.base.clock import Clock, SystemClock
-from lash.base.codec import to_json
+from lash.base.codec import DecodeError, from_json, to_json
 from lash.base.errors import NotCanonical
 from lash.effects.errors import TransientEffectError
 from lash.machine.llm import (
@@ -27,13 +26,11 @@ from lash.machine.llm import (
     LlmRequest,
     LlmResponse,
     LlmStreamEvent,
-    PartDone,
-    ReasoningDelta,
     RetryStatus,
-    TextDelta,
 )
 from lash.models.failure import ProviderFailure, of_exception
 from lash.models.provider import Provider, Reliability, StreamSink
+from lash.models.reconcile import Streamed, reconcile
 from lash.models.retry import retry_delay
 from lash.models.text import readable
 
@@ -94,26 +91,25 @@ async def call_model(
             stream(RetryStatus(delay_ms / 1_000, attempt, policy.retry.attempts, failure.message))
         if (reason := await _sleep(clock, delay_ms, cancel)) is not None:
             return ModelCall(_cancelled(reason, attempt), attempt)
-        if stream is not None and watched.has_streamed:
+        if stream is not None and watched.streamed.parts():
             stream(AttemptReset())
         attempt += 1
 
 
 class _Watched:
-    """A stream sink that remembers when it last heard something."""
+    """A stream sink that remembers what it heard, and when last."""
 
-    __slots__ = ("_clock", "_sink", "has_streamed", "last_heard")
+    __slots__ = ("_clock", "_sink", "last_heard", "streamed")
 
     def __init__(self, sink: StreamSink | None, clock: Clock) -> None:
         self._sink = sink
         self._clock = clock
-        self.has_streamed = False
+        self.streamed = Streamed()
         self.last_heard = clock.monotonic()
 
     def __call__(self, event: LlmStreamEvent) -> None:
         self.last_heard = self._clock.monotonic()
-        if isinstance(event, TextDelta | ReasoningDelta | PartDone):
-            self.has_streamed = True
+        self.streamed.add(event)
         if self._sink is not None:
             self._sink(event)
 
@@ -139,13 +135,15 @@ async def _attempt(
         if overdue is not None and not running.done():
             raise overdue.result()
         if not running.cancelled():
-            return _storable(running.result())
+            # The same whether or not anybody watched: this is what gets recorded.
+            return _storable(reconcile(watched.streamed, running.result()))
         return _reason(cancel, provider)
     finally:
         undo()
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        if unfinished := [task for task in tasks if not task.done()]:
+            for task in unfinished:
+                task.cancel()
+            await asyncio.wait(unfinished)
 
 
 def _reason(cancel: CancelToken, provider: Provider) -> CancelReason:
@@ -159,17 +157,17 @@ async def _overdue(watched: _Watched, clock: Clock, policy: Reliability) -> Prov
     started = clock.monotonic()
     while True:
         now = clock.monotonic()
-        waits: list[tuple[float, str]] = []
+        waits: list[tuple[int, str]] = []
         if policy.request_timeout_ms is not None:
-            left = policy.request_timeout_ms - (now - started) * 1_000
+            left = policy.request_timeout_ms - round((now - started) * 1_000)
             waits.append((left, f"no answer within {policy.request_timeout_ms} ms"))
         if policy.chunk_timeout_ms is not None:
-            left = policy.chunk_timeout_ms - (now - watched.last_heard) * 1_000
+            left = policy.chunk_timeout_ms - round((now - watched.last_heard) * 1_000)
             waits.append((left, f"nothing received for {policy.chunk_timeout_ms} ms"))
         left, reason = min(waits)
         if left <= 0:
             return ProviderFailure("timeout", reason, retryable=True)
-        await clock.sleep(math.ceil(left))
+        await clock.sleep(left)
 
 
 async def _sleep(clock: Clock, delay_ms: int, cancel: CancelToken) -> CancelReason | None:
@@ -209,7 +207,9 @@ def _cancelled(reason: CancelReason, attempts: int) -> LlmCallError:
 def _storable(response: LlmResponse) -> LlmResponse:
     """The response, if it can be recorded; what a provider made up out of broken bytes cannot."""
     try:
-        canonical_json_bytes(to_json(response))
-    except NotCanonical as error:
+        json = to_json(response)
+        canonical_json_bytes(json)
+        from_json(json, LlmResponse)
+    except (NotCanonical, DecodeError) as error:
         raise ProviderFailure("stream", readable(f"the response cannot be recorded: {error.message}")) from error
     return response

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Literal, TypeAlias
 
 from lash.base.canonical import canonical_json_bytes
@@ -41,7 +40,7 @@ _NO_MODEL = re.compile(r"model_not_found|unsupported model|model .*does not exis
 
 
 class ProviderFailure(LashError):
-    """A model call failed. `retryable` says whether the same request may succeed later."""
+    """A model call failed. `retryable` says whether the same request may succeed later. Added in 0.1."""
 
     code = "provider_failure"
 
@@ -130,6 +129,8 @@ def parse_retry_after(headers: Mapping[str, str], now_ms: int) -> int | None:
                 break
             return round(wait) if 0 <= wait < 1e12 else None
     if (date := headers.get("retry-after")) is not None:
+        from email.utils import parsedate_to_datetime  # rare, and it loads half of `email`
+
         try:
             return max(0, round(parsedate_to_datetime(date).timestamp() * 1_000) - now_ms)
         except ValueError:

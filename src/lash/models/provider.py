@@ -38,7 +38,7 @@ class ProviderOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @runtime_checkable
 class Provider(Protocol):
-    """One way to reach models."""
+    """One way to reach models. Added in 0.1."""
 
     @property
     def kind(self) -> str:

@@ -1,4 +1,4 @@
-"""What was streamed against what was finally answered. Pure.
+"""What was streamed against what was finally answered. Without IO.
 
 People have read the stream, so its parts are kept; the final response knows better
 about tool calls and opaque replay data, and may hold parts that were never streamed
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-import msgspec
 from msgspec.structs import replace
 
 from lash.base.usage import TokenUsage
@@ -29,47 +28,68 @@ from lash.machine.llm import (
 )
 
 
-class Streamed(msgspec.Struct, frozen=True):
-    """A stream folded so far. `open_text` and `open_reasoning` await their `PartDone`."""
+class Streamed:
+    """A stream as heard so far. What is not closed by its `PartDone` counts as a part too."""
 
-    parts: tuple[LlmPart, ...] = ()
-    open_text: str = ""
-    open_reasoning: str = ""
-    usage: TokenUsage = TokenUsage()
-    has_text: bool = False
+    __slots__ = ("_parts", "_reasoning", "_text", "has_text", "usage")
 
-    def all_parts(self) -> list[LlmPart]:
+    def __init__(self) -> None:
+        self._parts: list[LlmPart] = []
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self.usage = TokenUsage()
+        self.has_text = False
+
+    def add(self, event: LlmStreamEvent) -> None:
+        """Takes one more event."""
+        match event:
+            case TextDelta(text=text):
+                self._text.append(text)
+                self.has_text = self.has_text or bool(text)
+            case ReasoningDelta(text=text):
+                self._reasoning.append(text)
+            case PartDone(part=part):
+                self._close(part)
+            case UsageSoFar(usage=usage):
+                self.usage = merge_usage(self.usage, usage)
+            case AttemptReset():
+                self._forget()
+            case RetryStatus():
+                pass
+            case other:
+                assert_never(other)
+
+    def parts(self) -> list[LlmPart]:
         """The parts, those that the stream left open included."""
-        parts = list(self.parts)
-        if self.open_reasoning:
-            parts.append(ReasoningPart(self.open_reasoning))
-        if self.open_text:
-            parts.append(TextPart(self.open_text))
-        return parts
+        return [*self._parts, *self._open_parts()]
 
+    def _forget(self) -> None:
+        self._parts.clear()
+        self._text.clear()
+        self._reasoning.clear()
+        self.usage = TokenUsage()
+        self.has_text = False
 
-def fold(streamed: Streamed, event: LlmStreamEvent) -> Streamed:
-    """The stream with one more event."""
-    match event:
-        case TextDelta(text=text):
-            return replace(streamed, open_text=streamed.open_text + text, has_text=streamed.has_text or bool(text))
-        case ReasoningDelta(text=text):
-            return replace(streamed, open_reasoning=streamed.open_reasoning + text)
-        case PartDone(part=TextPart() as part):
-            return replace(streamed, parts=(*streamed.parts, part), open_text="")
-        case PartDone(part=ReasoningPart() as part):
-            return replace(streamed, parts=(*streamed.parts, part), open_reasoning="")
-        case PartDone(part=part):
-            # A call closes the text before it, also where the wire does not say so.
-            return replace(streamed, parts=(*streamed.all_parts(), part), open_text="", open_reasoning="")
-        case UsageSoFar(usage=usage):
-            return replace(streamed, usage=merge_usage(streamed.usage, usage))
-        case AttemptReset():
-            return Streamed()
-        case RetryStatus():
-            return streamed
-        case other:
-            assert_never(other)
+    def _close(self, part: LlmPart) -> None:
+        match part:
+            case TextPart():
+                self._text.clear()
+            case ReasoningPart():
+                self._reasoning.clear()
+            case ToolCallPart():
+                # A call closes what came before it, also where the wire does not say so.
+                self._parts += self._open_parts()
+                self._text.clear()
+                self._reasoning.clear()
+        self._parts.append(part)
+
+    def _open_parts(self) -> list[LlmPart]:
+        opened: list[LlmPart] = []
+        if reasoning := "".join(self._reasoning):
+            opened.append(ReasoningPart(reasoning))
+        if text := "".join(self._text):
+            opened.append(TextPart(text))
+        return opened
 
 
 def merge_usage(earlier: TokenUsage, later: TokenUsage) -> TokenUsage:
@@ -88,8 +108,8 @@ def reconcile(streamed: Streamed, response: LlmResponse) -> LlmResponse:
     Where the final parts cover everything that was streamed their order counts,
     otherwise the streamed order, missing parts appended.
     """
-    kept = streamed.all_parts()
-    if not kept:
+    kept = streamed.parts()
+    if not kept or kept == response.parts:
         return replace(response, usage=merge_usage(streamed.usage, response.usage))
     taken: dict[int, LlmPart] = {}
     final_order: list[LlmPart] = []

@@ -54,17 +54,17 @@ class SqlJournal(Facet):
         if await self._driver.run(sql.begin(sql.fenced_row(scope, lease, row))) is None:
             raise LeaseLost(lease.kind, lease.key, lease.fence)
 
-    async def finish(self, scope: ExecutionScope, lease: Lease, row: JournalRow) -> None:
+    async def finish(self, scope: ExecutionScope, lease: Lease, row: JournalRow, blobs: Mapping[str, bytes]) -> None:
         """Completes a row that `begin` wrote; raises `LeaseLost`."""
-        await self._driver.run(sql.finish(lease, scope.journal_key, row))
+        await self._driver.run(sql.finish(lease, scope.journal_key, row, blobs, self._clock.now_ms()))
 
     async def claim(self, scope: ExecutionScope, request: ClaimRequest) -> ClaimAnswer:
         """Decides about an effect of an unowned scope and writes the claim row if it is ours to run."""
         return await self._driver.run(sql.claim(scope, request))
 
-    async def finalize(self, scope: ExecutionScope, row: JournalRow, token: str) -> bool:
+    async def finalize(self, scope: ExecutionScope, row: JournalRow, token: str, blobs: Mapping[str, bytes]) -> bool:
         """Completes or fails a claimed row that is still ours and unexpired; False when it is not."""
-        return await self._driver.run(sql.finalize(scope.journal_key, row, token))
+        return await self._driver.run(sql.finalize(scope.journal_key, row, token, blobs, self._clock.now_ms()))
 
     async def renew(self, scope: ExecutionScope, replay_key: str, token: str, ttl_ms: int) -> bool:
         """Extends a claim; False when it is no longer ours."""

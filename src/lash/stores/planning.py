@@ -17,7 +17,7 @@ from lash.sessions.graph import GraphAppend, GraphReplace, GraphUnchanged, Sessi
 from lash.sessions.queue import QueuedWorkDraft
 from lash.stores.program import Row
 from lash.stores.records import encode_head, encode_merge_key, encode_payloads
-from lash.stores.sql.commit import CommitPlan, StampPlan
+from lash.stores.sql.commit import CommitPlan, StampPlan, UsagePlan
 from lash.stores.sql.queue import DraftRow
 
 
@@ -38,8 +38,7 @@ def plan_commit(commit: RuntimeCommit, now_ms: int, batch_ids: Mapping[int, str]
         nodes=[_node_row(commit.session_id, node) for node in nodes],
         outside_parents=_outside_parents(commit.session_id, nodes),
         usage=[
-            (
-                commit.session_id,
+            UsagePlan(
                 delta.delta_id,
                 delta.source,
                 delta.model,

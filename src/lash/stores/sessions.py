@@ -171,11 +171,13 @@ class SqlSessions:
         self, leases_held: Sequence[Lease], claims: Sequence[QueuedWorkClaim], ttl_ms: int
     ) -> list[HeldLease]:
         """Renews every lease of an executor and the claims under them in one transaction."""
-        return _held(leases_held, await self._driver.run(leases.heartbeat(list(leases_held), list(claims), ttl_ms)))
+        held = await self._driver.run(leases.heartbeat(list(leases_held), list(claims), ttl_ms))
+        return _held(leases_held, held)
 
     async def read_cancels(self, leases_held: Sequence[Lease]) -> list[HeldLease]:
         """Which of these leases is still ours, and who wants it cancelled."""
-        return _held(leases_held, await self._driver.run(leases.read_held(list(leases_held))))
+        held = await self._driver.run(leases.read_held(list(leases_held)))
+        return _held(leases_held, held)
 
     def _bound(self, session_id: str) -> SessionStore:
         return SqlSessionStore(self._driver, self._clock, self._ids, session_id)

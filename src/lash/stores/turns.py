@@ -117,7 +117,7 @@ class SqlTurns(Facet):
 def _owned(row: accept.OwnedRow, claimant: Claimant) -> Owned:
     claimer = queues.Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, row.lease.fence)
     claim = claim_of(row.lease.key, claimer, row.stamped)
-    return Owned(row.lease, claim, row.turn, row.is_fresh, row.head_revision)
+    return Owned(row.lease, claim, row.turn, row.is_fresh, row.head_revision, row.has_more)
 
 
 def _waiting(row: accept.WaitingRow) -> Waiting:

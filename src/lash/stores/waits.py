@@ -32,9 +32,12 @@ class SqlWaits(Facet):
 
     async def open_wait(self, key: AwaitEventKey, deadline_ms: int | None) -> WaitRow:
         """Registers the wait unless it is known; the first deadline stands."""
-        state = await self._driver.run(sql.open_wait(key, deadline_ms, self._clock.now_ms()))
-        resolution = None if state.terminal_json is None else _resolution(key.key_id, state.terminal_json)
-        return WaitRow(key.key_id, state.deadline_ms, resolution, state.is_revoked is not None)
+        return _row(key, await self._driver.run(sql.open_wait(key, deadline_ms, self._clock.now_ms())))
+
+    async def get_wait(self, key: AwaitEventKey) -> WaitRow | None:
+        """The wait as it stands."""
+        state = await self._driver.run(sql.get_wait(key))
+        return None if state is None else _row(key, state)
 
     async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
         """Stores the resolution if none stands. The caller has checked the signature."""
@@ -52,6 +55,11 @@ class SqlWaits(Facet):
     async def cancel_session(self, session_id: str) -> None:
         """Resolves every open wait of the session as cancelled."""
         await self._driver.run(sql.cancel_session(session_id, encode(WaitCancelled()), self._clock.now_ms()))
+
+
+def _row(key: AwaitEventKey, state: sql.WaitState) -> WaitRow:
+    resolution = None if state.terminal_json is None else _resolution(key.key_id, state.terminal_json)
+    return WaitRow(key.key_id, state.deadline_ms, resolution, state.is_revoked is not None)
 
 
 def _resolution(key_id: str, terminal_json: str) -> Resolution:

@@ -12,22 +12,28 @@ from lash.machine.llm import LlmRequest, LlmResponse
 from lash.models.failure import RETRYABLE_STATUS, FailureKind, ProviderFailure
 
 
+class Item:
+    """One thing that a model does in a step."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Says:
+class Says(Item):
     """Visible text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Thinks:
+class Thinks(Item):
     """Exposed reasoning."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
+class Calls(Item):
     """A tool call; `input_json` is its argument text as the wire would carry it."""
 
     tool: str
@@ -35,7 +41,7 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Fails:
+class Fails(Item):
     """A failure as a provider would raise it, after `after_text` was streamed."""
 
     kind: FailureKind
@@ -58,11 +64,11 @@ class Fails:
         )
 
 
-Item: TypeAlias = Says | Thinks | Calls | Fails
 Answer: TypeAlias = Item | Sequence[Item] | LlmResponse
 
 # A callable sees the request and may be a coroutine function.
-Step: TypeAlias = Answer | Callable[[LlmRequest], Answer | Awaitable[Answer]]
+Answering: TypeAlias = Callable[[LlmRequest], Answer | Awaitable[Answer]]
+Step: TypeAlias = Answer | Answering
 
 
 def says(text: str) -> Says:

@@ -9,7 +9,7 @@ where the journal ends, without any memory of its own (decisions 23).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -40,7 +40,7 @@ from lash.models.failure import ProviderFailure
 from lash.models.provider import ProviderOptions, Reliability, StreamSink
 from lash.models.retry import ModelRetry
 from lash.models.spec import ModelFacts
-from lash.testing.script import Answer, Calls, Fails, Item, Says, Step, Thinks
+from lash.testing.script import Answer, Answering, Calls, Fails, Item, Says, Step, Thinks
 
 Order: TypeAlias = Literal["place", "calls"]
 
@@ -86,7 +86,7 @@ class ScriptedModel:
 
     def __init__(
         self,
-        steps: Sequence[Step] | Callable[[LlmRequest], Answer],
+        steps: Sequence[Step] | Answering,
         *,
         order: Order = "place",
         usage: TokenUsage | None = None,
@@ -99,7 +99,7 @@ class ScriptedModel:
         """`latency_ms` passes before the first piece and between pieces, by `clock`."""
         if chunk_chars < 1 or latency_ms < 0:
             raise InvalidArgument(f"chunk_chars={chunk_chars}, latency_ms={latency_ms}: give a size and a time")
-        self._steps: list[Step] | Callable[[LlmRequest], Answer] = steps if callable(steps) else list(steps)
+        self._steps: list[Step] | Answering = steps if callable(steps) else list(steps)
         if isinstance(self._steps, list):
             for index, step in enumerate(self._steps):
                 _check_step(index, step)

@@ -17,7 +17,7 @@ from lash.base.json import Json
 
 
 class ToolContext:
-    """One attempt of one call."""
+    """One attempt of one call. Added in 0.1."""
 
     __slots__ = (
         "_loop",

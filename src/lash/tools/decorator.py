@@ -42,6 +42,10 @@ _MODULE = re.compile(r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")
 class Tool(Generic[P, R]):
     """A function with its definition. Made by `@lash.tool`. Added in 0.1."""
 
+    # Copied from the function.
+    __name__: str
+    __wrapped__: Callable[P, R]
+
     def __init__(self, function: Callable[P, R], definition: ToolDefinition, signature: ToolSignature) -> None:
         self.definition = definition
         self._function = function

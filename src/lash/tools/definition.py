@@ -28,7 +28,7 @@ Repeat: TypeAlias = Literal["safe", "idempotent", "never"]
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """How often a failure that declares itself retryable is tried again.
+    """How often a failure that declares itself retryable is tried again. Added in 0.1.
 
     `attempts` counts the first one. The wait before attempt n+1 is the failure's own
     `after_ms` or `base_ms` times 2 to the n-1, and at most `max_ms`.

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from lash.base.canonical import canonical_json_bytes
+from lash.base.codec import DecodeError, to_json
 from lash.base.errors import NotCanonical
 from lash.effects.errors import TransientEffectError
 from lash.models.text import readable
@@ -28,7 +29,8 @@ from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
 from lash.tools.catalog import CatalogEntry, ToolCatalog
 from lash.tools.containment import Stopped, contained, run_bounded
 from lash.tools.context import ToolContext
-from lash.tools.result import FailureClass, ToolCallOutput, ToolCallRecord
+from lash.tools.provider import prepared
+from lash.tools.result import FailureClass, Succeeded, ToolCallOutput, ToolCallRecord
 from lash.tools.retry import TIMED_OUT
 from lash.tools.validation import check_arguments
 from lash.tools.value import NotAToolValue
@@ -68,17 +70,27 @@ async def prepare_call(
             return _failure("unavailable", "tool_contract_unavailable", f"tool {call.tool_name} has no contract now")
         if (problem := check_arguments(call.tool_name, contract, call.args)) is not None:
             return problem
-        prepared = await entry.source.provider.prepare_tool_call(call, entry.manifest)
+        ready = await _prepared(entry, call)
+        canonical_json_bytes(to_json(ready))
     except Exception as error:
         return contained(call.tool_name, error)
-    if (prepared.tool_id, prepared.call_id) != (entry.manifest.id, call.call_id):
+    if (ready.tool_id, ready.call_id) != (entry.manifest.id, call.call_id):
         return _failure(
             "internal",
             "prepared_tool_id_mismatch",
             f"source {entry.source.id} prepared call {call.call_id} of {entry.manifest.id} "
-            f"as {prepared.call_id} of {prepared.tool_id}",
+            f"as {ready.call_id} of {ready.tool_id}",
         )
-    return prepared
+    return ready
+
+
+async def _prepared(entry: CatalogEntry, call: ToolCall) -> PreparedToolCall:
+    """Preparing is optional for providers that do not inherit the port."""
+    prepare = getattr(entry.source.provider, "prepare_tool_call", None)
+    ready = prepared(call, entry.manifest) if prepare is None else await prepare(call, entry.manifest)
+    if not isinstance(ready, PreparedToolCall):
+        raise TypeError(f"source {entry.source.id} prepared {call.tool_name} as {type(ready).__name__}")
+    return ready
 
 
 async def run_attempt(catalog: ToolCatalog, call: PreparedToolCall, context: ToolContext) -> ToolCallOutput:
@@ -126,10 +138,13 @@ async def finish_call(record: ToolCallRecord, *, after: AfterHook | None = None)
 
 
 def storable(output: ToolCallOutput) -> ToolCallOutput:
-    """The output itself, or the failure that says why it cannot be kept: not JSON, or too much of it."""
+    """The output itself, or the failure that says why it cannot be kept: not JSON, not readable back, too much."""
     try:
-        size = len(canonical_json_bytes(output.to_json()))
-    except NotCanonical as error:
+        json = output.to_json()
+        size = len(canonical_json_bytes(json))
+        if type(output.outcome) is not Succeeded or output.control is not None:
+            ToolCallOutput.of_json(json)
+    except (NotCanonical, DecodeError) as error:
         return _failure(
             "execution", "tool_result_invalid", readable(f"the tool's result cannot be kept: {error.message}")
         )

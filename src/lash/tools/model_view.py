@@ -12,11 +12,10 @@ from typing import assert_never
 import msgspec
 
 from lash.base.canonical import canonical_json
-from lash.base.codec import from_json
 from lash.base.json import Json
 from lash.base.messages import AttachmentRef
 from lash.tools.result import Cancelled, Failed, Succeeded, ToolCallOutput
-from lash.tools.value import MARKER, attachments_of
+from lash.tools.value import attachments_of, unmarked
 
 
 class ModelToolReturn(msgspec.Struct, frozen=True):
@@ -59,15 +58,10 @@ def _labelled(value: Json) -> Json:
         return [_labelled(item) for item in value]
     if not isinstance(value, dict):
         return value
-    match value.get(MARKER):
-        case "attachment":
-            return attachment_label(from_json(value["ref"], AttachmentRef))
-        case "object":
-            entries = value["entries"]
-            assert isinstance(entries, dict)
-            return {key: _labelled(item) for key, item in entries.items()}
-        case _:
-            return {key: _labelled(item) for key, item in value.items()}
+    part = unmarked(value)
+    if isinstance(part, AttachmentRef):
+        return attachment_label(part)
+    return {key: _labelled(item) for key, item in part.items()}
 
 
 def attachment_label(attachment: AttachmentRef) -> str:

@@ -16,7 +16,7 @@ from lash.tools.definition import ToolContract, ToolManifest
 
 @runtime_checkable
 class ToolProvider(Protocol):
-    """A source of tools.
+    """A source of tools. Added in 0.1.
 
     Manifests and contracts are asked for when a turn prepares its catalog, never per
     call; they must be cheap and must not change with the clock.

@@ -116,7 +116,7 @@ ToolControl: TypeAlias = SwitchAgentFrame | FinishTurn | FailTurn
 
 
 class ToolCallOutput(msgspec.Struct, frozen=True):
-    """The result of one call. Tool authors know it as `ToolResult`.
+    """The result of one call. Tool authors know it as `ToolResult`. Added in 0.1.
 
     Returning a plain value from a tool is `ok(value)`; raising is a failure. These
     constructors are for everything in between.
@@ -132,7 +132,9 @@ class ToolCallOutput(msgspec.Struct, frozen=True):
 
     @staticmethod
     def err(message: object) -> ToolCallOutput:
-        """Failure of class `execution`, code `tool_error`; a value that is not text is kept in `raw`."""
+        """Failure of class `execution`, code `tool_error`; what is neither text nor an exception is kept in `raw`."""
+        if isinstance(message, Exception):
+            message = f"{type(message).__name__}: {message}"
         if isinstance(message, str):
             return ToolCallOutput.failure("execution", "tool_error", message)
         return ToolCallOutput.failure("execution", "tool_error", "the tool reported an error", raw=message)
@@ -203,7 +205,7 @@ class ToolCallRecord(msgspec.Struct, frozen=True):
 
 
 class ToolRetry(LashError):
-    """Raise in a tool to tell the model what to fix before it calls again.
+    """Raise in a tool to tell the model what to fix before it calls again. Added in 0.1.
 
     The model reads the message as the result of its call: class `invalid_request`,
     code `tool_retry`. Nothing is tried again behind its back.

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
+from lash.base.canonical import canonical_json
+from lash.base.errors import NotCanonical
 from lash.base.json import Json, JsonObject
 from lash.base.messages import AttachmentRef
 from lash.tools.context import ToolContext
@@ -23,7 +25,7 @@ from lash.tools.result import ToolCallOutput
 from lash.tools.typecodec import Mismatch, TypeCodec, UnsupportedType, type_codec
 
 _SUPPORTED = (
-    "use JSON's own types, list, dict, tuple, set, Literal, Optional, enums, datetime, "
+    "use JSON's own types, list, dict, tuple, set, Literal, Optional, enums, datetime, Path, "
     "dataclasses, msgspec structs, TypedDicts or pydantic models"
 )
 
@@ -156,10 +158,13 @@ class _Hints:
                 parameter=parameter.name,
             )
         if parameter.annotation is parameter.empty:
+            is_method = parameter.name in ("self", "cls")
             raise ToolDefinitionError(
                 self._name,
                 "it has no type hint",
-                "annotate it: the hint becomes the schema that the model sees",
+                "make a tool of the bound method: lash.tool(instance.method)"
+                if is_method
+                else "annotate it: the hint becomes the schema that the model sees",
                 parameter=parameter.name,
             )
         return self._resolve(self._raw.get(parameter.name, parameter.annotation), parameter.name)
@@ -204,8 +209,10 @@ def _read_parameter(function: str, parameter: inspect.Parameter, annotation: Any
 
 def _codec(function: str, name: str, annotation: Any) -> TypeCodec:
     try:
-        return type_codec(annotation)
-    except UnsupportedType as error:
+        codec = type_codec(annotation)
+        canonical_json([codec.schema, dict(codec.definitions)])
+        return codec
+    except (UnsupportedType, NotCanonical) as error:
         shown = getattr(annotation, "__qualname__", None) or str(annotation)
         raise ToolDefinitionError(
             function, f"type {shown} has no JSON form ({error})", _SUPPORTED, parameter=name
@@ -214,7 +221,7 @@ def _codec(function: str, name: str, annotation: Any) -> TypeCodec:
 
 def _check_default(function: str, parameter: inspect.Parameter, codec: TypeCodec) -> None:
     try:
-        codec.encode(parameter.default)
+        canonical_json(codec.encode(parameter.default))
     except Exception as error:
         raise ToolDefinitionError(
             function,

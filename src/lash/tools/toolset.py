@@ -18,7 +18,7 @@ from lash.tools.result import ToolCallOutput
 class ToolSet(ToolProvider):
     """A group of tools, optionally under a common prefix. Added in 0.1."""
 
-    __slots__ = ("_definitions", "_tools")
+    __slots__ = ("_by_id", "_definitions", "_tools")
 
     def __init__(self, tools: Iterable[Tool[..., Any]], *, prefix: str = "") -> None:
         """`prefix` is put before each name with an underscore: `notes` makes `notes_add`.
@@ -26,6 +26,7 @@ class ToolSet(ToolProvider):
         Raises `DuplicateTool`, and `ToolDefinitionError` for what is not a tool.
         """
         self._tools: dict[str, Tool[..., Any]] = {}
+        self._by_id: dict[str, Tool[..., Any]] = {}
         self._definitions: dict[str, ToolDefinition] = {}
         for tool in tools:
             _check_decorated(tool)
@@ -33,6 +34,7 @@ class ToolSet(ToolProvider):
             if definition.name in self._tools:
                 raise DuplicateTool(definition.name, _origin(self._tools[definition.name]), _origin(tool))
             self._tools[definition.name] = tool
+            self._by_id[definition.id] = tool
             self._definitions[definition.name] = definition
 
     def tool_manifests(self) -> Sequence[ToolManifest]:
@@ -45,8 +47,8 @@ class ToolSet(ToolProvider):
         return None if definition is None else definition.contract
 
     async def execute(self, call: ToolExecution) -> object:
-        """Runs one of them."""
-        tool = self._tools.get(call.name)
+        """Runs one of them, by its id."""
+        tool = self._by_id.get(call.call.tool_id)
         if tool is None:
             return ToolCallOutput.failure(
                 "unavailable", "tool_unavailable", f"there is no tool {call.name!r} in this set", source="runtime"
@@ -74,5 +76,5 @@ def _prefixed(definition: ToolDefinition, prefix: str) -> ToolDefinition:
 
 
 def _origin(tool: Tool[..., Any]) -> str:
-    function = tool.__wrapped__  # type: ignore[attr-defined]  # set by update_wrapper
+    function = tool.__wrapped__
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', tool.name)}"

@@ -12,12 +12,15 @@ import datetime
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, Union, cast, get_args, get_origin
+from dataclasses import dataclass, is_dataclass
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, Protocol, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 import msgspec
 
+from lash.base.canonical import canonical_json_bytes
 from lash.base.json import Json, JsonObject
+from lash.tools.value import encode_tool_value
 
 _REF = "#/$defs/{name}"
 _TEXT_DATE = Annotated[datetime.datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
@@ -96,20 +99,23 @@ class _PlainCodec:
                 raise _mismatch(error) from error
 
     def encode(self, value: object) -> Json:
-        plain: Json = msgspec.to_builtins(value, str_keys=True)
-        return plain
+        return encode_tool_value(value)
 
     def _convert(self, value: Json) -> object:
-        return msgspec.convert(value, self.kind, str_keys=True)
+        return msgspec.convert(value, self.kind, str_keys=True, dec_hook=_decode_special)
 
 
 def _plain_codec(annotation: Any) -> _PlainCodec:
     try:
-        (schema,), definitions = msgspec.json.schema_components([annotation], ref_template=_REF)
+        (schema,), definitions = msgspec.json.schema_components(
+            [annotation], ref_template=_REF, schema_hook=_schema_of_special
+        )
         msgspec.json.Decoder(annotation)
     except (TypeError, ValueError, NameError, RecursionError) as error:
         raise UnsupportedType(_first_line(error)) from error
-    return _PlainCodec(annotation, cast("JsonObject", schema), cast("dict[str, JsonObject]", definitions))
+    # Defaults inside classes may be tuples, enums or dates.
+    plain_schema, plain_definitions = encode_tool_value(schema), encode_tool_value(definitions)
+    return _PlainCodec(annotation, cast("JsonObject", plain_schema), cast("dict[str, JsonObject]", plain_definitions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +134,7 @@ class _UnionCodec:
         raise Mismatch(list(dict.fromkeys(problems)))
 
     def encode(self, value: object) -> Json:
-        plain: Json = msgspec.to_builtins(value, str_keys=True)
-        return plain
+        return encode_tool_value(value)
 
 
 def _union_codec(members: list[Any]) -> _UnionCodec:
@@ -151,7 +156,7 @@ class _PydanticCodec:
     def decode(self, value: Json) -> object:
         try:
             # From JSON, so that strict models still take dates and enums as text.
-            return self.adapter.validate_json(msgspec.json.encode(value))
+            return self.adapter.validate_json(canonical_json_bytes(value))
         except self.errors as error:
             raise Mismatch(
                 [
@@ -207,14 +212,45 @@ def _union_members(annotation: Any) -> list[Any]:
     return []
 
 
+def _schema_of_special(kind: type) -> JsonObject:
+    if issubclass(kind, PurePath):
+        return {"type": "string", "format": "path"}
+    raise NotImplementedError
+
+
+def _decode_special(kind: type, value: Any) -> Any:
+    """Types that msgspec does not know; a wrong value is its `ValidationError`."""
+    if issubclass(kind, PurePath) and isinstance(value, str):
+        return kind(value)
+    raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+
+
 def _mentions_pydantic(annotation: Any) -> bool:
-    return any(hasattr(part, "__pydantic_validator__") for part in _parts(annotation))
+    """Whether a pydantic class, or a constraint from `pydantic.Field`, occurs in it."""
+    return any(
+        hasattr(part, "__pydantic_validator__") or type(part).__module__.startswith("pydantic.")
+        for part in _parts(annotation, [])
+    )
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
+def _parts(annotation: Any, seen: list[Any]) -> Iterator[Any]:
+    """The annotation, its arguments, and the fields of dataclasses and TypedDicts in it."""
+    if any(annotation is one for one in seen):
+        return
+    seen.append(annotation)
     yield annotation
-    for argument in get_args(annotation):
-        yield from _parts(argument)
+    for argument in (*get_args(annotation), *_field_types(annotation)):
+        yield from _parts(argument, seen)
+
+
+def _field_types(annotation: Any) -> list[Any]:
+    if not (is_dataclass(annotation) or is_typeddict(annotation)):
+        return []
+    try:
+        return list(get_type_hints(annotation, include_extras=True).values())
+    except (NameError, TypeError):
+        # Left to the codec, which reports it with the name of the parameter.
+        return []
 
 
 def _narrow(value: Json) -> Json:

@@ -25,6 +25,7 @@ MAX_DEPTH = 64
 
 _SHOWN_PROBLEMS = 8
 _SHOWN_CHARS = 300
+_SIGNATURE_CHARS = 2_000
 
 
 def parse_arguments(text: str) -> JsonObject | ToolCallOutput:
@@ -66,7 +67,8 @@ def wrong_arguments(name: str, contract: ToolContract, problems: list[str]) -> T
     lines += [f"- {_cut(problem)}" for problem in problems[:_SHOWN_PROBLEMS]]
     if len(problems) > _SHOWN_PROBLEMS:
         lines.append(f"- … and {len(problems) - _SHOWN_PROBLEMS} more")
-    lines.append(f"expected: {signature_text(name, contract.input_schema, contract.output_schema)}")
+    signature = signature_text(name, contract.input_schema, contract.output_schema)
+    lines.append(f"expected: {readable(signature, _SIGNATURE_CHARS)}")
     return invalid_arguments("\n".join(lines))
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import msgspec
 
-from lash.base.codec import from_json, to_json
+from lash.base.codec import DecodeError, from_json, to_json
 from lash.base.errors import LashError
 from lash.base.json import Json, JsonObject
 from lash.base.messages import AttachmentRef
@@ -41,6 +42,8 @@ def encode_tool_value(value: object) -> Json:
         case str() if not isinstance(value, Enum):
             # A plain copy: subclasses of str may carry more than their text.
             return value if type(value) is str else str.__str__(value)
+        case PurePath():
+            return str(value)
         case AttachmentRef():
             return {MARKER: "attachment", "ref": to_json(value)}
         case Mapping():
@@ -64,15 +67,8 @@ def decode_tool_value(json: Json) -> ToolValue:
         return [decode_tool_value(item) for item in json]
     if not isinstance(json, dict):
         return json
-    match json.get(MARKER):
-        case "attachment":
-            return from_json(json["ref"], AttachmentRef)
-        case "object":
-            entries = json["entries"]
-            assert isinstance(entries, dict)
-            return {key: decode_tool_value(item) for key, item in entries.items()}
-        case _:
-            return {key: decode_tool_value(item) for key, item in json.items()}
+    part = unmarked(json)
+    return part if isinstance(part, AttachmentRef) else {key: decode_tool_value(item) for key, item in part.items()}
 
 
 def attachments_of(json: Json) -> list[AttachmentRef]:
@@ -80,19 +76,35 @@ def attachments_of(json: Json) -> list[AttachmentRef]:
     return list(_attachments(json))
 
 
+def unmarked(json: JsonObject) -> AttachmentRef | JsonObject:
+    """One level of a wire object: the attachment, or the entries as their author wrote them.
+
+    A marker that says nothing known is data: it was put there by hand, and a result
+    that cannot be shown would be worse.
+    """
+    match json:
+        case {"$lash_tool_value": "attachment", "ref": dict() as ref, **rest} if not rest:
+            try:
+                return from_json(ref, AttachmentRef)
+            except DecodeError:
+                return json
+        case {"$lash_tool_value": "object", "entries": dict() as entries, **rest} if not rest:
+            return entries
+        case _:
+            return json
+
+
 def _attachments(json: Json) -> Iterator[AttachmentRef]:
     if isinstance(json, list):
         for item in json:
             yield from _attachments(item)
     elif isinstance(json, dict):
-        marker = json.get(MARKER)
-        if marker == "attachment":
-            yield from_json(json["ref"], AttachmentRef)
-            return
-        entries = json["entries"] if marker == "object" else json
-        assert isinstance(entries, dict)
-        for item in entries.values():
-            yield from _attachments(item)
+        part = unmarked(json)
+        if isinstance(part, AttachmentRef):
+            yield part
+        else:
+            for item in part.values():
+                yield from _attachments(item)
 
 
 def _encode_entries(items: Iterator[tuple[str, object]]) -> JsonObject:
@@ -117,7 +129,8 @@ def _encode_leaf(value: object) -> Json:
             f"a value of type {type(value).__qualname__} has no JSON form; "
             "return dicts, lists, dataclasses, structs, models or text"
         ) from error
-    return plain
+    # What it made may still hold tuples.
+    return encode_tool_value(plain) if isinstance(plain, dict | list | tuple) else plain
 
 
 def _key(key: object) -> str:

@@ -21,7 +21,7 @@ from lash.base.codec import encode
 from lash.effects.lease import Lease
 from lash.sessions.accept import Claimant, TurnInFlight
 from lash.sessions.errors import SessionDeleted, TurnInputConflict
-from lash.stores.program import Query, Steps, execute, lock, one, program
+from lash.stores.program import Query, Steps, execute, lock, one, program, write
 from lash.stores.records import BatchRow, decode_in_flight
 from lash.stores.sql.leases import (
     GET_LEASE,
@@ -33,21 +33,29 @@ from lash.stores.sql.leases import (
     refuse_deleted,
     session_lock,
 )
-from lash.stores.sql.queue import BY_ID, Claimer, DraftRow, Stamped, insert_or_find, stamp, take_prefix
+from lash.stores.sql.queue import BY_ID, Claimer, DraftRow, Stamped, insert_or_find_row, prefix_of, ready_rows, stamp
 
 
 class KnownTurn(NamedTuple):
-    """A turn's stamp, beside the tombstone of its session."""
+    """What is stored of a session and a turn before it is accepted."""
 
     is_deleted: int | None
     turn_id: str | None
     result_json: str | None
     summary_json: str | None
     committed_at_ms: int | None
+    receipt_hash: str | None
+    head_revision: int | None
+    turn_index: int | None
+
+    @property
+    def place(self) -> Place:
+        """Where the head stands."""
+        return Place(self.head_revision or 0, self.turn_index or 0)
 
 
 class Place(NamedTuple):
-    """Where the head stands."""
+    """Where the head of a session stands."""
 
     head_revision: int
     turn_index: int
@@ -61,6 +69,7 @@ class OwnedRow(NamedTuple):
     turn: TurnInFlight
     is_fresh: bool
     head_revision: int
+    has_more: bool
 
 
 class WaitingRow(NamedTuple):
@@ -73,10 +82,13 @@ class WaitingRow(NamedTuple):
 LOOK_UP = Query(
     KnownTurn,
     """
-    SELECT d.session_id, t.turn_id, t.result_json, t.summary_json, t.committed_at_ms
+    SELECT d.flag, t.turn_id, t.result_json, t.summary_json, t.committed_at_ms, r.payload_hash,
+           h.head_revision, h.turn_index
     FROM (SELECT CAST(?1 AS TEXT) AS session_id) s
-    LEFT JOIN (SELECT 1 AS session_id, session_id AS id FROM lash_deleted_sessions) d ON d.id = s.session_id
+    LEFT JOIN (SELECT 1 AS flag, session_id FROM lash_deleted_sessions) d ON d.session_id = s.session_id
     LEFT JOIN lash_turn_commits t ON t.session_id = s.session_id AND t.turn_id = ?2
+    LEFT JOIN lash_queued_receipts r ON r.session_id = s.session_id AND r.source_key = ?3
+    LEFT JOIN lash_sessions h ON h.session_id = s.session_id
     """,
 )
 HEAD_PLACE = Query(Place, "SELECT head_revision, turn_index FROM lash_sessions WHERE session_id = ?1")
@@ -89,22 +101,21 @@ def accept_turn(
     """See the module docstring."""
     session_id = draft.session_id
     yield from lock(session_lock(session_id))
-    known = yield from one(LOOK_UP, session_id, turn_id)
+    known = yield from one(LOOK_UP, session_id, turn_id, draft.source_key)
     assert known is not None
     if known.is_deleted is not None:
         raise SessionDeleted(session_id)
     if known.turn_id is not None:
         return known
-    enqueued = yield from insert_or_find(draft)
-    payload_hash = enqueued.row.payload_hash if enqueued.row is not None else None
-    if enqueued.receipt is not None:
-        payload_hash = enqueued.receipt.payload_hash
-    if payload_hash != draft.payload_hash:
+    row: BatchRow | None = None
+    if known.receipt_hash is None:
+        row = yield from insert_or_find_row(draft)
+    if (known.receipt_hash or (row and row.payload_hash)) != draft.payload_hash:
         raise TurnInputConflict(session_id, turn_id)
-    owned = yield from _drive(session_id, claimant, max_batches)
+    owned = yield from _drive(session_id, claimant, max_batches, known.place)
     if owned is not None:
         return owned
-    return WaitingRow(enqueued.row, (yield from one(GET_LEASE, session_id)))
+    return WaitingRow(row, (yield from one(GET_LEASE, session_id)))
 
 
 @program("write")
@@ -112,7 +123,8 @@ def next_turn(session_id: str, claimant: Claimant, max_batches: int) -> Steps[Ow
     """What must run next; None when nothing is ready."""
     yield from lock(session_lock(session_id))
     yield from refuse_deleted(session_id)
-    owned = yield from _drive(session_id, claimant, max_batches)
+    place = (yield from one(HEAD_PLACE, session_id)) or Place(0, 0)
+    owned = yield from _drive(session_id, claimant, max_batches, place)
     if owned is not None:
         return owned
     lease = yield from one(GET_LEASE, session_id)
@@ -128,10 +140,10 @@ def reclaim_batches(lease: Lease, claimer: Claimer, batch_ids: Sequence[str]) ->
     row = yield from one(GET_LEASE, lease.key)
     if row is None or row.lease_token != lease.token:
         return None
-    return (yield from _claim_all(lease.key, claimer, batch_ids))
+    return (yield from _claim_all(lease.key, claimer, batch_ids, row.now_ms))
 
 
-def _drive(session_id: str, claimant: Claimant, max_batches: int) -> Steps[OwnedRow | None]:
+def _drive(session_id: str, claimant: Claimant, max_batches: int, place: Place) -> Steps[OwnedRow | None]:
     """Takes the lease and what must run; None when another owner is live or nothing is ready."""
     claimed = yield from claim_lease(session_id, claimant)
     if claimed is None:
@@ -140,20 +152,20 @@ def _drive(session_id: str, claimant: Claimant, max_batches: int) -> Steps[Owned
         "session", session_id, claimant.executor_id, claimant.lease_token, claimed.fence, claimed.expires_at_ms
     )
     claimer = Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, claimed.fence)
-    place = (yield from one(HEAD_PLACE, session_id)) or Place(0, 0)
     if claimed.turn_json is not None:
         return (yield from _continue(session_id, lease, claimed, claimer, place))
-    rows = yield from take_prefix(session_id, claimer, "idle", max_batches)
+    ready = yield from ready_rows(session_id, claimer, max_batches)
+    rows = prefix_of(ready, "idle", max_batches)
     if not rows:
         yield from execute(RELEASE_LEASE, session_id, claimant.lease_token)
         return None
     is_fresh = all(row.claim_fencing_token == 0 for row in rows)
-    stamped = yield from stamp(session_id, claimer, rows)
     turn = TurnInFlight(
         turn_id_of_row(rows[0]), [row.batch_id for row in rows], place.head_revision, place.turn_index + 1
     )
-    yield from execute(NAME_TURN, session_id, claimant.lease_token, turn.turn_id, encode(turn))
-    return OwnedRow(lease, stamped, turn, is_fresh, place.head_revision)
+    name_turn = write(NAME_TURN, session_id, claimant.lease_token, turn.turn_id, encode(turn))
+    stamped = yield from stamp(session_id, claimer, rows, claimed.claimed_at_ms, name_turn)
+    return OwnedRow(lease, stamped, turn, is_fresh, place.head_revision, len(ready) > len(rows))
 
 
 def _continue(
@@ -161,15 +173,15 @@ def _continue(
 ) -> Steps[OwnedRow | None]:
     """The turn in flight, with exactly its batches. It is fresh only in a repeat of its first claim."""
     turn = decode_in_flight(session_id, claimed.turn_json or "")
-    stamped = yield from _claim_all(session_id, claimer, turn.batch_ids)
+    stamped = yield from _claim_all(session_id, claimer, turn.batch_ids, claimed.claimed_at_ms)
     if stamped is None:
         # Its batches are gone or claimed outside the lease: the turn is continued without them.
         stamped = Stamped("", 0, claimed.claimed_at_ms, claimed.expires_at_ms, [])
     is_repeat = bool(stamped.rows) and all(row.claim_token == claimer.token for row in stamped.rows)
-    return OwnedRow(lease, stamped, turn, is_repeat and stamped.fencing_token == 1, place.head_revision)
+    return OwnedRow(lease, stamped, turn, is_repeat and stamped.fencing_token == 1, place.head_revision, True)
 
 
-def _claim_all(session_id: str, claimer: Claimer, batch_ids: Sequence[str]) -> Steps[Stamped | None]:
+def _claim_all(session_id: str, claimer: Claimer, batch_ids: Sequence[str], now_ms: int) -> Steps[Stamped | None]:
     rows: list[BatchRow] = []
     for batch_id in batch_ids:
         row = yield from one(BY_ID, session_id, batch_id)
@@ -178,7 +190,7 @@ def _claim_all(session_id: str, claimer: Claimer, batch_ids: Sequence[str]) -> S
         rows.append(row)
     if not rows:
         return None
-    return (yield from stamp(session_id, claimer, rows))
+    return (yield from stamp(session_id, claimer, rows, now_ms))
 
 
 def _is_free(row: BatchRow, claimer: Claimer) -> bool:

@@ -31,10 +31,7 @@ from lash.stores.program import Write as Part
 from lash.stores.records import EncodedHead, decode_manifest, decode_turn
 from lash.stores.sql.blobs import HAS_BLOB, PUT_BLOB
 from lash.stores.sql.leases import KEEP_LEASE, SETTLE_LEASE, session_lock
-from lash.stores.sql.queue import DraftRow, follow_up_part, settle_parts
-
-# More parts than this go as lists: one statement text per shape must stay cacheable.
-MAX_TOGETHER = 8
+from lash.stores.sql.queue import MAX_TOGETHER, DraftRow, follow_up_part, settle_parts
 
 
 class Standing(NamedTuple):
@@ -65,6 +62,18 @@ class StampPlan(NamedTuple):
     summary_json: str | None
 
 
+class UsagePlan(NamedTuple):
+    """One line for the ledger."""
+
+    delta_id: str | None
+    source: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int
+    reasoning_tokens: int
+
+
 class CommitPlan(NamedTuple):
     """A commit, encoded: everything the program writes, in the form it is written."""
 
@@ -75,7 +84,7 @@ class CommitPlan(NamedTuple):
     is_replace: bool
     nodes: Sequence[Row]  # (session_id, node_id, parent_node_id, node_json)
     outside_parents: Sequence[str]  # parents that are not among `nodes`
-    usage: Sequence[Row]
+    usage: Sequence[UsagePlan]
     stamp: StampPlan | None
     completions: Sequence[QueuedWorkCompletion]
     attachment_ids: Sequence[str]
@@ -127,8 +136,9 @@ INSERT_NODE = Statement(
 INSERT_USAGE = Statement(
     """
     INSERT INTO lash_usage_deltas
-      (session_id, delta_id, source, model, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+      (session_id, delta_id, head_revision, ordinal, source, model,
+       input_tokens, output_tokens, cached_input_tokens, reasoning_tokens)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
     ON CONFLICT (session_id, delta_id) DO NOTHING
     """
 )
@@ -265,10 +275,15 @@ def _write(plan: CommitPlan, actual: int, result: CommitResult) -> Steps[None]:
     if plan.lease is not None and (plan.releases_lease or plan.stamp is not None):
         statement = SETTLE_LEASE if plan.releases_lease else KEEP_LEASE
         parts.append(write(statement, plan.lease.key, plan.lease.token))
-    small = len(plan.nodes) + len(plan.usage) <= MAX_TOGETHER
+    revision = result.head_revision
+    usage: list[Row] = [
+        (plan.session_id, delta.delta_id or f"{revision}:{ordinal}", revision, ordinal, *delta[1:])
+        for ordinal, delta in enumerate(plan.usage)
+    ]
+    small = len(plan.nodes) + len(usage) <= MAX_TOGETHER
     if small:
         parts += [Part(INSERT_NODE, row) for row in plan.nodes]
-        parts += [Part(INSERT_USAGE, row) for row in plan.usage]
+        parts += [Part(INSERT_USAGE, row) for row in usage]
     counts = yield from _in_turns(parts)
     if counts[0] != 1:
         raise HeadRevisionConflict(plan.expected_head_revision, actual)
@@ -281,7 +296,7 @@ def _write(plan: CommitPlan, actual: int, result: CommitResult) -> Steps[None]:
     assert position == last_claim
     if not small:
         yield from each(INSERT_NODE, plan.nodes)
-        yield from each(INSERT_USAGE, plan.usage)
+        yield from each(INSERT_USAGE, usage)
     yield from each(
         COMMIT_ATTACHMENT, [(plan.session_id, attachment, plan.now_ms) for attachment in plan.attachment_ids]
     )

@@ -213,7 +213,7 @@ def append(rows: Sequence[Row]) -> Steps[list[Key]]:
 @program("write")
 def append_with_blobs(rows: Sequence[Row], blobs: Mapping[str, bytes], now_ms: int) -> Steps[list[Key]]:
     """The same, with the large values that the rows refer to."""
-    yield from each(PUT_BLOB, [(ref, blobs[ref], len(blobs[ref]), now_ms) for ref in sorted(blobs)])
+    yield from _put_blobs(blobs, now_ms)
     return (yield from many_each(APPEND, rows))
 
 
@@ -224,8 +224,9 @@ def begin(row: Row) -> Steps[Key | None]:
 
 
 @program("write")
-def finish(lease: Lease, scope_key: str, row: JournalRow) -> Steps[None]:
+def finish(lease: Lease, scope_key: str, row: JournalRow, blobs: Mapping[str, bytes], now_ms: int) -> Steps[None]:
     """Ends a row that `begin` wrote; raises `LeaseLost`. Ending it again in the same way is a repeat."""
+    yield from _put_blobs(blobs, now_ms)
     done = yield from one(
         FINISH,
         scope_key,
@@ -279,8 +280,9 @@ def claim(scope: ExecutionScope, request: ClaimRequest) -> Steps[ClaimAnswer]:
 
 
 @program("write")
-def finalize(scope_key: str, row: JournalRow, token: str) -> Steps[bool]:
+def finalize(scope_key: str, row: JournalRow, token: str, blobs: Mapping[str, bytes], now_ms: int) -> Steps[bool]:
     """Ends a claimed row that is still ours and unexpired."""
+    yield from _put_blobs(blobs, now_ms)
     changed = yield from execute(
         FINALIZE,
         scope_key,
@@ -347,6 +349,11 @@ def fenced_row(scope: ExecutionScope, lease: Lease, row: JournalRow) -> Row:
         lease.key,
         lease.token,
     )
+
+
+def _put_blobs(blobs: Mapping[str, bytes], now_ms: int) -> Steps[None]:
+    if blobs:
+        yield from each(PUT_BLOB, [(ref, blobs[ref], len(blobs[ref]), now_ms) for ref in sorted(blobs)])
 
 
 def _write_claim(

@@ -101,6 +101,12 @@ def migrate(where: str, *, upgrade: bool) -> Steps[int]:
     return version
 
 
+@program("write")
+def set_version(version: int) -> Steps[None]:
+    """Writes a version without migrating: for tests of the refusal."""
+    yield from execute(SET_VERSION, COMPONENT, version)
+
+
 def _version() -> Steps[int]:
     found = yield from one(HAS_VERSIONS)
     if found is None or found.n == 0:

@@ -14,7 +14,19 @@ from typing import NamedTuple
 from lash.sessions.errors import QueuedWorkClaimExpired
 from lash.sessions.queue import Boundary, QueuedWorkClaim, ReadyBatch, select_prefix
 from lash.stores.dialect import Statement
-from lash.stores.program import Query, Steps, execute, lock, many, many_each, notify, one, program, write
+from lash.stores.program import (
+    Query,
+    Steps,
+    each,
+    execute,
+    lock,
+    many,
+    notify,
+    one,
+    program,
+    together,
+    write,
+)
 from lash.stores.program import Write as Part
 from lash.stores.records import BatchRow, decode_merge_key
 from lash.stores.sql.leases import refuse_deleted, session_lock
@@ -28,6 +40,9 @@ _COLUMNS = """
 
 # A claim looks this far past its size for batches that may join.
 SCAN_AHEAD = 32
+
+# Longer lists of writes go as lists: one statement text per shape must stay cacheable.
+MAX_TOGETHER = 8
 
 
 class DraftRow(NamedTuple):
@@ -97,6 +112,12 @@ class Stamp(NamedTuple):
     claim_expires_at_ms: int
 
 
+class Now(NamedTuple):
+    """The store's clock."""
+
+    now_ms: int
+
+
 class Place(NamedTuple):
     """The place of a new batch."""
 
@@ -158,18 +179,17 @@ READY = Query(
     LIMIT CAST(?4 AS BIGINT)
     """,
 )
-# A repeated claim keeps its fencing token; `LOCK` keeps rivals out between reading and stamping.
-STAMP = Query(
-    Stamp,
+# A repeated claim keeps its fencing token; the session's lock keeps rivals out since the rows were read.
+STAMP = Statement(
     """
     UPDATE lash_queued_batches
     SET claim_id = ?3, claim_owner = ?4, claim_token = ?5, claim_fencing_token = CAST(?6 AS BIGINT),
-        claim_generation = CAST(?7 AS BIGINT), claim_claimed_at_ms = {now},
-        claim_expires_at_ms = {now} + CAST(?8 AS BIGINT)
+        claim_generation = CAST(?7 AS BIGINT), claim_claimed_at_ms = CAST(?8 AS BIGINT),
+        claim_expires_at_ms = CAST(?9 AS BIGINT)
     WHERE session_id = ?1 AND batch_id = ?2
-    RETURNING batch_id, claim_claimed_at_ms, claim_expires_at_ms
-    """,
+    """
 )
+NOW = Query(Now, "SELECT {now}")
 HELD_FENCE = Query(
     Fence,
     "SELECT fence FROM lash_session_leases WHERE session_id = ?1 AND owner = ?2 AND lease_token <> ''",
@@ -235,19 +255,22 @@ def insert_or_find(draft: DraftRow) -> Steps[Enqueued]:
         receipt = yield from one(RECEIPT, draft.session_id, draft.source_key)
         if receipt is not None:
             return Enqueued(None, receipt, is_new=False)
+    row = yield from insert_or_find_row(draft)
+    return Enqueued(row, None, is_new=row is not None and row.batch_id == draft.batch_id)
+
+
+def insert_or_find_row(draft: DraftRow) -> Steps[BatchRow | None]:
+    """The same for work that is known to be unsettled; a row of our own may be there from a first try."""
     if draft.coalesce_key is not None:
         twin = yield from one(BY_COALESCE_KEY, draft.session_id, draft.coalesce_key)
         if twin is not None:
-            return Enqueued(twin, None, is_new=False)
+            return twin
     inserted = yield from one(INSERT_BATCH, *draft)
     if inserted is not None:
-        return Enqueued(fresh_row(inserted.enqueue_seq, draft), None, is_new=True)
+        return fresh_row(inserted.enqueue_seq, draft)
     if draft.source_key is not None:
-        row = yield from one(BY_SOURCE, draft.session_id, draft.source_key)
-        if row is not None:
-            return Enqueued(row, None, is_new=row.batch_id == draft.batch_id)
-    row = yield from one(BY_ID, draft.session_id, draft.batch_id)  # our own, acknowledged late
-    return Enqueued(row, None, is_new=True)
+        return (yield from one(BY_SOURCE, draft.session_id, draft.source_key))
+    return (yield from one(BY_ID, draft.session_id, draft.batch_id))
 
 
 def fresh_row(enqueue_seq: int, draft: DraftRow) -> BatchRow:
@@ -257,8 +280,12 @@ def fresh_row(enqueue_seq: int, draft: DraftRow) -> BatchRow:
 
 def take_prefix(session_id: str, claimer: Claimer, boundary: Boundary, max_batches: int) -> Steps[list[BatchRow]]:
     """The rows that a claim would take now. Needs the session's lock."""
-    ready = yield from many(READY, session_id, claimer.token, claimer.fence or 0, max_batches + SCAN_AHEAD)
-    return prefix_of(ready, boundary, max_batches)
+    return prefix_of((yield from ready_rows(session_id, claimer, max_batches)), boundary, max_batches)
+
+
+def ready_rows(session_id: str, claimer: Claimer, max_batches: int) -> Steps[list[BatchRow]]:
+    """What is ready, in order, a little further than a claim may take."""
+    return (yield from many(READY, session_id, claimer.token, claimer.fence or 0, max_batches + SCAN_AHEAD))
 
 
 def prefix_of(ready: Sequence[BatchRow], boundary: Boundary, max_batches: int) -> list[BatchRow]:
@@ -267,30 +294,22 @@ def prefix_of(ready: Sequence[BatchRow], boundary: Boundary, max_batches: int) -
     return list(ready[:count])
 
 
-def stamp(session_id: str, claimer: Claimer, rows: Sequence[BatchRow]) -> Steps[Stamped]:
-    """Claims rows that were just read under the session's lock."""
+def stamp(session_id: str, claimer: Claimer, rows: Sequence[BatchRow], now_ms: int, *beside: Part) -> Steps[Stamped]:
+    """Claims rows that were read under the session's lock; other writes may travel along."""
     if all(row.claim_token == claimer.token for row in rows):
         fencing, claim_id = rows[0].claim_fencing_token, rows[0].claim_id or ""
     else:
         fencing = max(row.claim_fencing_token for row in rows) + 1
         claim_id = f"qwc:{rows[0].enqueue_seq}:{fencing}"
-    stamps = yield from many_each(
-        STAMP,
-        [
-            (
-                session_id,
-                row.batch_id,
-                claim_id,
-                claimer.owner,
-                claimer.token,
-                fencing,
-                claimer.fence,
-                claimer.ttl_ms,
-            )
-            for row in rows
-        ],
-    )
-    return Stamped(claim_id, fencing, stamps[0].claim_claimed_at_ms, stamps[0].claim_expires_at_ms, list(rows))
+    expires = now_ms + claimer.ttl_ms
+    claim = (claim_id, claimer.owner, claimer.token, fencing, claimer.fence, now_ms, expires)
+    stamps = [(session_id, row.batch_id, *claim) for row in rows]
+    if len(stamps) + len(beside) <= MAX_TOGETHER:
+        yield from together(*(Part(STAMP, args) for args in stamps), *beside)
+    else:
+        yield from each(STAMP, stamps)
+        yield from together(*beside)
+    return Stamped(claim_id, fencing, now_ms, expires, list(rows))
 
 
 def settle_parts(session_id: str, batch_ids: Sequence[str], claim_id: str, token: str, now_ms: int) -> list[Part]:
@@ -326,7 +345,8 @@ def claim_ready(session_id: str, claimer: Claimer, boundary: Boundary, max_batch
     rows = yield from take_prefix(session_id, claimer, boundary, max_batches)
     if not rows:
         return None
-    return (yield from stamp(session_id, claimer, rows))
+    now = yield from one(NOW)
+    return (yield from stamp(session_id, claimer, rows, 0 if now is None else now.now_ms))
 
 
 @program("write")
@@ -339,7 +359,8 @@ def claim_exactly(
     rows = yield from take_prefix(session_id, claimer, boundary, len(batch_ids))
     if not rows or [row.batch_id for row in rows] != list(batch_ids):
         return None
-    return (yield from stamp(session_id, claimer, rows))
+    now = yield from one(NOW)
+    return (yield from stamp(session_id, claimer, rows, 0 if now is None else now.now_ms))
 
 
 @program("write")

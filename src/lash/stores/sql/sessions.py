@@ -139,7 +139,7 @@ LEDGER = Query(
     FROM lash_usage_deltas
     WHERE session_id = ?1
     GROUP BY source, model
-    ORDER BY min(seq)
+    ORDER BY min(head_revision * 1000000 + ordinal)
     """,
 )
 GET_TURN = Query(

@@ -90,6 +90,12 @@ def open_wait(key: AwaitEventKey, deadline_ms: int | None, now_ms: int) -> Steps
     return state
 
 
+@program("read")
+def get_wait(key: AwaitEventKey) -> Steps[WaitState | None]:
+    """The wait as it stands."""
+    return (yield from one(GET_WAIT, key.key_id, key.scope.session_id))
+
+
 @program("write")
 def resolve(key: AwaitEventKey, terminal_json: str, now_ms: int) -> Steps[tuple[WaitState, bool]]:
     """Stores a resolution if none stands; answers the state, and whether this one is it.

@@ -44,24 +44,24 @@ CREATE TABLE lash_graph_nodes (
   node_json {text} NOT NULL,
   tombstoned {int} NOT NULL DEFAULT 0
 ) {table};
--- Nodes are create-only, and a path is walked by id.
+-- Nodes are create-only, and a path is walked by id. There is no index by order: it would cost every
+-- commit a page, and only the rare read of a whole graph would use it.
 CREATE UNIQUE INDEX lash_graph_nodes_id ON lash_graph_nodes (session_id, node_id);
--- The whole graph in insertion order.
-CREATE INDEX lash_graph_nodes_order ON lash_graph_nodes (session_id, seq);
 
+-- (head_revision, ordinal) is the order of first sight. A delta without an id gets one of its place.
 CREATE TABLE lash_usage_deltas (
-  seq {serial},
   session_id {text} NOT NULL,
-  delta_id {text},
+  delta_id {text} NOT NULL,
+  head_revision {int} NOT NULL,
+  ordinal {int} NOT NULL,
   source {text} NOT NULL,
   model {text} NOT NULL,
   input_tokens {int} NOT NULL,
   output_tokens {int} NOT NULL,
   cached_input_tokens {int} NOT NULL,
-  reasoning_tokens {int} NOT NULL
-) {table};
--- A retry cannot count twice; also serves the ledger of one session.
-CREATE UNIQUE INDEX lash_usage_deltas_id ON lash_usage_deltas (session_id, delta_id);
+  reasoning_tokens {int} NOT NULL,
+  PRIMARY KEY (session_id, delta_id)
+) {keyed};
 
 -- One stamp per settled turn. (head_revision, fence) is the order of settlement.
 CREATE TABLE lash_turn_commits (
@@ -89,8 +89,6 @@ CREATE TABLE lash_session_leases (
   turn_json {text},
   cancel_requested_at_ms {int}
 ) {keyed};
--- Recovery looks for turns in flight.
-CREATE INDEX lash_session_leases_in_flight ON lash_session_leases (session_id) WHERE turn_id IS NOT NULL;
 
 CREATE TABLE lash_queued_batches (
   enqueue_seq {identity},

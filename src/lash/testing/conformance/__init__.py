@@ -1,0 +1,60 @@
+"""Conformance suites: the laws of lash's ports, for anybody's implementation.
+
+```python
+from lash.testing import conformance
+
+await conformance.runtime_persistence(make)        # make() gives a fresh, empty SessionStore
+await conformance.attachment_store(make)           # … a fresh AttachmentStore
+```
+
+`make` is sync or async; for a `_reopenable` suite it gives a pair of handles on one
+storage. A law that does not hold raises `LawBroken` with its id. `SUITE.mixin()`
+gives a class with one pytest test per row; it asks for a fixture named `make`.
+"""
+
+from __future__ import annotations
+
+from lash.attachments.store import AttachmentStore
+from lash.base.tier import DurabilityTier
+from lash.sessions.store import SessionStore
+from lash.testing.conformance.attachments import ATTACHMENT_STORE, ATTACHMENT_STORE_REOPENABLE
+from lash.testing.conformance.laws import Law, LawBroken, Make, Rows, Suite
+from lash.testing.conformance.queue import RUNTIME_PERSISTENCE
+from lash.testing.conformance.reopen import RUNTIME_PERSISTENCE_REOPENABLE
+
+
+async def runtime_persistence(make: Make[SessionStore], *, tier: DurabilityTier | None = None) -> None:
+    """Suite RP over an unbound `SessionStore`. Raises `LawBroken`."""
+    await RUNTIME_PERSISTENCE.run(make, tier=tier)
+
+
+async def runtime_persistence_reopenable(make: Make[tuple[SessionStore, SessionStore]]) -> None:
+    """Suite RPR over two handles on one storage. Raises `LawBroken`."""
+    await RUNTIME_PERSISTENCE_REOPENABLE.run(make)
+
+
+async def attachment_store(make: Make[AttachmentStore], *, tier: DurabilityTier | None = None) -> None:
+    """Suite AS. Raises `LawBroken`."""
+    await ATTACHMENT_STORE.run(make, tier=tier)
+
+
+async def attachment_store_reopenable(make: Make[tuple[AttachmentStore, AttachmentStore]]) -> None:
+    """Suite AS over two handles on one storage. Raises `LawBroken`."""
+    await ATTACHMENT_STORE_REOPENABLE.run(make)
+
+
+__all__ = [
+    "ATTACHMENT_STORE",
+    "ATTACHMENT_STORE_REOPENABLE",
+    "RUNTIME_PERSISTENCE",
+    "RUNTIME_PERSISTENCE_REOPENABLE",
+    "Law",
+    "LawBroken",
+    "Make",
+    "Rows",
+    "Suite",
+    "attachment_store",
+    "attachment_store_reopenable",
+    "runtime_persistence",
+    "runtime_persistence_reopenable",
+]

@@ -1,0 +1,1 @@
+"""Kill anywhere: real processes, real databases, real SIGKILL."""
