@@ -21,8 +21,8 @@ from lash.stores.sql.commit import CommitPlan, StampPlan, UsagePlan
 from lash.stores.sql.queue import DraftRow
 
 
-def plan_commit(commit: RuntimeCommit, now_ms: int, batch_ids: Mapping[int, str]) -> CommitPlan:
-    """The plan of a commit; `batch_ids` are fresh ids for its follow-ups, by place.
+def plan_commit(commit: RuntimeCommit, now_ms: int, token: str, batch_ids: Mapping[int, str]) -> CommitPlan:
+    """The plan of a commit; `token` is fresh, `batch_ids` are fresh ids for its follow-ups, by place.
 
     Raises `CommitBudgetExceeded`, `InvalidGraphDelta` and `TurnCommitConflict` before anything is written.
     """
@@ -31,6 +31,7 @@ def plan_commit(commit: RuntimeCommit, now_ms: int, batch_ids: Mapping[int, str]
     guard = commit.guard
     return CommitPlan(
         session_id=commit.session_id,
+        commit_token=token,
         expected_head_revision=commit.expected_head_revision,
         head=encode_head(commit),
         leaf_node_id=_leaf(commit),

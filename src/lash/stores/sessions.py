@@ -65,7 +65,7 @@ class SqlSessionStore(SqlManifest, SqlQueue, SqlTurns):
         if self._session_id not in (None, commit.session_id):
             raise SessionBindingMismatch(self._session_id or "", commit.session_id)
         batch_ids = {index: self._ids.new_id() for index in range(len(commit.enqueue))}
-        plan = plan_commit(commit, self._clock.now_ms(), batch_ids)
+        plan = plan_commit(commit, self._clock.now_ms(), self._ids.new_token(), batch_ids)
         try:
             result = await self._driver.run(commits.commit(plan))
         except UniqueViolation as error:

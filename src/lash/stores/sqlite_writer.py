@@ -125,6 +125,8 @@ class Writer:
 
     def stop(self) -> None:
         """Ends the thread after everything queued before; blocks until it is gone."""
+        if not self._thread.is_alive():
+            return
         self._queue.put(None)
         self._thread.join()
 

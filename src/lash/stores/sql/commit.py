@@ -42,6 +42,7 @@ class Standing(NamedTuple):
     leaf_node_id: str | None
     manifest_json: str | None
     head_json: str | None
+    commit_token: str | None
     turn_commit_hash: str | None
     result_json: str | None
     summary_json: str | None
@@ -78,6 +79,7 @@ class CommitPlan(NamedTuple):
     """A commit, encoded: everything the program writes, in the form it is written."""
 
     session_id: str
+    commit_token: str
     expected_head_revision: int | None
     head: EncodedHead
     leaf_node_id: str | None
@@ -98,7 +100,7 @@ class CommitPlan(NamedTuple):
 STANDING = Query(
     Standing,
     """
-    SELECT d.flag, h.head_revision, h.leaf_node_id, h.manifest_json, h.head_json,
+    SELECT d.flag, h.head_revision, h.leaf_node_id, h.manifest_json, h.head_json, h.commit_token,
            t.turn_commit_hash, t.result_json, t.summary_json, t.committed_at_ms
     FROM (SELECT CAST(?1 AS TEXT) AS session_id) s
     LEFT JOIN (SELECT 1 AS flag, session_id FROM lash_deleted_sessions) d ON d.session_id = s.session_id
@@ -115,8 +117,9 @@ HAS_NODE = Query(Count, "SELECT 1 FROM lash_graph_nodes WHERE session_id = ?1 AN
 INSERT_HEAD = Statement(
     """
     INSERT INTO lash_sessions
-      (session_id, head_revision, head_json, manifest_json, leaf_node_id, checkpoint_ref, turn_index, updated_at_ms)
-    VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)
+      (session_id, head_revision, head_json, manifest_json, leaf_node_id, checkpoint_ref, turn_index, commit_token,
+       updated_at_ms)
+    VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
     ON CONFLICT (session_id) DO NOTHING
     """
 )
@@ -125,8 +128,8 @@ MOVE_HEAD = Statement(
     """
     UPDATE lash_sessions
     SET head_revision = head_revision + 1, head_json = ?2, manifest_json = ?3, leaf_node_id = ?4,
-        checkpoint_ref = ?5, turn_index = ?6, updated_at_ms = ?7
-    WHERE session_id = ?1 AND head_revision = ?8
+        checkpoint_ref = ?5, turn_index = ?6, commit_token = ?7, updated_at_ms = ?8
+    WHERE session_id = ?1 AND head_revision = ?9
     """
 )
 DELETE_NODES = Statement("DELETE FROM lash_graph_nodes WHERE session_id = ?1")
@@ -226,6 +229,8 @@ def _check(plan: CommitPlan) -> Steps[Standing | CommitResult]:
         if standing.turn_commit_hash != plan.stamp.turn_commit_hash or stored is None:
             raise TurnCommitConflict(plan.session_id, plan.stamp.turn_id)
         return stored
+    if standing.commit_token == plan.commit_token:  # ours, acknowledged late
+        return CommitResult(standing.head_revision or 0, plan.head.checkpoint_ref, plan.head.manifest)
     if plan.lease is not None and held is None:
         raise LeaseLost(plan.lease.kind, plan.lease.key, plan.lease.fence)
     if plan.expected_head_revision != standing.head_revision:
@@ -304,7 +309,15 @@ def _write(plan: CommitPlan, actual: int, result: CommitResult) -> Steps[None]:
 
 def _head_part(plan: CommitPlan, actual: int) -> Part:
     head = plan.head
-    common = (head.head_json, head.manifest_json, plan.leaf_node_id, head.checkpoint_ref, head.turn_index, plan.now_ms)
+    common = (
+        head.head_json,
+        head.manifest_json,
+        plan.leaf_node_id,
+        head.checkpoint_ref,
+        head.turn_index,
+        plan.commit_token,
+        plan.now_ms,
+    )
     if actual == 0:
         return write(INSERT_HEAD, plan.session_id, *common)
     return write(MOVE_HEAD, plan.session_id, *common, actual)

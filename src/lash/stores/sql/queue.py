@@ -168,6 +168,7 @@ RECEIPT = Query(
 )
 ALL_BATCHES = Query(BatchRow, f"SELECT {_COLUMNS} FROM lash_queued_batches WHERE session_id = ?1 ORDER BY enqueue_seq")
 # Ready: available, and not claimed by anybody who may still be at work. ?2 is my token, ?3 my fence (or 0).
+# What another claim under my own lease holds is mine already, expired or not: a turn must not take it twice.
 READY = Query(
     BatchRow,
     f"""
@@ -175,6 +176,7 @@ READY = Query(
     WHERE session_id = ?1 AND available_at_ms <= {{now}}
       AND (claim_token IS NULL OR claim_expires_at_ms <= {{now}} OR claim_token = ?2
            OR claim_generation < CAST(?3 AS BIGINT))
+      AND (claim_generation IS NULL OR claim_generation <> CAST(?3 AS BIGINT) OR claim_token = ?2)
     ORDER BY enqueue_seq
     LIMIT CAST(?4 AS BIGINT)
     """,

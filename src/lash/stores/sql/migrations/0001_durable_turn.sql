@@ -9,6 +9,7 @@ CREATE TABLE lash_blobs (
 ) {table};
 
 -- The head of a session. `manifest_json` maps component keys to blobs, so an unchanged one costs nothing.
+-- `commit_token` is that of the last commit: a repeat whose acknowledgement was lost finds itself.
 CREATE TABLE lash_sessions (
   session_id {text} NOT NULL PRIMARY KEY,
   head_revision {int} NOT NULL,
@@ -17,6 +18,7 @@ CREATE TABLE lash_sessions (
   leaf_node_id {text},
   checkpoint_ref {text} NOT NULL,
   turn_index {int} NOT NULL,
+  commit_token {text} NOT NULL,
   updated_at_ms {int} NOT NULL
 ) {table};
 
