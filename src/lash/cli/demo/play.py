@@ -35,7 +35,8 @@ def perform(path: str, *, store: str | None, keep: bool, as_json: bool) -> bool:
             shutil.rmtree(scratch, ignore_errors=True)
     verdict = judge(seen)
     if as_json:
-        print_json(_report(folder, seen, verdict, seconds) | ({"store": where} if keep else {}))
+        kept: JsonObject = {"store": where, "session_id": stage.session_id, "turn_id": stage.turn_id} if keep else {}
+        print_json({**_report(folder, seen, verdict, seconds), **kept})
     else:
         show.effects(screen, seen)
         show.conversation(screen, seen)

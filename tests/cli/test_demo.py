@@ -1,0 +1,152 @@
+"""The demo as a stranger runs it: a real process that starts and kills real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+def _demo(*args: str, scratch: Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    scratch.mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "lash.cli.main", "demo", *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        cwd=cwd or scratch,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "TMPDIR": str(scratch), "LASH_STORE": "/nowhere/at/all.db"},
+    )
+
+
+def _facts(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.stderr == ""
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
+
+
+def _assert_kept(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    facts = _facts(done)
+    assert done.returncode == 0, facts
+    assert facts["ok"] is True
+    assert facts["kills"] >= 3
+    assert facts["turns_committed"] == 1
+    assert facts["effects_recorded"] >= 10
+    assert facts["recorded_effects_executed_again"] == 0
+    assert facts["lost"] == 0
+    assert facts["duplicate_commits"] == 0
+    assert facts["next_request_valid"] is True
+    return facts
+
+
+def test_the_demo_keeps_its_promise_on_our_own_source_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    scratch = tmp_path / "tmp"
+
+    facts = _assert_kept(_demo(str(SOURCE), "--json", scratch=scratch))
+
+    assert list(scratch.iterdir()) == []
+    by_name = {effect["effect"]: effect for effect in facts["effects"]}
+    assert by_name["find_markers"]["executed"] == 2  # killed in the middle: at least once
+    assert by_name["count_lines"]["executed"] == 1  # its sibling was recorded
+    assert by_name["publish_report"]["executed"] == 1
+    assert by_name["publish_report, attempt 2"]["executed"] == 2
+    assert facts["deliveries"] == 1
+    assert facts["asked_again_for_nothing"] is True
+
+
+def test_the_demo_works_on_an_empty_folder(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    _assert_kept(_demo(str(empty), "--json", scratch=tmp_path / "tmp"))
+
+
+def test_the_demo_works_on_files_that_cannot_be_read_or_understood(tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    (odd / "binary.bin").write_bytes(bytes(range(256)) * 64)
+    (odd / os.fsdecode(b"caf\xe9.py")).write_text("# TODO name\n")
+    (odd / "secret.py").write_text("x = 1\n")
+    (odd / "secret.py").chmod(0)
+    (odd / "closed").mkdir(mode=0)
+    (odd / "loop").symlink_to(odd)
+    (odd / "gone").symlink_to("nowhere")
+    os.mkfifo(odd / "pipe")
+    (odd / "types.py").write_text("raise SystemExit('a file of the folder became a module')\n")
+
+    _assert_kept(_demo("--json", scratch=tmp_path / "tmp", cwd=odd))
+
+
+def test_without_a_terminal_the_demo_is_plain_text_that_explains_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "main.py").write_text("print('hello')  # TODO more\n")
+
+    done = _demo(str(folder), scratch=tmp_path / "tmp")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert done.stdout.count("SIGKILL  ") == 6
+    for words in (
+        "The model is scripted and says so.",
+        "0 recorded effects executed again",
+        "find_markers",
+        "Published.",
+    ):
+        assert words in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_a_kept_database_can_be_explained(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    facts = _assert_kept(_demo(str(folder), "--json", "--keep", scratch=tmp_path / "tmp"))
+
+    assert Path(facts["store"]).exists()
+    explained = subprocess.run(
+        [sys.executable, "-P", "-m", "lash.cli.main", "turns", "explain"]
+        + [facts["session_id"], facts["turn_id"], "--store", facts["store"], "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+    assert len(json.loads(explained.stdout)["effects"]) == facts["effects_recorded"]
+
+
+def test_a_store_of_ones_own_is_played_on_and_left_without_the_session(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    store = tmp_path / "own.db"
+
+    _assert_kept(_demo(str(folder), "--json", "--store", str(store), scratch=tmp_path / "tmp"))
+
+    listed = subprocess.run(
+        [sys.executable, "-P", "-m", "lash.cli.main", "sessions", "ls", "--store", str(store), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+    assert json.loads(listed.stdout) == []
+
+
+@pytest.mark.parametrize("path", ["missing", "file.txt"])
+def test_a_path_that_is_no_folder_is_wrong_usage(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file.txt").write_text("x")
+
+    done = _demo(str(tmp_path / path), "--json", scratch=tmp_path / "tmp")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.strip().count("\n") == 0
+    assert path in done.stderr
