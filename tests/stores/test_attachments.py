@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -128,3 +129,22 @@ async def test_a_sweep_leaves_young_and_committed_bytes_alone(store: Store, sess
     assert await store.orphans.sweep(store.attachments, 100) == []
     assert await store.orphans.sweep(store.attachments, SystemClock().now_ms() + 1) == [young.id]
     assert (await store.attachments.get(kept.id)).data == b"kept"
+
+
+async def test_bytes_that_are_being_swept_are_announced_after_the_sweep(store: Store, session: SessionStore) -> None:
+    first = SessionAttachments(store.attachments, session, SESSION, SystemClock())
+    await first.put(b"bytes", TEXT)
+    begun = asyncio.Event()
+
+    class Slow(MemoryAttachments):
+        async def delete(self, attachment_id: str) -> None:
+            begun.set()
+            await asyncio.sleep(0.1)
+            await store.attachments.delete(attachment_id)
+
+    sweep = asyncio.create_task(store.orphans.sweep(Slow(), SystemClock().now_ms() + 1))
+    await begun.wait()
+    ref = await first.put(b"bytes", TEXT)
+    await sweep
+
+    assert (await store.attachments.get(ref.id)).data == b"bytes"

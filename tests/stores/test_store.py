@@ -11,12 +11,15 @@ import textwrap
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from conformance.places import Kind, Place
 from lash.attachments.store import AttachmentMeta, AttachmentTooLarge
-from lash.base.errors import ConfigurationError
-from lash.sessions.checkpoint import Checkpoint
+from lash.base.canonical import sha256_hex
+from lash.base.clock import SystemClock
+from lash.base.errors import ConfigurationError, InvalidArgument
+from lash.sessions.checkpoint import Checkpoint, Component, TurnState
 from lash.sessions.errors import InvalidGraphDelta, StoredDataCorrupt, StoreUnavailable, UnsupportedSchemaVersion
 from lash.sessions.graph import ActivePath, GraphAppend
 from lash.sessions.store import SessionCreate, SessionStore
@@ -259,6 +262,51 @@ async def test_vacuum_leaves_a_readable_store(store: Store, session: SessionStor
     assert loaded is not None
     assert [found.node_id for found in loaded.graph.nodes] == ["t1:1"]
     assert (await store.check()).ok
+
+
+class LaterClock(SystemClock):
+    """The system's clock, two hours ahead."""
+
+    def now_ms(self) -> int:
+        return super().now_ms() + 7_200_000
+
+
+async def test_a_collection_takes_only_old_bytes_that_nothing_refers_to(any_place: Place, kind: Kind) -> None:
+    if kind == "memory":
+        return
+    where, schema = any_place._where()
+    async with await Store.open(where, schema=schema) as store:
+        session = await store.sessions.create_store(SessionCreate(SESSION))
+        owned = await accepted(session, "t1", claimant("a"))
+        first = Checkpoint().with_component("used", b"used")
+        await session.commit(replaced(commit_of(owned), checkpoint=first.with_component("dropped", b"dropped")))
+        owned = await accepted(session, "t2", claimant("b"))
+        used = Checkpoint(TurnState(owned.turn.turn_index), {"used": Component(ref=sha256_hex(b"used"))})
+        await session.commit(replaced(commit_of(owned, parent="t1:1"), checkpoint=used))
+        owned = await accepted(session, "t3", claimant("c"))
+        large = sha256_hex(b"large")
+        row = msgspec.structs.replace(done("k1"), outcome_json=f'{{"ref":"{large}"}}')
+        await store.journal.append(scope("t3"), owned.lease, [row], {large: b"large"})
+        assert (await session.gc_unreachable()).deleted_blob_count == 0
+
+    async with await Store.open(where, schema=schema, clock=LaterClock()) as store:
+        found = await store.sessions.open_existing_store(SESSION)
+        assert found is not None
+
+        report = await found.gc_unreachable()
+
+        assert (report.retained_blob_count, report.deleted_blob_count) == (2, 1)
+        assert await store.journal.get_blob(large) == b"large"
+        loaded = await found.load_session(ActivePath())
+        assert loaded is not None
+        assert loaded.checkpoint.components["used"].body == b"used"
+
+
+async def test_an_id_with_a_nul_is_refused_everywhere(store: Store, session: SessionStore) -> None:
+    with pytest.raises(InvalidArgument, match="NUL"):
+        await store.sessions.create_store(SessionCreate("a\0b"))
+    with pytest.raises(InvalidArgument, match="NUL"):
+        await session.enqueue_queued_work(draft(SESSION, "x", source_key="a\0b"))
 
 
 HOLDER = textwrap.dedent(
