@@ -11,12 +11,15 @@ import textwrap
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from conformance.places import Kind, Place
 from lash.attachments.store import AttachmentMeta, AttachmentTooLarge
-from lash.base.errors import ConfigurationError
-from lash.sessions.checkpoint import Checkpoint
+from lash.base.canonical import sha256_hex
+from lash.base.clock import SystemClock
+from lash.base.errors import ConfigurationError, InvalidArgument
+from lash.sessions.checkpoint import Checkpoint, Component, TurnState
 from lash.sessions.errors import InvalidGraphDelta, StoredDataCorrupt, StoreUnavailable, UnsupportedSchemaVersion
 from lash.sessions.graph import ActivePath, GraphAppend
 from lash.sessions.store import SessionCreate, SessionStore
@@ -63,8 +66,7 @@ async def test_a_corrupt_row_is_reported_and_the_rest_is_readable(tmp_path: Path
         assert [(row.table, row.key) for row in report.corrupt_rows] == [("lash_graph_nodes", SESSION)]
         assert not report.ok
         assert (await session.load_turn(SESSION, "t1")) is not None
-        damage(path, "UPDATE lash_graph_nodes SET node_json = replace(node_json, '{', '{') WHERE node_id = 't1:1'")
-        assert isinstance(await accepted(session, "t2", claimant("b")), object)
+        assert (await accepted(session, "t2", claimant("b"))).is_fresh
 
 
 async def test_a_newer_database_is_refused_and_an_older_one_migrates_on_request(tmp_path: Path) -> None:
@@ -137,11 +139,7 @@ async def test_a_truncated_file_is_corrupt_not_empty(tmp_path: Path, keep: int) 
     os.truncate(path, keep)
 
     with pytest.raises((StoredDataCorrupt, StoreUnavailable)):
-        async with await Store.open(str(path)) as store:
-            found = await store.sessions.open_existing_store(SESSION)
-            assert found is not None
-            await found.load_session(ActivePath())
-            await found.accept_turn(request("t2", claimant("b")))
+        await _use(path)
 
 
 async def test_a_file_of_another_kind_is_not_a_store(tmp_path: Path) -> None:
@@ -221,9 +219,7 @@ async def test_a_waiter_hears_of_changes_elsewhere(any_place: Place, kind: Kind)
 async def test_an_executor_is_alive_while_its_process_is(tmp_path: Path) -> None:
     path = str(tmp_path / "a.db")
     async with await Store.open(path) as store:
-        child = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE, text=True, env=_environment()
-        )
+        child = _holder(path)
         assert child.stdout is not None
         assert child.stdout.readline() == "held\n"
         assert not await store.liveness.is_dead("host/child")
@@ -268,6 +264,51 @@ async def test_vacuum_leaves_a_readable_store(store: Store, session: SessionStor
     assert (await store.check()).ok
 
 
+class LaterClock(SystemClock):
+    """The system's clock, two hours ahead."""
+
+    def now_ms(self) -> int:
+        return super().now_ms() + 7_200_000
+
+
+async def test_a_collection_takes_only_old_bytes_that_nothing_refers_to(any_place: Place, kind: Kind) -> None:
+    if kind == "memory":
+        return
+    where, schema = any_place._where()
+    async with await Store.open(where, schema=schema) as store:
+        session = await store.sessions.create_store(SessionCreate(SESSION))
+        owned = await accepted(session, "t1", claimant("a"))
+        first = Checkpoint().with_component("used", b"used")
+        await session.commit(replaced(commit_of(owned), checkpoint=first.with_component("dropped", b"dropped")))
+        owned = await accepted(session, "t2", claimant("b"))
+        used = Checkpoint(TurnState(owned.turn.turn_index), {"used": Component(ref=sha256_hex(b"used"))})
+        await session.commit(replaced(commit_of(owned, parent="t1:1"), checkpoint=used))
+        owned = await accepted(session, "t3", claimant("c"))
+        large = sha256_hex(b"large")
+        row = msgspec.structs.replace(done("k1"), outcome_json=f'{{"ref":"{large}"}}')
+        await store.journal.append(scope("t3"), owned.lease, [row], {large: b"large"})
+        assert (await session.gc_unreachable()).deleted_blob_count == 0
+
+    async with await Store.open(where, schema=schema, clock=LaterClock()) as store:
+        found = await store.sessions.open_existing_store(SESSION)
+        assert found is not None
+
+        report = await found.gc_unreachable()
+
+        assert (report.retained_blob_count, report.deleted_blob_count) == (2, 1)
+        assert await store.journal.get_blob(large) == b"large"
+        loaded = await found.load_session(ActivePath())
+        assert loaded is not None
+        assert loaded.checkpoint.components["used"].body == b"used"
+
+
+async def test_an_id_with_a_nul_is_refused_everywhere(store: Store, session: SessionStore) -> None:
+    with pytest.raises(InvalidArgument, match="NUL"):
+        await store.sessions.create_store(SessionCreate("a\0b"))
+    with pytest.raises(InvalidArgument, match="NUL"):
+        await session.enqueue_queued_work(draft(SESSION, "x", source_key="a\0b"))
+
+
 HOLDER = textwrap.dedent(
     """
     import asyncio, sys
@@ -284,9 +325,18 @@ HOLDER = textwrap.dedent(
 )
 
 
-def _environment() -> dict[str, str]:
+def _holder(path: str) -> subprocess.Popen[str]:
     source = str(Path(__file__).parents[2] / "src")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
+    return subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE, text=True, env=environment)
+
+
+async def _use(path: Path) -> None:
+    async with await Store.open(str(path)) as store:
+        found = await store.sessions.open_existing_store(SESSION)
+        assert found is not None
+        await found.load_session(ActivePath())
+        await found.accept_turn(request("t2", claimant("b")))
 
 
 def damage(path: str, statement: str) -> None:

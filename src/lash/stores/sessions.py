@@ -26,7 +26,7 @@ from lash.sessions.store import (
 )
 from lash.stores.driver import Driver, UniqueViolation
 from lash.stores.manifest import SqlManifest
-from lash.stores.planning import plan_commit
+from lash.stores.planning import plan_commit, refuse_nul
 from lash.stores.queue import SqlQueue
 from lash.stores.records import BatchRow, decode_batch, decode_in_flight, decode_node, decode_turn
 from lash.stores.sql import commit as commits
@@ -121,7 +121,8 @@ class SqlSessions:
         return SqlSessionStore(self._driver, self._clock, self._ids)
 
     async def create_store(self, request: SessionCreate) -> SessionStore:
-        """A bound store; writes meta unless present. Raises `SessionDeleted`."""
+        """A bound store; writes meta unless present. Raises `SessionDeleted` and `InvalidArgument`."""
+        refuse_nul(request.session_id)
         created_at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).isoformat().replace("+00:00", "Z")
         model = "" if request.policy.model is None else request.policy.model.id
         meta = SessionMeta(request.session_id, request.session_id, created_at, model, relation=request.relation)

@@ -258,7 +258,10 @@ class DataVersion:
 
     def read(self) -> int:
         """A number that differs from the last one when something was committed in between."""
-        version = self._connection.execute("PRAGMA data_version").fetchall()[0][0]
+        try:
+            version = self._connection.execute("PRAGMA data_version").fetchall()[0][0]
+        except apsw.Error as error:
+            raise translated(error, self._connection.filename) from error
         assert isinstance(version, int)
         return version
 
