@@ -23,7 +23,8 @@ async def lookup(order_id: int) -> str:
 
 
 def core(store="agent.db"):
-    return lash.StandardCore(model=ScriptedModel([calls("lookup", order_id=7), says("Shipped.")]), tools=[lookup], store=store)
+    model = ScriptedModel([calls("lookup", order_id=7), says("Shipped.")])
+    return lash.StandardCore(model=model, tools=[lookup], store=store)
 
 
 ready = core()

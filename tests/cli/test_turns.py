@@ -104,8 +104,10 @@ def _interrupted(tmp_path: Path, first_step: list[object], *, until: str) -> str
         async with core, core.session("chat") as chat:
             running = asyncio.create_task(chat.run("Go.", turn_id="t1"))
             async with asyncio.timeout(20):
+                changes = core.store.changes
+                generation = changes.generation()
                 while not await _has_row(core.store, until):
-                    await asyncio.sleep(0.005)
+                    generation = await changes.changed(generation)
             await core.close()
             await asyncio.gather(running, return_exceptions=True)
 
