@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,30 @@ def test_without_a_terminal_the_demo_is_plain_text_that_explains_itself(tmp_path
     assert done.stdout.count("SIGKILL  ") == 6
     for words in ("The model is scripted and says so.", "0 recorded effects executed again", "find_markers"):
         assert words in done.stdout
+
+
+def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    env = {**os.environ, "PYTHONPATH": str(SOURCE), "TMPDIR": str(scratch)}
+
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "lash.cli.main", "demo", str(SOURCE / "lash/base")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if "SIGKILL  " in line:
+                break
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=60)
+
+    assert running.returncode == 130
+    assert errors.strip().count("\n") == 0
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize("path", ["missing", "file.txt"])

@@ -1,8 +1,9 @@
 """Reading a folder of any size within bounds: what a tool of the demo may see of it.
 
-Nothing here follows a symbolic link, opens anything but a regular file, or reads more
-than a fixed amount; what cannot be read is counted, never raised. The order is by
-name, so that two reads of an unchanged folder give the same answer.
+Nothing here follows a symbolic link, leaves the file system it started on, opens
+anything but a regular file that has content, or reads more than a fixed amount; what
+cannot be read is counted, never raised. The order is by name, so that two reads of an
+unchanged folder give the same answer.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def survey(folder: Path) -> Survey:
     """The files below `folder`, up to the bounds."""
     found = Survey()
     waiting = [os.fspath(folder)]
+    device = folder.stat().st_dev
     while waiting:
         if found.folders >= MAX_FOLDERS or len(found.files) >= MAX_FILES:
             found.is_capped = True
@@ -94,15 +96,15 @@ def survey(folder: Path) -> Survey:
             found.is_capped = True
         below: list[str] = []
         for entry in sorted(listed[:MAX_ENTRIES_PER_FOLDER], key=lambda one: one.name):
-            _sort_in(entry, folder, found, below)
+            _sort_in(entry, folder, device, found, below)
         waiting += reversed(below)
     return found
 
 
-def _sort_in(entry: os.DirEntry[str], folder: Path, found: Survey, below: list[str]) -> None:
+def _sort_in(entry: os.DirEntry[str], folder: Path, device: int, found: Survey, below: list[str]) -> None:
     try:
         if entry.is_dir(follow_symlinks=False):
-            if entry.name not in SKIPPED:
+            if entry.name not in SKIPPED and entry.stat(follow_symlinks=False).st_dev == device:
                 below.append(entry.path)
         elif entry.is_file(follow_symlinks=False):
             if len(found.files) >= MAX_FILES:
@@ -131,6 +133,10 @@ def contents(files: list[File]) -> Iterator[Content]:
     """The text of each file, within the bounds."""
     left = MAX_BYTES_IN_ALL
     for file in files:
+        if file.size == 0:
+            # Among them what a kernel shows as files: reading such a one may wait for ever.
+            yield Content(file, b"")
+            continue
         try:
             with open(file.path, "rb") as stream:
                 data = stream.read(min(MAX_BYTES_PER_FILE, left))
@@ -206,18 +212,12 @@ class Large:
 def hash_largest(files: list[File], limit: int) -> list[Large]:
     """The largest files with a digest of what is read of them."""
     chosen = sorted(files, key=lambda file: (-file.size, file.shown))[: max(0, min(limit, 10))]
-    by_path: dict[str, bytes] = {}
-    for file in chosen:
-        try:
-            with open(file.path, "rb") as stream:
-                by_path[file.path] = stream.read(MAX_BYTES_PER_FILE)
-        except OSError:
-            continue
-    return [
-        Large(
-            file.shown,
-            file.size,
-            hashlib.sha256(by_path[file.path]).hexdigest()[:16] if file.path in by_path else None,
-        )
-        for file in chosen
-    ]
+    return [Large(file.shown, file.size, _digest(file)) for file in chosen if file.size > 0]
+
+
+def _digest(file: File) -> str | None:
+    try:
+        with open(file.path, "rb") as stream:
+            return hashlib.sha256(stream.read(MAX_BYTES_PER_FILE)).hexdigest()[:16]
+    except OSError:
+        return None
