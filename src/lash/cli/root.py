@@ -55,7 +55,7 @@ class Root(click.Group):
         except (click.exceptions.Exit, click.ClickException):
             raise
         except (KeyboardInterrupt, click.Abort):
-            click.echo("lash: interrupted; what was accepted goes on with the next start", err=True)
+            click.echo("lash: interrupted", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
             if is_debug(ctx):

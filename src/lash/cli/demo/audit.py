@@ -137,7 +137,7 @@ def report(request: LlmRequest) -> str:
     said: list[str] = []
     if isinstance(files, dict):
         more = " (and more than I look at)" if files.get("capped") else ""
-        said.append(f"{files.get('files')} files in {files.get('folders')} folders{more}")
+        said.append(f"{files.get('files')} files, {files.get('folders')} folders{more}")
     if isinstance(lines, dict):
         by_language = lines.get("by_language")
         top = (

@@ -76,7 +76,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class EffectLine:
-    """One effect and its fate. `ran_in` names processes, `replayed` counts drives that took it from the journal."""
+    """One effect and its fate. `replayed` counts later processes that had its outcome and did not run it."""
 
     key: str
     name: str
@@ -94,6 +94,7 @@ def effect_lines(seen: Seen) -> list[EffectLine]:
     lines: list[EffectLine] = []
     for effect in seen.committed.effects:
         key = execution_key(effect.key)
+        ran_in = tuple(execution.process for execution in seen.log if execution.key == key)
         first = next(
             (kill.process for kill in seen.kills if any(row.key == effect.key for row in kill.recorded)), commits_in
         )
@@ -101,9 +102,9 @@ def effect_lines(seen: Seen) -> list[EffectLine]:
             EffectLine(
                 effect.key,
                 _name(effect.key, names),
-                tuple(execution.process for execution in seen.log if execution.key == key),
+                ran_in,
                 first,
-                sum(first < process for process in [*driven, commits_in]),
+                sum(first < process and process not in ran_in for process in [*driven, commits_in]),
                 tuple(kill.boundary.name for kill in seen.kills if key and kill.boundary.effect == key),
             )
         )

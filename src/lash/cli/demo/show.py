@@ -65,7 +65,7 @@ def effects(screen: Console, seen: Seen) -> None:
     screen.print("Every effect of the turn", style="bold")
     screen.print(
         table(
-            ["effect", "executed", "by process", "replayed", "killed"],
+            ["effect", "executed", "process", "replayed", "killed"],
             [_row(line) for line in lines],
             right=["executed", "replayed"],
         )
