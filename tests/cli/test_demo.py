@@ -57,7 +57,7 @@ def test_the_demo_keeps_its_promise_on_our_own_source_and_leaves_nothing_behind(
     assert by_name["find_markers"]["executed"] == 2  # killed in the middle: at least once
     assert by_name["count_lines"]["executed"] == 1  # its sibling was recorded
     assert by_name["publish_report"]["executed"] == 1
-    assert by_name["publish_report, attempt 2"]["executed"] == 2
+    assert by_name["publish_report #2"]["executed"] == 2
     assert facts["deliveries"] == 1
     assert facts["asked_again_for_nothing"] is True
 

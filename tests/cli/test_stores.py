@@ -122,6 +122,13 @@ def test_the_doctor_fails_on_a_store_that_cannot_be_used(cli: Cli, tmp_path: Pat
     assert "problem: " in result.stdout
 
 
+def test_a_password_in_a_store_is_never_printed(cli: Cli) -> None:
+    result = cli("doctor", "--store", "postgresql://me:hunter2@127.0.0.1:1/none", "--json")
+
+    assert json.loads(result.stdout)["store"] == "postgresql://me:***@127.0.0.1:1/none"
+    assert "hunter2" not in result.output
+
+
 def _damage(where: str) -> None:
     import apsw
 

@@ -11,8 +11,12 @@ import pytest
 from click.testing import Result
 
 import lash
+from lash.base.json import JsonObject
 from lash.cli.effect_keys import EffectKey, parse_key, short_key
+from lash.cli.explain import EffectFact, Row, next_steps
 from lash.effects.scope import ExecutionScope
+from lash.machine.llm import LlmCallError, LlmResponse, TextPart, ToolCallPart
+from lash.machine.values import LlmAnswered
 from lash.testing import ScriptedModel, calls, says
 
 Cli = Callable[..., Result]
@@ -92,6 +96,41 @@ def test_the_key_of_an_effect_says_where_it_stands(key: str, parsed: EffectKey |
 
 def test_a_short_key_has_lost_session_turn_and_index() -> None:
     assert short_key("chat:t1:4:0:llm_call:2", "chat", "t1") == "0:llm_call:2"
+
+
+def _row(key: str, answer: LlmAnswered | None = None, body: JsonObject | None = None, status: str = "recorded") -> Row:
+    fact = EffectFact(key, key, status, 1, 0, 0)  # type: ignore[arg-type]
+    return Row(fact, parse_key(key), answer, body)
+
+
+CALLS = LlmAnswered(2, response=LlmResponse([ToolCallPart("c0", "look", "{}"), ToolCallPart("c1", "send", "{}")]))
+PROMPT_1, MODEL_1 = _row("0:sync_execution_environment:1"), _row("0:llm_call:2", CALLS)
+LOOKED = _row("0:tool_batch:3:child:0:c0:attempt:1", body={"record": {}})
+SENT = _row("0:tool_batch:3:child:1:c1:attempt:1", body={"record": {}})
+NOT_SENT = _row("0:tool_batch:3:child:1:c1:attempt:1", body={"retry_in_ms": 20})
+PAUSED = _row("0:tool_batch:3:child:1:c1:send:attempt:1:sleep")
+PROMPT_2 = _row("1:sync_execution_environment:4")
+SAID = _row("1:llm_call:5", LlmAnswered(5, response=LlmResponse([TextPart("done")])))
+FAILED = _row("1:llm_call:5", LlmAnswered(5, error=LlmCallError("validation", "no")))
+
+
+@pytest.mark.parametrize(
+    ("rows", "steps"),
+    [
+        ([], ["prompt 1, then model call 1"]),
+        ([PROMPT_1], ["model call 1"]),
+        ([PROMPT_1, MODEL_1], ["look", "send"]),
+        ([PROMPT_1, MODEL_1, SENT], ["look"]),
+        ([PROMPT_1, MODEL_1, LOOKED, NOT_SENT], ["a pause, then send, attempt 2"]),
+        ([PROMPT_1, MODEL_1, LOOKED, NOT_SENT, PAUSED], ["send, attempt 2"]),
+        ([PROMPT_1, MODEL_1, LOOKED, SENT], ["prompt 2, then model call 2"]),
+        ([PROMPT_1, MODEL_1, LOOKED, SENT, PROMPT_2], ["model call 2"]),
+        ([PROMPT_1, MODEL_1, LOOKED, SENT, PROMPT_2, SAID], ["the commit"]),
+        ([PROMPT_1, MODEL_1, LOOKED, SENT, PROMPT_2, FAILED], ["the commit: the model call failed for good"]),
+    ],
+)
+def test_what_runs_next_follows_from_what_is_recorded(rows: list[Row], steps: list[str]) -> None:
+    assert next_steps(rows) == steps
 
 
 def _interrupted(tmp_path: Path, first_step: list[object], *, until: str) -> str:

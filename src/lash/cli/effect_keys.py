@@ -29,9 +29,9 @@ class EffectKey:
     def named(self, tool: str | None = None) -> str:
         """What people call it."""
         if self.is_pause:
-            return f"pause before attempt {self.attempt + 1}"
+            return f"pause before #{self.attempt + 1}"
         if self.call_id is not None:
-            return f"{tool or self.call_id}" if self.attempt == 1 else f"{tool or self.call_id}, attempt {self.attempt}"
+            return f"{tool or self.call_id}" if self.attempt == 1 else f"{tool or self.call_id} #{self.attempt}"
         return f"{_NAMES.get(self.kind, self.kind)} {self.iteration + 1}"
 
 

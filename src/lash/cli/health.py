@@ -18,7 +18,7 @@ import msgspec
 
 from lash.base.errors import LashError
 from lash.cli.failure import one_line
-from lash.cli.stores import open_store
+from lash.cli.stores import open_store, shown
 
 DISTRIBUTION: Final = "lash-runtime"
 # The `RETURNING` clause and `STRICT` tables that the schema is written in.
@@ -77,7 +77,7 @@ async def examine(store: str | None) -> Health:
         str(folder),
         installed,
         missing,
-        store,
+        None if store is None else shown(store),
         state,
         problems,
     )

@@ -7,7 +7,7 @@ import msgspec
 from lash.base.messages import Message
 from lash.base.usage import UsageReport, report
 from lash.cli.failure import NotFound
-from lash.cli.stores import open_store
+from lash.cli.stores import open_store, shown
 from lash.machine.outcome import outcome_name
 from lash.runtime.settle import stored_summary
 from lash.sessions.accept import turn_id_of
@@ -71,7 +71,7 @@ async def read_session(where: str, session_id: str) -> SessionFacts:
     async with await open_store(where) as store:
         handle = await store.sessions.open_existing_store(session_id)
         if handle is None:
-            raise NotFound(f"session {session_id!r} is not in {where}; `lash sessions ls` lists what is")
+            raise NotFound(f"session {session_id!r} is not in {shown(where)}; `lash sessions ls` lists what is")
         stored = await handle.load_session(ActivePath())
         meta = await handle.load_session_meta()
         settled = [(turn, stored_summary(turn)) for turn in await handle.list_turns(session_id)]

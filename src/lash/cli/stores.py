@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import lash
 
@@ -20,3 +21,9 @@ async def open_store(where: str, *, read_only: bool = True) -> lash.Store:
     if is_file and not await asyncio.to_thread(Path(where).exists):
         raise NoSuchStore(f"store {where!r} does not exist; check --store or LASH_STORE")
     return await lash.Store.open(where, read_only=read_only)
+
+
+def shown(where: str) -> str:
+    """The store's name as it may be printed: a password stays unsaid."""
+    password = urlsplit(where).password if "://" in where else None
+    return where.replace(f":{password}@", ":***@", 1) if password else where

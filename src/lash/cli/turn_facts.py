@@ -7,7 +7,7 @@ from lash.base.canonical import parse_json
 from lash.cli.effect_keys import parse_key, short_key
 from lash.cli.explain import EffectFact, EffectStatus, Explanation, Row, next_steps, settled_effect
 from lash.cli.failure import NotFound
-from lash.cli.stores import open_store
+from lash.cli.stores import open_store, shown
 from lash.effects.journal import JournalRow
 from lash.effects.scope import ExecutionScope
 from lash.hosts.outcomes import unpack_outcome
@@ -25,7 +25,7 @@ async def explain_turn(where: str, session_id: str, turn_id: str) -> Explanation
     async with await open_store(where) as store:
         session = await store.sessions.open_existing_store(session_id)
         if session is None:
-            raise NotFound(f"session {session_id!r} is not in {where}; `lash sessions ls` lists what is")
+            raise NotFound(f"session {session_id!r} is not in {shown(where)}; `lash sessions ls` lists what is")
         settled = await session.load_turn(session_id, turn_id)
         if settled is not None:
             return await _settled(session, session_id, settled)

@@ -26,6 +26,7 @@ def list_sessions(store: str, as_json: bool) -> None:
     """List the sessions of a store, those with open work marked."""
     from lash.cli.output import console, print_json, table, when
     from lash.cli.session_facts import list_all
+    from lash.cli.stores import shown
 
     found = asyncio.run(list_all(store))
     if as_json:
@@ -33,7 +34,7 @@ def list_sessions(store: str, as_json: bool) -> None:
         return
     screen = console()
     if not found:
-        screen.print(f"no sessions in {store}")
+        screen.print(f"no sessions in {shown(store)}")
         return
     rows = [
         [one.session_id, one.turn_index, one.head_revision, when(one.updated_at_ms), one.open_turn_id or ""]

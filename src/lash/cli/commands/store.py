@@ -26,6 +26,7 @@ def store() -> None:
 def check(store: str, as_json: bool) -> None:
     """Read everything and report what is damaged. Changes nothing."""
     from lash.cli.output import console, print_json, table
+    from lash.cli.stores import shown
 
     found = asyncio.run(_check(store))
     if as_json:
@@ -34,7 +35,7 @@ def check(store: str, as_json: bool) -> None:
     else:
         screen = console()
         if found.ok:
-            screen.print(f"{store}: {found.checked_row_count} rows read, nothing wrong")
+            screen.print(f"{shown(store)}: {found.checked_row_count} rows read, nothing wrong")
         for problem in found.problems:
             screen.print(f"database: {problem}", soft_wrap=True)
         if found.corrupt_rows:
@@ -50,12 +51,13 @@ def check(store: str, as_json: bool) -> None:
 def stats(store: str, as_json: bool) -> None:
     """Count what is stored."""
     from lash.cli.output import console, facts, print_json, size, table
+    from lash.cli.stores import shown
 
     found = asyncio.run(_stats(store))
     if as_json:
         print_json(
             {
-                "store": store,
+                "store": shown(store),
                 "tier": found.tier,
                 "schema_version": found.schema_version,
                 "size_bytes": found.size_bytes,
@@ -65,7 +67,9 @@ def stats(store: str, as_json: bool) -> None:
         return
     screen = console()
     screen.print(
-        facts({"store": store, "tier": found.tier, "schema": found.schema_version, "size": size(found.size_bytes)})
+        facts(
+            {"store": shown(store), "tier": found.tier, "schema": found.schema_version, "size": size(found.size_bytes)}
+        )
     )
     screen.print(table(["table", "rows"], sorted(found.rows.items()), right=["rows"]))
 
@@ -77,15 +81,16 @@ def stats(store: str, as_json: bool) -> None:
 def migrate(store: str, as_json: bool) -> None:
     """Bring the database to this release's schema. Makes a fresh one where there is none."""
     from lash.cli.output import console, print_json
+    from lash.cli.stores import shown
     from lash.stores.store import Store
 
     before, after = asyncio.run(Store.migrate(store))
     if as_json:
-        print_json({"store": store, "before": before, "after": after})
+        print_json({"store": shown(store), "before": before, "after": after})
     elif before == after:
-        console().print(f"{store}: schema {after} is up to date")
+        console().print(f"{shown(store)}: schema {after} is up to date")
     else:
-        console().print(f"{store}: schema {before} → {after}")
+        console().print(f"{shown(store)}: schema {before} → {after}")
 
 
 @store.command()
@@ -95,13 +100,14 @@ def migrate(store: str, as_json: bool) -> None:
 def vacuum(store: str, as_json: bool) -> None:
     """Remove what nothing refers to any more, and give the space back."""
     from lash.cli.output import console, print_json, size
+    from lash.cli.stores import shown
 
     done = asyncio.run(_vacuum(store))
     if as_json:
         print_json(done)
     else:
         console().print(
-            f"{store}: {done.removed_node_count} nodes and {done.deleted_blob_count} blobs removed, "
+            f"{shown(store)}: {done.removed_node_count} nodes and {done.deleted_blob_count} blobs removed, "
             f"{size(done.size_bytes)} left"
         )
 

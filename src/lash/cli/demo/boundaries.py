@@ -73,7 +73,7 @@ class Brake:
         if boundary != self._stop_at:
             return
         say({"reached": boundary})
-        # Nothing is ever written there: it ends when the parent is gone, and so do we.
+        # Nothing more is ever written there: it ends when the parent is gone, and so do we.
         sys.stdin.buffer.read()
         os._exit(1)
 

@@ -1,4 +1,4 @@
-"""The process that dies: `python -m lash.cli.demo.child '{…}'`.
+"""The process that dies: `python -m lash.cli.demo.child`, with its orders as the first line of its input.
 
 An ordinary program with a core, a session and a turn id. It does not know whether it
 is the first to run this turn or the seventh, and has no code for it.
@@ -45,10 +45,10 @@ async def work(orders: Orders) -> None:
             turn = await session.run(PROMPT, turn_id=orders.turn_id)
             say({"told": turn.text, "replayed": turn.replayed})
         # The parent counts before we go on.
-        await asyncio.to_thread(sys.stdin.readline)
+        await asyncio.to_thread(sys.stdin.buffer.readline)
         following = await session.run(FOLLOW_UP, turn_id=f"{orders.turn_id}-next")
         say({"next": following.text, "next_ok": following.ok})
 
 
 if __name__ == "__main__":
-    asyncio.run(work(msgspec.json.decode(sys.argv[1], type=Orders)))
+    asyncio.run(work(msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)))

@@ -14,6 +14,7 @@ from lash.cli.demo.evidence import Seen, Verdict, effect_lines, judge
 from lash.cli.demo.stage import Stage
 from lash.cli.failure import BadOption
 from lash.cli.output import console, print_json, progress_console
+from lash.cli.stores import shown
 
 
 def perform(path: str, *, store: str | None, keep: bool, as_json: bool) -> bool:
@@ -35,14 +36,16 @@ def perform(path: str, *, store: str | None, keep: bool, as_json: bool) -> bool:
             shutil.rmtree(scratch, ignore_errors=True)
     verdict = judge(seen)
     if as_json:
-        kept: JsonObject = {"store": where, "session_id": stage.session_id, "turn_id": stage.turn_id} if keep else {}
+        kept: JsonObject = (
+            {"store": shown(where), "session_id": stage.session_id, "turn_id": stage.turn_id} if keep else {}
+        )
         print_json({**_report(folder, seen, verdict, seconds), **kept})
     else:
         show.effects(screen, seen)
         show.conversation(screen, seen)
         show.verdict(screen, seen, verdict, seconds)
         if keep:
-            show.kept(screen, where, stage.session_id, stage.turn_id)
+            show.kept(screen, shown(where), stage.session_id, stage.turn_id)
     return verdict.ok
 
 

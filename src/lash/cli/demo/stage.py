@@ -152,14 +152,18 @@ class Stage:
         here = Path(lash.__file__).parents[1]
         path = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
         with self._errors.open("ab") as errors:
-            return await asyncio.create_subprocess_exec(
-                *[sys.executable, "-P", "-m", "lash.cli.demo.child", msgspec.json.encode(orders).decode()],
+            child = await asyncio.create_subprocess_exec(
+                *[sys.executable, "-P", "-m", "lash.cli.demo.child"],
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,  # Ctrl-C is ours to handle
             )
+        assert child.stdin is not None
+        # Not as an argument: a store's address may hold a password, and arguments are public.
+        child.stdin.write(msgspec.json.encode(orders) + b"\n")
+        return child
 
     async def _next_fact(self, child: asyncio.subprocess.Process) -> JsonObject:
         assert child.stdout is not None

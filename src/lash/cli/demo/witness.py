@@ -9,6 +9,7 @@ from lash.base.canonical import parse_json
 from lash.base.errors import LashError
 from lash.base.messages import Message
 from lash.cli.demo.evidence import Committed, Recorded, execution_key
+from lash.cli.stores import shown
 from lash.effects.journal import JournalRow
 from lash.effects.scope import ExecutionScope
 from lash.machine.outcome import Stopped
@@ -75,7 +76,7 @@ class Witness:
             handle = await store.sessions.open_existing_store(self._session_id)
             session = None if handle is None else await handle.load_session(ActivePath())
             if handle is None or session is None:
-                raise DemoBroken(f"session {self._session_id} is not in {self._where}; please report this")
+                raise DemoBroken(f"session {self._session_id} is not in {shown(self._where)}; please report this")
             return session, await handle.list_turns(self._session_id)
 
     async def _recorded(self, store: lash.Store) -> list[Recorded]:
