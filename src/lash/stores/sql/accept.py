@@ -33,7 +33,17 @@ from lash.stores.sql.leases import (
     refuse_deleted,
     session_lock,
 )
-from lash.stores.sql.queue import BY_ID, RECEIPT, Claimer, DraftRow, Stamped, insert_or_find_row, prefix_of, ready_rows, stamp
+from lash.stores.sql.queue import (
+    BY_ID,
+    RECEIPT,
+    Claimer,
+    DraftRow,
+    Stamped,
+    insert_or_find_row,
+    prefix_of,
+    ready_rows,
+    stamp,
+)
 
 
 class KnownTurn(NamedTuple):
