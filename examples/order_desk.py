@@ -1,7 +1,9 @@
-"""An agent for the command line: `lash run "Where is order 7?" --app examples.order_desk:core --turn-id req-1`.
+"""An agent for the command line:
 
-Run it twice with the same `--turn-id`: the second time nothing is asked and nothing
-runs. Kill it in between: it goes on where it was. The model is scripted, so no key is
+    lash run "Where is order 7?" --app examples.order_desk:core --session desk --turn-id req-1
+
+Run it twice with the same session and turn id: the second time nothing is asked and
+nothing runs. Kill it in between: it goes on where it was. The model is scripted, so no key is
 needed; put a real one in its place and keep the rest.
 """
 

@@ -29,8 +29,9 @@ def _python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_the_extra_the_answer_is_one_line_with_the_remedy() -> None:
-    done = _python("import sys; sys.modules['click'] = None; from lash.cli.main import main; main()")
+@pytest.mark.parametrize("library", ["click", "rich"])
+def test_without_the_extra_the_answer_is_one_line_with_the_remedy(library: str) -> None:
+    done = _python(f"import sys; sys.modules['{library}'] = None; from lash.cli.main import main; main()")
 
     assert done.returncode == 3
     assert done.stderr.strip().count("\n") == 0
@@ -41,6 +42,20 @@ def test_importing_the_command_line_loads_no_command() -> None:
     done = _python("import sys, lash.cli.root; print(sorted({'lash.core', 'apsw', 'rich'} & set(sys.modules)))")
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_reader_that_leaves_early_ends_the_command_quietly(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m lash.cli.main --help | true"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+
+    assert done.stderr == ""
 
 
 def test_the_version_is_printed(cli: Cli) -> None:

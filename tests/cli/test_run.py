@@ -112,3 +112,14 @@ def test_an_app_that_cannot_be_had_is_exit_code_3(cli: Cli, agent: str, app: str
     assert result.exit_code == 3
     assert result.stderr.strip().count("\n") == 0
     assert "--app" in result.stderr
+
+
+def test_the_example_runs_as_its_docstring_says(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    line = ["run", "Where is order 7?", "--app", "examples.order_desk:core", "--turn-id", "req-1", "--session", "desk"]
+
+    first = cli(*line, "--store", str(tmp_path / "desk.db"))
+    again = json.loads(cli(*line, "--store", str(tmp_path / "desk.db"), "--json").stdout)
+
+    assert first.stdout == "Order 7 has shipped.\n"
+    assert again["replayed"] is True

@@ -5,16 +5,13 @@ Loads before click does, so that an installation without the extra answers in on
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 
 
 def main() -> None:
     """Runs the command line with the arguments of the process."""
-    try:
-        from lash.cli.root import root
-    except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
-            raise
+    if any(importlib.util.find_spec(name) is None for name in ("click", "rich")):
         from lash.base.errors import MissingExtra
 
         sys.stderr.write(f"lash: {MissingExtra('cli', 'the command line').message}\n")
@@ -23,6 +20,8 @@ def main() -> None:
         # A terminal that cannot show a character shows another one; no output dies of it.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    from lash.cli.root import root
+
     root.main(prog_name="lash")
 
 

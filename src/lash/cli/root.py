@@ -57,6 +57,8 @@ class Root(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("lash: interrupted", err=True)
             ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            raise  # whoever read us has seen enough; click ends quietly
         except Exception as error:
             if is_debug(ctx):
                 click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
