@@ -32,7 +32,7 @@ def narrate(screen: Console, fact: Killed | Finished) -> None:
             start = (
                 "starts the turn"
                 if kill.process == 1
-                else f"resumes: {replayed} recorded effects replayed, {again} of them ran again"
+                else f"resumes: {replayed} recorded effects replayed, {again} ran again"
             )
             _process(screen, kill.process, kill.pid, start)
             if ran:

@@ -104,7 +104,8 @@ class Stage:
         kill = Kill(number, child.pid, boundary, code == -signal.SIGKILL, recorded, is_committed)
         log = read_log(self._log)
         ran = tuple(execution for execution in log if execution.process == number)
-        self._narrate(Killed(kill, len(recorded_before), ran, ran_again(recorded_before, ran, number - 1)))
+        again = ran_again(recorded_before, ran, number - 1)
+        self._narrate(Killed(kill, len(recorded_before) - again, ran, again))
         return kill
 
     async def _until_recorded(self, boundary: Boundary) -> None:
