@@ -107,7 +107,7 @@ class PostgresDriver:
             await self._roll_back(connection)
             raise
         self.pool.give(connection)
-        if program.mode != "read":
+        if run.has_news:
             self.on_commit()
         return value
 
@@ -124,13 +124,13 @@ class PostgresDriver:
 class _Run:
     """One run of one program on one connection."""
 
-    __slots__ = ("_connection", "_driver", "_has_begun", "_must_notify")
+    __slots__ = ("_connection", "_driver", "_has_begun", "has_news")
 
     def __init__(self, driver: PostgresDriver, connection: Any) -> None:
         self._driver = driver
         self._connection = connection
         self._has_begun = False
-        self._must_notify = False
+        self.has_news = False
 
     async def drive(self, program: Program[T]) -> T:
         """Runs the program to its end, in a transaction if its mode asks for one."""
@@ -182,12 +182,12 @@ class _Run:
 
     async def _commit(self) -> None:
         if self._has_begun:
-            await self._connection.execute(self._driver._notify if self._must_notify else "COMMIT")
+            await self._connection.execute(self._driver._notify if self.has_news else "COMMIT")
 
     async def _answer(self, ask: Ask) -> object:
         connection, kind = self._connection, ask.kind
         if kind == "notify":
-            self._must_notify = True
+            self.has_news = True
             return None
         self._driver.counters.statements += 1
         if kind == "lock":

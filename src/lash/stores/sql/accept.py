@@ -21,7 +21,7 @@ from lash.base.codec import encode
 from lash.effects.lease import Lease
 from lash.sessions.accept import Claimant, TurnInFlight
 from lash.sessions.errors import SessionDeleted, TurnInputConflict
-from lash.stores.program import Query, Steps, execute, lock, one, program, write
+from lash.stores.program import Query, Steps, execute, lock, notify, one, program, write
 from lash.stores.records import BatchRow, decode_in_flight
 from lash.stores.sql.leases import (
     GET_LEASE,
@@ -115,6 +115,7 @@ def accept_turn(
     owned = yield from _drive(session_id, claimant, max_batches, known.place)
     if owned is not None:
         return owned
+    yield from notify()  # whoever drives the session may take this input along
     return WaitingRow(row, (yield from one(GET_LEASE, session_id)))
 
 
