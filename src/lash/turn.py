@@ -115,6 +115,7 @@ class TurnStream:
                 await self._run
 
     def __aiter__(self) -> AsyncIterator[TurnActivity]:
+        """The activities; raises at the end what `result` would raise."""
         return self._activities()
 
     async def result(self) -> TurnResult:
@@ -139,7 +140,10 @@ class TurnStream:
         self._is_abandoned = True
         while not self._queue.empty():
             self._queue.get_nowait()
+        self._queue.put_nowait(None)  # whoever still reads is told that nothing more comes
 
     async def _activities(self) -> AsyncIterator[TurnActivity]:
         while not self._is_abandoned and (activity := await self._queue.get()) is not None:
             yield activity
+        if not self._is_abandoned and self._run is not None:
+            await self._run  # a turn that was refused must not look like one that said nothing

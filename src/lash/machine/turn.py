@@ -227,8 +227,10 @@ class TurnMachine:
         """
         if self._state == "finished":
             return
-        if isinstance(self._outstanding, ToolCalls):
-            self._say(tool_results_message("", [cancelled_call(call) for call in self._outstanding.calls]))
+        # A batch is outstanding, or said and not handed out yet (also: just restored).
+        for effect in (self._outstanding, *self._pending):
+            if isinstance(effect, ToolCalls):
+                self._say(tool_results_message("", [cancelled_call(call) for call in effect.calls]))
         self._outstanding = None
         self._pending.clear()
         self._finish(outcome, error)

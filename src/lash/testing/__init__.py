@@ -1,5 +1,6 @@
 """Testing helpers, part of the product: they speak the same ports as production."""
 
+from lash.testing.clock import VirtualClock as VirtualClock
 from lash.testing.script import Calls as Calls
 from lash.testing.script import Fails as Fails
 from lash.testing.script import Says as Says

@@ -1,7 +1,7 @@
 """Acceptance: one program that decides who drives what next.
 
     deleted?            -> SessionDeleted
-    stamp there?        -> Settled; nothing is changed
+    stamp there?        -> Settled; nothing is changed (other input -> TurnInputConflict)
     enqueue by source key (other payload -> TurnInputConflict)
     lease taken?        no -> Waiting
     turn in flight?     -> claim exactly its batches, whoever had them
@@ -33,7 +33,7 @@ from lash.stores.sql.leases import (
     refuse_deleted,
     session_lock,
 )
-from lash.stores.sql.queue import BY_ID, Claimer, DraftRow, Stamped, insert_or_find_row, prefix_of, ready_rows, stamp
+from lash.stores.sql.queue import BY_ID, RECEIPT, Claimer, DraftRow, Stamped, insert_or_find_row, prefix_of, ready_rows, stamp
 
 
 class KnownTurn(NamedTuple):
@@ -106,6 +106,9 @@ def accept_turn(
     if known.is_deleted is not None:
         raise SessionDeleted(session_id)
     if known.turn_id is not None:
+        receipt = yield from one(RECEIPT, session_id, draft.source_key)
+        if receipt is not None and receipt.payload_hash != draft.payload_hash:
+            raise TurnInputConflict(session_id, turn_id)
         return known
     row: BatchRow | None = None
     if known.receipt_hash is None:
