@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 from collections.abc import Callable, Coroutine, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
@@ -71,7 +72,7 @@ class PostgresDriver:
             except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
                 if attempt > _ATTEMPTS:
                     raise translated(error, self.where) from error
-                await asyncio.sleep(attempt * _RETRY_STEP_S)
+                await asyncio.sleep(attempt * _RETRY_STEP_S * random.uniform(0.5, 2.0))
             except CONNECTION_LOST as error:
                 # Even if it was lost during COMMIT: a program that ran may run again.
                 if not may_repeat_lost:

@@ -30,8 +30,9 @@ from lash.stores.program import Query, Row, Steps, each, lock, notify, one, prog
 from lash.stores.program import Write as Part
 from lash.stores.records import EncodedHead, decode_manifest, decode_turn
 from lash.stores.sql.blobs import HAS_BLOB, PUT_BLOB
+from lash.stores.sql.claims import MAX_TOGETHER, settle_parts
 from lash.stores.sql.leases import KEEP_LEASE, SETTLE_LEASE, session_lock
-from lash.stores.sql.queue import MAX_TOGETHER, DraftRow, follow_up_part, settle_parts
+from lash.stores.sql.queue import DraftRow, follow_up_part
 
 
 class Standing(NamedTuple):
