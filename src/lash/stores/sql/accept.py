@@ -33,7 +33,7 @@ from lash.stores.sql.leases import (
     refuse_deleted,
     session_lock,
 )
-from lash.stores.sql.queue import BY_ID, RECEIPT, Claimer, DraftRow, Stamped, insert_or_find_row, prefix_of, ready_rows, stamp
+from lash.stores.sql.queue import BY_ID, Claimer, DraftRow, Stamped, insert_or_find_row, prefix_of, ready_rows, stamp
 
 
 class KnownTurn(NamedTuple):
@@ -106,8 +106,7 @@ def accept_turn(
     if known.is_deleted is not None:
         raise SessionDeleted(session_id)
     if known.turn_id is not None:
-        receipt = yield from one(RECEIPT, session_id, draft.source_key)
-        if receipt is not None and receipt.payload_hash != draft.payload_hash:
+        if known.receipt_hash not in (None, draft.payload_hash):
             raise TurnInputConflict(session_id, turn_id)
         return known
     row: BatchRow | None = None
