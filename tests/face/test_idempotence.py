@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import lash
-from face.places import Gate, Place, texts
+from face.places import Gate, Place, settled, texts
 from lash.machine.outcome import AssistantMessage, Stopped
 from lash.runtime.actor import TurnInputWithdrawn
 from lash.testing import ScriptedModel, calls, fails, says
@@ -185,9 +185,7 @@ async def test_queued_input_runs_in_order_by_itself(place: Place) -> None:
 
         assert len(waiting) == 2
         assert waiting == sorted(waiting)
-        async with asyncio.timeout(20):
-            while len(await session.turns()) < 3:
-                await asyncio.sleep(0)
+        await settled(session, 3)
         assert [text for text in texts(session.messages) if text.startswith("user")] == [
             "user: one",
             "user: two",
@@ -207,9 +205,7 @@ async def test_the_same_queue_id_is_the_same_input(place: Place) -> None:
         twin = await session.enqueue("another text", id="n1")
         gate.open()
         await running
-        async with asyncio.timeout(20):
-            while len(await session.turns()) < 2:
-                await asyncio.sleep(0)
+        await settled(session, 2)
         late = await session.enqueue("note", id="n1")
 
         assert first.batch_id == twin.batch_id == late.batch_id
@@ -344,9 +340,7 @@ async def test_late_input_never_joins_a_running_turn(place: Place) -> None:
         gate.open()
 
         turn = await running
-        async with asyncio.timeout(20):
-            while len(await session.turns()) < 2:
-                await asyncio.sleep(0)
+        await settled(session, 2)
 
         assert turn.text == "done"
         assert texts(session.messages)[2:] == ["user: later", "assistant: next"]
@@ -364,9 +358,7 @@ async def test_a_queue_wakes_up_in_the_other_core_too(durable: Place) -> None:
         gate.open()
         await running
 
-        async with asyncio.timeout(20):
-            while len(await there.turns()) < 2:
-                await asyncio.sleep(0)
+        await settled(there, 2)
         await here.refresh()
 
         assert texts(here.messages) == ["user: one", "assistant: one", "user: two", "assistant: two"]
