@@ -418,6 +418,34 @@ async def test_a_commit_that_fails_once_is_tried_again_without_repeating_effects
         assert len(session.messages) == 4
 
 
+async def test_input_that_arrives_between_two_drives_does_not_change_what_is_recorded(durable: Place) -> None:
+    @lash.tool
+    async def step() -> str:
+        return "step done"
+
+    model = ScriptedModel([calls("step"), says("done"), says("and that too")])
+    core = await durable.core(model, tools=[step])
+    async with core.session("s") as session:
+        store = session._actor.store
+        commit, failures = store.commit, [StoreUnavailable("the disk blinked")]
+
+        async def flaky(plan: object) -> object:
+            if failures:
+                await session.enqueue("by the way", delivery_policy="earliest_safe_boundary")
+                raise failures.pop()
+            return await commit(plan)  # type: ignore[arg-type]
+
+        store.commit = flaky  # type: ignore[method-assign, assignment]
+        turn = await session.run("go", turn_id="t")
+        async with asyncio.timeout(20):
+            while await session.queued_work():
+                await asyncio.sleep(0)
+
+        assert turn.ok, turn.errors
+        assert texts(session.messages)[-2:] == ["user: by the way", "assistant: and that too"]
+    assert len(model.requests) == 3
+
+
 async def test_a_turn_that_cannot_be_committed_is_settled_as_failed(durable: Place) -> None:
     core = await durable.core(ScriptedModel([says("one"), says("two"), says("three")]))
     async with core.session("s") as session:
