@@ -263,7 +263,7 @@ def _kept(records: Sequence[TurnRecord], outcome: TurnOutcome, turn_index: int) 
             kept.append(Said(msgspec.structs.replace(record.message, id=message_id(turn_index, count))))
             count += 1
     messages = [record.message for record in kept if isinstance(record, Said)]
-    if isinstance(outcome, AssistantMessage) and outcome.text and _last_prose(messages[-1:]) != outcome.text:
+    if isinstance(outcome, AssistantMessage) and outcome.text and _last_prose(messages) != outcome.text:
         prose = Message(message_id(turn_index, count), "assistant", [Part("p0", "prose", outcome.text)])
         kept.append(Said(prose))
     return kept
