@@ -11,7 +11,7 @@ machine), so a replay meets a limit where the first run met it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from lash.lashlang.errors import BudgetExceeded
 
@@ -40,10 +40,23 @@ class Limits:
             raise ValueError("limits below 65,536 characters or 1,024 items are not supported")
 
 
+class BranchSink(Protocol):
+    """Who hears of branches and labelled steps, where they are observed."""
+
+    def branch(self, number: int, selected: str) -> None:
+        """An arm was chosen."""
+
+    def step_started(self, number: int) -> None:
+        """A labelled step begins."""
+
+    def step_completed(self, number: int) -> None:
+        """A labelled step has ended."""
+
+
 class Meter:
     """The running account of one execution."""
 
-    __slots__ = ("_effort", "allocated", "due", "items", "measure_at", "memory_bytes", "text_chars")
+    __slots__ = ("_effort", "allocated", "due", "items", "measure_at", "memory_bytes", "sites", "text_chars")
 
     def __init__(self, limits: Limits) -> None:
         self.text_chars = limits.text_chars
@@ -53,6 +66,7 @@ class Meter:
         self.allocated = 0
         self.measure_at = min(_FIRST_MEASURE, limits.memory_bytes // 2)
         self._effort = 0
+        self.sites: BranchSink | None = None
 
     def work(self, effort: int) -> None:
         """Counts `effort` characters or items looked at."""
