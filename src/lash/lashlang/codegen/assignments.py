@@ -76,7 +76,14 @@ class AssignmentEmitter(EffectEmitter):
 
     def _self_append(self, node: ast.Assign, value: ast.Binary) -> Stmts:
         build, name = self.build, node.root
-        check = self._check_set(name)
+        if self.kind(name) & UNSET:
+            # The right side comes first here, which only an unset variable can show.
+            first = self.temp()
+            lines: Stmts = [build.assign(first, self.expr(value.right)), *self._check_set(name)]
+            total = build.call("add", build.name("m"), build.name(self.place(name)), build.name(first))
+            self.heavy = True
+            return lines + self._plain(node, total, added(self.kind(name), self.kind_now(value.right)))
+        check: Stmts = []
         kind, other = self.kind(name), self.kind_now(value.right)
         if other == NUMBER or kind == NUMBER or not kind & (TEXT | LIST):
             return [*check, *self._plain(node, self.expr(value), self.kind_now(value))]
@@ -100,8 +107,8 @@ class AssignmentEmitter(EffectEmitter):
         if flag is not None:
             general.append(build.assign(flag, build.const(None)))
         self.kinds[name] = added(kind & ANY, other)
-        first = [] if constant else [build.assign(held, right)]
-        return [*check, *first, build.when(build.both(*tests), quick, general)]
+        before: Stmts = [] if constant else [build.assign(held, right)]
+        return [*check, *before, build.when(build.both(*tests), quick, general)]
 
     def _extend(self, node: ast.Assign, literal: ast.Expr, kind: int) -> Stmts:
         build, name = self.build, node.root

@@ -52,7 +52,7 @@ class Execution:
         self.budgets = budgets
         self.spent = spent if spent is not None else Spent()
         self._clock = clock if clock is not None else SystemClock()
-        self._meter = Meter(budgets.limits)
+        self._meter = Meter(budgets.limits, exact=body.dialect.exact_integers)
         counter = SiteCounter(body.sites, observer)
         self._meter.sites = counter
         self._protocol = BodyProtocol(body, counter, self.budgets, self.spent)

@@ -74,6 +74,9 @@ class BodyProtocol:
         """The typed request behind a yielded tuple."""
         return _ASK[str(message[0])](self, *message[1:])
 
+    def _text(self, value: Value) -> str:
+        return display(value, exact=self.body.dialect.exact_integers)
+
     def _started(self, number: int) -> tuple[tuple[Site, int], effects.CallSite]:
         site, occurrence = self.counter.started(number)
         return (site, occurrence), effects.CallSite(site.node_id, site.kind, site.label, occurrence)
@@ -119,7 +122,7 @@ class BodyProtocol:
         return Pending("cancel"), effects.CancelHandle(to_json(value), self._silent(number))
 
     def _ask_print(self, value: Value) -> tuple[Pending, effects.Request]:
-        return Pending("print"), effects.Print(to_json(value), display(value))
+        return Pending("print"), effects.Print(to_json(value), self._text(value))
 
     def _ask_submit(self, _number: int, value: Value) -> tuple[Pending, effects.Request]:
         return Pending("submit"), effects.Submit(to_json(value))
@@ -130,7 +133,7 @@ class BodyProtocol:
 
     def _ask_fail(self, number: int, value: Value) -> tuple[Pending, effects.Request]:
         at, site = self._started(number)
-        return Pending("fail", [at], value=value), effects.Fail(to_json(value), display(value), site)
+        return Pending("fail", [at], value=value), effects.Fail(to_json(value), self._text(value), site)
 
     def _ask_start(
         self, number: int, process: str, args: tuple[tuple[str, Value], ...]
@@ -155,7 +158,7 @@ class BodyProtocol:
         at, site = self._started(number)
         sequence, self._events = self._events, self._events + 1
         return Pending("event", [at], value=value), effects.ProcessEvent(
-            kind, to_json(value), display(value), sequence, site
+            kind, to_json(value), self._text(value), sequence, site
         )
 
     def _ask_sleep(self, number: int, kind: str, value: Value) -> tuple[Pending, effects.Request]:
@@ -195,7 +198,7 @@ class BodyProtocol:
             return Settled(outcome=Finished(answer.value))
         if kind == "fail":
             site, occurrence = pending.sites[0]
-            text = display(pending.value)
+            text = self._text(pending.value)
             self.counter.report(NodeFailed(site, occurrence, text))
             return Settled(outcome=Failed(self._json(answer), text))
         if kind == "start":

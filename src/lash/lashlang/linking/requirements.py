@@ -134,6 +134,7 @@ class _Collector:
         event = self.catalog.trigger_sources.get(type_name)
         if event is not None:
             self.found.trigger_sources[type_name] = event
+            self.found.named_data_types[event.name] = event
 
     def _constructors(self, type_name: str) -> Iterator[tuple[str, ValueConstructor]]:
         return (

@@ -251,12 +251,12 @@ def floor_div(_meter: Meter, dividend: Value, divisor: Value) -> float:
 def to_string(meter: Meter, value: Value) -> str:
     """`to_string(x)`: the display form."""
     if type(value) is list or type(value) is dict:
-        text = display(value)
+        text = display(value, exact=meter.exact)
         if len(text) > SMALL_TEXT:
             meter.check_text(len(text))
             meter.allocate(len(text))
         return text
-    return display(value)
+    return display(value, exact=meter.exact)
 
 
 def to_int(_meter: Meter, value: Value) -> float:

@@ -69,7 +69,7 @@ def as_text(value: Value) -> str:
     if kind is str:
         return value  # type: ignore[return-value]
     if kind is float:
-        return number_text(value)  # type: ignore[arg-type]
+        return plain_decimal(value)  # type: ignore[arg-type]
     if value is None:
         return "null"
     if value is True or value is False:
@@ -77,13 +77,6 @@ def as_text(value: Value) -> str:
     if kind is int:
         return display_number(value)  # type: ignore[arg-type]
     raise RuntimeFailure(f"expected text, got {kind_name(value)}")
-
-
-def number_text(number: float) -> str:
-    """A number as text: exact when integral, `-0` for negative zero."""
-    if number.is_integer():
-        return f"{number:.0f}"
-    return plain_decimal(number)
 
 
 def as_index(value: Value) -> int:

@@ -56,9 +56,10 @@ class BranchSink(Protocol):
 class Meter:
     """The running account of one execution."""
 
-    __slots__ = ("_effort", "allocated", "due", "items", "measure_at", "memory_bytes", "sites", "text_chars")
+    __slots__ = ("_effort", "allocated", "due", "exact", "items", "measure_at", "memory_bytes", "sites", "text_chars")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, exact: bool = True) -> None:
+        self.exact = exact
         self.text_chars = limits.text_chars
         self.items = limits.items
         self.memory_bytes = limits.memory_bytes

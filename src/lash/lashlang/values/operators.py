@@ -29,9 +29,9 @@ def add(meter: Meter, left: Value, right: Value) -> Value:
     if kind is float and other is float:
         return left + right  # type: ignore[operator,no-any-return]
     if kind is str:
-        return concat(meter, left, right if other is str else display(right))  # type: ignore[arg-type]
+        return concat(meter, left, right if other is str else display(right, exact=meter.exact))  # type: ignore[arg-type]
     if other is str:
-        return concat(meter, display(left), right)  # type: ignore[arg-type]
+        return concat(meter, display(left, exact=meter.exact), right)  # type: ignore[arg-type]
     if kind is list and other is list:
         return join_lists(meter, left, right)  # type: ignore[arg-type]
     return as_number(left) + as_number(right)

@@ -29,9 +29,9 @@ def format_text(meter: Meter, template: Value, *args: Value) -> str:
         elif type(piece) is tuple:
             slot, shown = piece
             if slot >= len(args):
-                raise RuntimeFailure(f"format slot `{{}}` is out of range" if shown is None else f"format slot `{shown}` is out of range")
+                raise RuntimeFailure(f"format slot `{'{}' if shown is None else shown}` is out of range")
             used |= 1 << slot
-            out.append(display(args[slot]))
+            out.append(display(args[slot], exact=meter.exact))
         else:
             raise RuntimeFailure(str(piece))
         size += len(out[-1])

@@ -7,6 +7,7 @@ text* of a number is the shortest round-trip form with an exponent below 1e-5.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from json.encoder import encode_basestring
 from math import isfinite
@@ -41,6 +42,8 @@ def display_number(number: float) -> str:
 
 def saturating_display(number: float) -> str:
     """A number as the reference prints it: saturated at 64 bits, zero-padded beyond."""
+    if type(number) is int:
+        return _digits(number)
     if number.is_integer():
         if -(2.0**63) <= number <= 2.0**63:
             return str(min(int(number), _I64_MAX))
@@ -54,28 +57,31 @@ def _digits(number: int) -> str:
     return format(Decimal(number), "f")
 
 
-def display(value: Value) -> str:
-    """The display form; never fails except for absurd depth."""
+def display(value: Value, *, exact: bool = True) -> str:
+    """The display form; never fails except for absurd depth.
+
+    Without `exact`, integral numbers beyond 64 bits print as the reference prints them.
+    """
     kind = type(value)
     if kind is str:
         return value  # type: ignore[return-value]
     if kind is float or kind is int:
-        return display_number(value)  # type: ignore[arg-type]
+        return display_number(value) if exact else saturating_display(value)  # type: ignore[arg-type]
     if value is None or value is True or value is False:
         return _LITERALS[value]
     parts: list[str] = []
-    _write(value, parts, 0)
+    _write(value, parts, 0, display_number if exact else saturating_display)
     return "".join(parts)
 
 
-def json_number(number: float) -> str:
+def json_number(number: float, integral: Callable[[float], str] = display_number) -> str:
     """A number inside JSON text."""
     if type(number) is int:
         return _digits(number)
     if not isfinite(number):
         return "null"
     if number.is_integer():
-        return display_number(number)
+        return integral(number)
     text = repr(number)
     mantissa, mark, exponent = text.partition("e")
     if not mark:
@@ -85,7 +91,7 @@ def json_number(number: float) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def _write(value: Value, parts: list[str], depth: int) -> None:
+def _write(value: Value, parts: list[str], depth: int, integral: Callable[[float], str]) -> None:
     if depth > DEPTH_LIMIT:
         raise RuntimeFailure(TOO_DEEP)
     if isinstance(value, str):
@@ -93,23 +99,23 @@ def _write(value: Value, parts: list[str], depth: int) -> None:
     elif value is None or value is True or value is False:
         parts.append(_LITERALS[value])
     elif isinstance(value, float | int):
-        parts.append(json_number(value))
+        parts.append(json_number(value, integral))
     elif isinstance(value, list):
         lead = "["
         for item in value:
             parts.append(lead)
-            _write(item, parts, depth + 1)
+            _write(item, parts, depth + 1, integral)
             lead = ","
         parts.append("]" if value else "[]")
     elif isinstance(value, dict):
         lead = "{"
         for key in sorted(value):
             parts.append(f"{lead}{encode_basestring(key)}:")
-            _write(value[key], parts, depth + 1)
+            _write(value[key], parts, depth + 1, integral)
             lead = ","
         parts.append("}" if value else "{}")
     elif isinstance(value, Image):
-        _write(image_record(value), parts, depth)
+        _write(image_record(value), parts, depth, integral)
     elif isinstance(value, Resource):
         parts.append(
             f'{{"__resource__":true,"type":{encode_basestring(value.type)},"alias":{encode_basestring(value.alias)}}}'
