@@ -8,6 +8,8 @@ from lash.base.json import Json, JsonObject
 from lash.lashlang.codegen.bodies import compile_body
 from lash.lashlang.dialect import Dialect
 from lash.lashlang.execution import effects
+from lash.lashlang.execution.arguments import argument_problem
+from lash.lashlang.execution.budgets import Budgets, Spent
 from lash.lashlang.execution.driver import Execution
 from lash.lashlang.execution.outcomes import Breath, Continued, Failed, Faulted, Finished, Outcome, Step
 from lash.lashlang.host.catalog import Catalog
@@ -37,7 +39,17 @@ class Log:
 class CaseWorld:
     """Runs bodies of one module against the case host."""
 
-    def __init__(self, artifact: ModuleArtifact, catalog: Catalog, dialect: Dialect, signals: JsonObject) -> None:
+    def __init__(
+        self,
+        artifact: ModuleArtifact,
+        catalog: Catalog,
+        dialect: Dialect,
+        signals: JsonObject,
+        *,
+        budgets: Budgets = Budgets(),
+    ) -> None:
+        self.budgets = budgets
+        self.spent = Spent()
         self.artifact = artifact
         self.catalog = catalog
         self.dialect = dialect
@@ -51,7 +63,12 @@ class CaseWorld:
             self.artifact, None, self.dialect, traced=True, readonly=frozenset(projected)
         )
         execution = Execution(
-            body, variables=variables, projected=projected, observer=lambda item: self._observe("main", item)
+            body,
+            variables=variables,
+            projected=projected,
+            budgets=self.budgets,
+            spent=self.spent,
+            observer=lambda item: self._observe("main", item),
         )
         return self._drive(execution, "main")
 
@@ -59,8 +76,18 @@ class CaseWorld:
         """One process."""
         body = compile_body(self.artifact, name, self.dialect, traced=True)
         values = {key: from_json(value) for key, value in arguments.items()}
-        execution = Execution(body, arguments=values, observer=lambda item: self._observe(run_id, item))
+        execution = Execution(
+            body,
+            arguments=values,
+            budgets=self.budgets,
+            spent=self.spent,
+            observer=lambda item: self._observe(run_id, item),
+        )
         return self._drive(execution, run_id)
+
+    def argument_problem(self, name: str, arguments: JsonObject) -> str | None:
+        """What is wrong with the arguments of a run, or None."""
+        return argument_problem(self.artifact, name, {key: from_json(value) for key, value in arguments.items()})
 
     def _drive(self, execution: Execution, run_id: str) -> Outcome:
         step: Step = execution.start()
