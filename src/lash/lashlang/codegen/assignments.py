@@ -174,7 +174,8 @@ class AssignmentEmitter(EffectEmitter):
         lines = [build.when(build.compare(build.name(flag), py.Is(), build.const(None)), copy)]
         step = node.steps[0]
         is_field = isinstance(step, ast.FieldStep)
-        store = "store_field" if is_field else "store_index"
+        numeric = isinstance(step, ast.IndexStep) and self.kind_now(step.index) == NUMBER
+        store = "store_field" if is_field else "store_number" if numeric else "store_index"
         general: Stmts = [build.expr(build.call(store, build.name("m"), build.name(local), key, value))]
         textual = is_field or (isinstance(step, ast.IndexStep) and self.kind_now(step.index) == TEXT)
         if not textual or not kind & RECORD:

@@ -65,9 +65,11 @@ class CallEmitter(ExpressionEmitter):
             local = build.name(self.place(name))
             values.append(local if flag is None else build.either(build.bind(flag, build.const(None)), local))
         mode = "fast" if self.mode == "fast" else "slow"
+        counts_itself = self.mode == "body"
         function = self.unit.fresh("comp")
         frame = type(self)(self.unit, mode, ast.Block(()), {name: self.kind(name) for name in names})
         frame.statement = self.statement
+        frame.counts_itself = counts_itself
         frame.places = {name: f"v_{name}" for name in names}
         frame.write_comprehension(function, node, names)
         self.heavy = True
@@ -87,15 +89,12 @@ class CallEmitter(ExpressionEmitter):
             self.kinds[node.binding] = item_kind(node.iterable)
             test = None if node.condition is None else self.truth(node.condition)
             value = self.expr(node.item)
-            append = build.expr(build.call("append", build.name(result), value))
-            full = build.compare(build.call("len", build.name(result)), py.GtE(), build.name("cap"))
-            grow = build.when(full, [build.expr(build.call("too_many", build.name("m"), build.name(result)))])
-            body = [grow, append]
+            body = [build.expr(build.call("append", build.name(result), value))]
             if test is not None:
                 body = [build.when(test, body)]
             loop = build.loop(item, build.name("items"), [*self.tick(2), *body])
-            prologue = [*self.prologue(), build.assign("cap", build.call("item_limit", build.name("m")))]
-            statements = [*prologue, build.assign(result, build.list()), loop, build.give(build.name(result))]
+            done = build.call("counted", build.name("m"), build.name(result))
+            statements = [*self.prologue(), build.assign(result, build.list()), loop, build.give(done)]
             if self.mode == "slow":
                 # An unreachable request makes this a generator whatever its body is.
                 statements.append(build.expr(build.request(build.const("never"))))

@@ -170,10 +170,10 @@ class ExpressionEmitter(Frame):
         keeps = op == "add" and kind not in (NUMBER, TEXT)
         right = self.expr(node.right, borrow=not keeps)
         if op == "add":
-            return self._add(left, right, kind, other_kind, simple), added(kind, other_kind)
+            return self._add(left, right, kind, other_kind, simple, node.right), added(kind, other_kind)
         if op in _ARITHMETIC:
             operator, function = _ARITHMETIC[op]
-            return self._numeric(left, right, kind, other_kind, simple, operator(), function), NUMBER
+            return self._numeric(left, right, kind, other_kind, simple, operator(), function, node.right), NUMBER
         if op == "divide":
             if kind == other_kind == NUMBER and isinstance(node.right, ast.Number) and node.right.value:
                 return build.binop(left, py.Div(), right), NUMBER
@@ -184,7 +184,7 @@ class ExpressionEmitter(Frame):
             comparison, function = _ORDER[op]
             if kind == other_kind and kind in (NUMBER, TEXT):
                 return build.compare(left, comparison(), right), BOOL
-            guard = self._guard(left, right, kind, other_kind, simple)
+            left, guard = self._guard(left, right, kind, other_kind, simple, node.right)
             plain = build.call(function, left, right)
             if guard is None:
                 return plain, BOOL
@@ -194,32 +194,55 @@ class ExpressionEmitter(Frame):
             return build.call("is_in", build.name("m"), left, right), BOOL
         return self._equality(op, left, right, kind, other_kind), BOOL
 
-    def _guard(self, left: py.expr, right: py.expr, kind: int, other: int, simple: bool) -> py.expr | None:
-        """A test that both operands are numbers, where it is worth having."""
-        if not simple or not (kind & NUMBER and other & NUMBER):
-            return None
-        build = self.build
-        tests = [build.is_type(value, "float") for value, known in ((left, kind), (right, other)) if known != NUMBER]
-        return build.both(*tests) if tests else None
+    def _guard(
+        self, left: py.expr, right: py.expr, kind: int, other: int, simple: bool, node: ast.Expr
+    ) -> tuple[py.expr, py.expr | None]:
+        """A test that both operands are numbers, where it is worth having.
 
-    def _add(self, left: py.expr, right: py.expr, kind: int, other: int, simple: bool) -> py.expr:
+        A left operand that is not simple is held in a temporary by the test; the
+        returned operand reads it.
+        """
+        build = self.build
+        if not (kind & NUMBER and other & NUMBER) or kind == other == NUMBER:
+            return left, None
+        if not simple:
+            if not self.simple(node) or other != NUMBER:
+                return left, None
+            held = self.temp()
+            return build.name(held), build.is_type(build.bind(held, left), "float")
+        tests = [build.is_type(value, "float") for value, known in ((left, kind), (right, other)) if known != NUMBER]
+        return left, build.both(*tests)
+
+    def _add(
+        self, left: py.expr, right: py.expr, kind: int, other: int, simple: bool, node: ast.Expr
+    ) -> py.expr:
         build = self.build
         if kind == other == NUMBER:
             return build.binop(left, py.Add(), right)
         self.heavy = True
         if kind == other == TEXT:
             return build.call("concat", build.name("m"), left, right)
+        if kind == TEXT and other == NUMBER:
+            return build.call("concat_number", build.name("m"), left, right)
+        left, guard = self._guard(left, right, kind, other, simple, node)
         plain = build.call("add", build.name("m"), left, right)
-        guard = self._guard(left, right, kind, other, simple)
         return plain if guard is None else build.choose(guard, build.binop(left, py.Add(), right), plain)
 
     def _numeric(
-        self, left: py.expr, right: py.expr, kind: int, other: int, simple: bool, operator: py.operator, function: str
+        self,
+        left: py.expr,
+        right: py.expr,
+        kind: int,
+        other: int,
+        simple: bool,
+        operator: py.operator,
+        function: str,
+        node: ast.Expr,
     ) -> py.expr:
         if kind == other == NUMBER:
             return self.build.binop(left, operator, right)
+        left, guard = self._guard(left, right, kind, other, simple, node)
         plain = self.build.call(function, left, right)
-        guard = self._guard(left, right, kind, other, simple)
         return plain if guard is None else self.build.choose(guard, self.build.binop(left, operator, right), plain)
 
     def _modulo(self, left: py.expr, right: py.expr, kind: int, node: ast.Expr, simple: bool) -> py.expr:
@@ -312,7 +335,7 @@ class ExpressionEmitter(Frame):
         else:
             key_kind = self.kind_now(node.index)
             key = self.expr(node.index, borrow=True)
-            value = build.call("index", target, key)
+            value = build.call("index_number" if key_kind == NUMBER else "index", target, key)
             if key_kind == TEXT and kind & RECORD and self.simple(node.target):
                 found = build.call("record_get", target, key)
                 if kind == RECORD:

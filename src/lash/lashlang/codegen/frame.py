@@ -69,6 +69,7 @@ class Frame:
         self.unset_reads: set[str] = set()
         self.used: set[str] = set()
         self.is_cell = False
+        self.counts_itself = mode == "body"
         self.heavy = False
         self.uses_limits = False
         self.statement: Span = (0, 0)

@@ -44,7 +44,7 @@ class FunctionEmitter(StatementEmitter):
         lines: Stmts = []
         if self.mode != "fast":
             lines.append(build.assign("due", build.call("due_list", build.name("m"))))
-        if self.mode == "body":
+        if self.counts_itself:
             lines.append(build.assign("n", build.const(TURN_STEPS)))
         if self.uses_limits:
             lines.append(build.assign("cap", build.call("item_limit", build.name("m"))))
@@ -56,7 +56,7 @@ class FunctionEmitter(StatementEmitter):
         """Lets the driver look around; it answers with new steps."""
         build = self.build
         nothing = py.Yield(build.const(None), **build.at())
-        if self.mode == "body":
+        if self.counts_itself:
             return build.assign("n", nothing)
         return build.store_item(build.name("c"), build.const(0), nothing)
 
@@ -66,7 +66,7 @@ class FunctionEmitter(StatementEmitter):
         if self.mode == "fast":
             spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
             return [build.subtract_first("c", weight), build.when(spent, [build.expr(build.call("out_of_fuel"))])]
-        if self.mode == "slow":
+        if not self.counts_itself:
             spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
             return [
                 build.subtract_first("c", weight),

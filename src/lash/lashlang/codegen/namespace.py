@@ -131,9 +131,12 @@ def due_list(meter: Meter) -> list[bool]:
     return meter.due
 
 
-def too_many(meter: Meter, items: list[Value]) -> None:
-    """Fails as growing a full list does."""
-    meter.check_items(len(items) + 1)
+def counted(meter: Meter, items: list[Value]) -> list[Value]:
+    """A list that a comprehension made, if it is not too long."""
+    if len(items) > 512:
+        meter.check_items(len(items))
+        meter.allocate(len(items) * 64)
+    return items
 
 
 def branch_taken(meter: Meter, site: int, arm: str) -> None:
@@ -180,7 +183,7 @@ NAMESPACE: Final[dict[str, object]] = {
     "UNSET": UNSET, "UNFINISHED": UNFINISHED, "OutOfFuel": OutOfFuel, "BudgetExceeded": BudgetExceeded,
     "unknown_name": unknown_name, "readonly": readonly, "as_list": as_list, "each_1": each_1, "each_2": each_2,
     "each_3": each_3, "range_1": range_1, "range_2": range_2, "range_3": range_3, "type_value": type_value,
-    "save": save, "item_limit": item_limit, "text_limit": text_room, "due_list": due_list, "too_many": too_many,
+    "save": save, "item_limit": item_limit, "text_limit": text_room, "due_list": due_list, "counted": counted,
     "out_of_fuel": out_of_fuel, "too_deep": too_deep, "check_value": check_value, "arity_error": arity_error,
     "branch_taken": branch_taken, "step_started": step_started, "step_completed": step_completed,
     "is_in": is_in, "truthy": truthy, "await_value": await_value,
@@ -189,7 +192,8 @@ NAMESPACE: Final[dict[str, object]] = {
     "negate": operators.negate, "equal": operators.equal, "unequal": operators.unequal, "less": operators.less,
     "less_equal": operators.less_equal, "greater": operators.greater, "greater_equal": operators.greater_equal,
     "unwrap": operators.unwrap, "field": access.field, "index": access.index, "own": access.own,
-    "store_field": access.store_field, "store_index": access.store_index,
+    "index_number": access.index_number, "store_number": access.store_number,
+    "concat_number": operators.concat_number, "store_field": access.store_field, "store_index": access.store_index,
     "fresh_registry": ownership.fresh_registry, "release": ownership.release, "store_path": ownership.store_path,
     "push_at_path": ownership.push_at_path,
     **{f"b_{name}": function for name, function in {**BUILTINS, **MORE_BUILTINS}.items()},

@@ -152,14 +152,17 @@ class Execution:
         # What short inline operations may have allocated since the last look.
         meter.allocated += TURN_STEPS * 64
         if meter.allocated > meter.measure_at:
-            meter.measured(logical_size(self._live()))
+            try:
+                meter.measured(logical_size(self._live()))
+            except BudgetExceeded as error:
+                raise Thrown(error) from None
         if budgets.instructions is not None and spent.instructions > budgets.instructions:
-            raise BudgetExceeded(
-                "instructions", f"instruction budget of {budgets.instructions} exceeded; do less work per run"
-            )
+            text = f"instruction budget of {budgets.instructions} exceeded; do less work per run"
+            raise Thrown(BudgetExceeded("instructions", text))
         elapsed = self._clock.monotonic() - self._since
         if budgets.active_ms is not None and spent.active_ms + elapsed * 1000 > budgets.active_ms:
-            raise BudgetExceeded("active_time", f"active time budget of {budgets.active_ms} ms exceeded; do less work per run")
+            text = f"active time budget of {budgets.active_ms} ms exceeded; do less work per run"
+            raise Thrown(BudgetExceeded("active_time", text))
         return elapsed > BREATH_S
 
     def _live(self) -> list[object]:

@@ -42,6 +42,33 @@ def index(value: Value, key: Value) -> Value:
     raise RuntimeFailure(f"can't index {kind_name(value)}")
 
 
+def index_number(value: Value, key: float) -> Value:
+    """`index` with a key that is known to be a number."""
+    if type(value) is list:
+        try:
+            at = int(key)
+            if at == key:
+                return value[at]
+        except IndexError:
+            return None
+        except (OverflowError, ValueError):
+            pass
+    return index(value, key)
+
+
+def store_number(meter: Meter, container: Value, key: float, value: Value) -> None:
+    """`store_index` with a key that is known to be a number."""
+    if type(container) is list:
+        try:
+            at = int(key)
+            if at == key:
+                container[at] = value
+                return
+        except (IndexError, OverflowError, ValueError):
+            pass
+    store_index(meter, container, key, value)
+
+
 def store_field(meter: Meter, container: Value, name: str, value: Value) -> None:
     """The last step `.name` of an assignment."""
     if type(container) is not dict:
@@ -129,5 +156,5 @@ def _bad_index(container: Value) -> RuntimeFailure:
 
 
 __all__ = [
-    "field", "grow", "index", "list_position", "own", "step_field", "step_index", "store_field", "store_index",
+    "field", "grow", "index", "index_number", "list_position", "own", "step_field", "step_index", "store_field", "store_index", "store_number",
 ]

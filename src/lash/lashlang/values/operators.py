@@ -46,6 +46,17 @@ def concat(meter: Meter, left: str, right: str) -> str:
     return left + right
 
 
+def concat_number(meter: Meter, left: str, right: float) -> str:
+    """A text and a number's display form."""
+    if -1e15 < right < 1e15 and meter.exact:
+        shown = f"{right:.0f}" if right.is_integer() and right else display(right)
+    else:
+        shown = display(right, exact=meter.exact)
+    if len(left) > SMALL_TEXT:
+        return concat(meter, left, shown)
+    return left + shown
+
+
 def join_lists(meter: Meter, left: list[Value], right: list[Value]) -> list[Value]:
     """Two lists as one, within the limits."""
     size = len(left) + len(right)
