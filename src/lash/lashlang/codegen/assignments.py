@@ -146,6 +146,9 @@ class AssignmentEmitter(EffectEmitter):
                 lines.append(build.assign(held, self.expr(step.index, borrow=True)))
                 keys.append(build.name(held))
         item = self_push(node)
+        if item is not None and isinstance(node.value, ast.BuiltinCall):
+            # The place is read before the item is evaluated, and may fail first.
+            lines.append(build.expr(self.expr(node.value.args[0], borrow=True)))
         value = self.temp()
         lines.append(build.assign(value, self.expr(node.value if item is None else item)))
         lines += self._check_set(name)

@@ -258,10 +258,10 @@ class ExpressionReader(TypeReader):
             first = self.expression()
             if self.kind == "for":
                 return self._comprehension(start, first)
-            rest = self._items("]") if self.accept(",") else ()
-            if not rest and self.kinds[self.at - 1] != "]":
+            if not self.accept(","):
                 self.expect("]")
-            return ast.List((first, *rest), span=self.span_from(start))
+                return ast.List((first,), span=self.span_from(start))
+            return ast.List((first, *self._items("]")), span=self.span_from(start))
         return ast.List(self._items("]"), span=self.span_from(start))
 
     def _comprehension(self, start: int, item: ast.Expr) -> ast.Expr:
