@@ -217,7 +217,8 @@ class Oracle:
     def binary(self, node: ast.Binary) -> Value:
         if node.op in {"and", "or"}:
             left = truthy(self.value(node.left))
-            return (left and truthy(self.value(node.right))) if node.op == "and" else (left or truthy(self.value(node.right)))
+            decided = left is (node.op == "or")
+            return left if decided else truthy(self.value(node.right))
         left_value, right_value = self.value(node.left), self.value(node.right)
         if node.op == "add":
             return operators.add(self.meter, left_value, right_value)

@@ -62,7 +62,8 @@ _assignments = st.one_of(
 
 def _blocks(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     body = st.lists(inner, min_size=1, max_size=3).map("\n".join)
-    loop_body = st.lists(st.one_of(inner, st.sampled_from(("break", "continue"))), min_size=1, max_size=3).map("\n".join)
+    jumps = st.sampled_from(("break", "continue"))
+    loop_body = st.lists(st.one_of(inner, jumps), min_size=1, max_size=3).map("\n".join)
     return st.one_of(
         st.tuples(expressions, body).map(lambda t: f"if {t[0]} {{ {t[1]} }}"),
         st.tuples(expressions, body, body).map(lambda t: f"if {t[0]} {{ {t[1]} }} else {{ {t[2]} }}"),

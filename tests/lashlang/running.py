@@ -32,6 +32,7 @@ from lash.lashlang import (
     parse,
 )
 from lash.lashlang.cases.host import case_catalog
+from lash.lashlang.execution.budgets import DEFAULT_BUDGETS
 
 ENVIRONMENT = HostEnvironment(case_catalog(), ALL_ABILITIES, ALL_FEATURES)
 
@@ -58,7 +59,7 @@ def run(
     source: str,
     variables: dict[str, Value] | None = None,
     *,
-    budgets: Budgets = Budgets(),
+    budgets: Budgets = DEFAULT_BUDGETS,
     perform: Callable[[Request], Answer] | None = None,
 ) -> Outcome:
     """The outcome of a cell."""
@@ -73,7 +74,7 @@ def submitted(source: str, variables: dict[str, Value] | None = None) -> Json:
     return outcome.value
 
 
-def error_of(source: str, variables: dict[str, Value] | None = None, *, budgets: Budgets = Budgets()) -> str:
+def error_of(source: str, variables: dict[str, Value] | None = None, *, budgets: Budgets = DEFAULT_BUDGETS) -> str:
     """The run-time error of a cell."""
     outcome = run(source, variables, budgets=budgets)
     assert isinstance(outcome, Faulted), outcome

@@ -95,8 +95,10 @@ def test_the_inspection_notices_a_foreign_name() -> None:
 
 
 def test_variables_cannot_collide_with_generated_names() -> None:
-    source = "t1 = 1\nv_x = 2\nm = 3\nc = 4\nown_v_x = 5\nK1 = 6\nbody = 7\nread = 8\nadd = 9\nsubmit [t1, v_x, m, c, own_v_x, K1, body, read, add]"
+    names = ("t1", "v_x", "m", "c", "own_v_x", "K1", "body", "read", "add")
+    source = "\n".join(f"{name} = 1" for name in names) + f"\nsubmit [{', '.join(names)}]"
+
     for tree in _bodies(source):
         _inspect(tree)
         stored = {node.id for node in py.walk(tree) if isinstance(node, py.Name) and isinstance(node.ctx, py.Store)}
-        assert {"v_t1", "v_v_x", "v_m", "v_c", "v_own_v_x", "v_K1", "v_body", "v_read", "v_add"} <= stored
+        assert {f"v_{name}" for name in names} <= stored

@@ -9,7 +9,7 @@ from lash.lashlang.codegen.bodies import compile_body
 from lash.lashlang.dialect import Dialect
 from lash.lashlang.execution import effects
 from lash.lashlang.execution.arguments import argument_problem
-from lash.lashlang.execution.budgets import Budgets, Spent
+from lash.lashlang.execution.budgets import DEFAULT_BUDGETS, Budgets, Spent
 from lash.lashlang.execution.driver import Execution
 from lash.lashlang.execution.outcomes import Breath, Continued, Failed, Faulted, Finished, Outcome, Step
 from lash.lashlang.host.catalog import Catalog
@@ -46,7 +46,7 @@ class CaseWorld:
         dialect: Dialect,
         signals: JsonObject,
         *,
-        budgets: Budgets = Budgets(),
+        budgets: Budgets = DEFAULT_BUDGETS,
     ) -> None:
         self.budgets = budgets
         self.spent = Spent()
@@ -146,7 +146,8 @@ class CaseWorld:
         host = module.operations[request.operation]
         payload = request.payload
         self.log.calls.append({"op": host, "args": payload})
-        field_of = payload.get if isinstance(payload, dict) else {}.get
+        fields: JsonObject = payload if isinstance(payload, dict) else {}
+        field_of = fields.get
         match host:
             case "echo":
                 return effects.Answered(field_of("value"))

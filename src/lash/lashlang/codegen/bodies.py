@@ -72,7 +72,8 @@ def compile_body(
     body = program.main if declaration is None else declaration.body
     params = declaration.params if declaration is not None else ()
     entry = entry_of(artifact, process)
-    named: dict[str, object] = {name: data.type for name, data in artifact.host_requirements.resources.named_data_types.items()}
+    data_types = artifact.host_requirements.resources.named_data_types
+    named: dict[str, object] = {name: data.type for name, data in data_types.items()}
     named.update((item.name, item.type) for item in program.types())
     unit = Unit(
         program, dialect, BodySites(entry, body), _process_values(artifact), traced, readonly, named_types=named
@@ -93,11 +94,11 @@ def compile_body(
     code = compile(tree, FILENAME, "exec")
     namespace = dict(NAMESPACE)
     namespace.update(unit.constants)
-    exec(code, namespace)  # noqa: S102 - the tree was built above from a closed set of forms
-    function = namespace["body"]
-    assert isinstance(function, FunctionType)
+    exec(code, namespace)
+    made = namespace["body"]
+    assert isinstance(made, FunctionType)
     return CompiledBody(
-        entry, artifact, function, params, tuple(unit.sites.sites), tuple(unit.spans), tuple(unit.statements),
+        entry, artifact, made, params, tuple(unit.sites.sites), tuple(unit.spans), tuple(unit.statements),
         code, tree, dialect, traced,
     )
 

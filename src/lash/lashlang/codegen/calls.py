@@ -94,7 +94,7 @@ class CallEmitter(ExpressionEmitter):
                 body = [build.when(test, body)]
             loop = build.loop(item, build.name("items"), [*self.tick(2), *body])
             done = build.call("counted", build.name("m"), build.name(result))
-            statements = [*self.prologue(), build.assign(result, build.list()), loop, build.give(done)]
+            statements = [*self.prologue(), build.assign(result, build.list_of()), loop, build.give(done)]
             if self.mode == "slow":
                 # An unreachable request makes this a generator whatever its body is.
                 statements.append(build.expr(build.request(build.const("never"))))

@@ -26,7 +26,7 @@ def is_pure(node: ast.Expr) -> bool:
     """Whether evaluating `node` reaches nobody (specification §3.8)."""
     from lash.lashlang.syntax.traversal import descendants
 
-    return all(isinstance(item, _PURE) or isinstance(item, _PURE_OVER) for item in descendants(node))
+    return all(isinstance(item, _PURE + _PURE_OVER) for item in descendants(node))
 
 
 class EffectEmitter(CallEmitter):
@@ -172,7 +172,7 @@ class EffectEmitter(CallEmitter):
                 return build.call("unwrap", awaited) if isinstance(node, ast.ResultUnwrap) else awaited
             return build.name(where)
         if isinstance(node, ast.List):
-            return build.list(*(self._placed(item, held, results, site) for item in node.items))
+            return build.list_of(*(self._placed(item, held, results, site) for item in node.items))
         assert isinstance(node, ast.Record)
         keys = [key for key, _ in node.entries]
         return build.record(keys, [self._placed(value, held, results, site) for _, value in node.entries])

@@ -15,6 +15,7 @@ from lash.lashlang.codegen.kinds import ANY, BOOL, LIST, NULL, NUMBER, RECORD, T
 from lash.lashlang.codegen.ownership import COPIES_OUTER, READS_ONLY
 from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.traversal import spine
+from lash.lashlang.syntax.types import TypeExpr
 from lash.lashlang.values.builtins import all_arities
 from lash.lashlang.values.kinds import Resource
 
@@ -62,7 +63,7 @@ class ExpressionEmitter(Frame):
             case ast.Variable(name=name):
                 return self.read(name, borrow=borrow)
             case ast.List(items=items):
-                return build.list(*(self.expr(item) for item in items))
+                return build.list_of(*(self.expr(item) for item in items))
             case ast.Record(entries=entries):
                 return self._record(entries)
             case ast.Binary():
@@ -139,7 +140,7 @@ class ExpressionEmitter(Frame):
 
     def _operand(self, node: ast.Expr, op: str, other: ast.Expr) -> py.expr:
         # `+` on lists keeps their items, so a list operand is not merely read.
-        keeps = op == "add" and not self.kind_now(other) in (NUMBER, TEXT)
+        keeps = op == "add" and self.kind_now(other) not in (NUMBER, TEXT)
         return self.expr(node, borrow=not keeps)
 
     def _long_chain(self, first: ast.Expr, operators: list[ast.Binary]) -> py.expr:
@@ -378,7 +379,7 @@ class ExpressionEmitter(Frame):
         """A list comprehension."""
         raise NotImplementedError
 
-    def type_literal(self, type_: ast.TypeExpr) -> py.expr:
+    def type_literal(self, type_: TypeExpr) -> py.expr:
         """A type value."""
         raise NotImplementedError
 

@@ -23,9 +23,9 @@ def folded_ternaries(body: ast.Block) -> frozenset[int]:
     silent: set[int] = set()
     for statement in body.items:
         for node in descendants(statement):
-            if isinstance(node, ast.If) and not isinstance(node.then, ast.Block):
-                if _constant(node.condition, known) and (_constant(node.then, known) and _constant(node.otherwise, known)):
-                    silent.add(id(node))
+            ternary = isinstance(node, ast.If) and not isinstance(node.then, ast.Block)
+            if ternary and all(_constant(child, known) for child in children(node)):
+                silent.add(id(node))
         if isinstance(statement, ast.Assign):
             if not statement.steps and _constant(statement.value, known):
                 known.add(statement.root)

@@ -133,7 +133,8 @@ class FunctionEmitter(StatementEmitter):
         call = build.call(
             f"fn_{function.name}", build.name("m"), build.name("c"), build.const(1), *map(build.name, names)
         )
-        handler = py.ExceptHandler(build.tuple(build.name("OutOfFuel"), build.name("BudgetExceeded")), None, [build.give(build.name("UNFINISHED"))], **build.at())
+        caught = build.tuple(build.name("OutOfFuel"), build.name("BudgetExceeded"))
+        handler = py.ExceptHandler(caught, None, [build.give(build.name("UNFINISHED"))], **build.at())
         lines: Stmts = [
             build.store_item(build.name("c"), build.const(0), build.const(FAST_FUEL)),
             py.Try([build.give(call)], [handler], [], [], **build.at()),

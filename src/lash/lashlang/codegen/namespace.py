@@ -109,11 +109,9 @@ def type_value(shape: TypeExpr, known: dict[str, Schema], *named: tuple[str, Val
     return {"$lash_type": schema_of(shape, schemas)}
 
 
-def save(variables: dict[str, Value], *pairs: tuple[str, Value]) -> None:
+def save(variables: dict[str, Value], *pairs: tuple[str, Value | Marker]) -> None:
     """Writes a cell's variables back when it ends, however it ends."""
-    for name, value in pairs:
-        if value is not UNSET:
-            variables[name] = value
+    variables.update({name: value for name, value in pairs if not isinstance(value, Marker)})
 
 
 def item_limit(meter: Meter) -> int:

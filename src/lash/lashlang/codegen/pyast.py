@@ -7,7 +7,7 @@ expression: that is how a run-time error finds its span at no cost while running
 from __future__ import annotations
 
 import ast as py
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Stmts: TypeAlias = list[py.stmt]
 
@@ -18,7 +18,7 @@ class Builder:
     def __init__(self) -> None:
         self.line = 1
 
-    def at(self) -> dict[str, int]:
+    def at(self) -> dict[str, Any]:
         """The position attributes of a new node."""
         return {"lineno": self.line, "end_lineno": self.line, "col_offset": 0, "end_col_offset": 0}
 
@@ -26,11 +26,11 @@ class Builder:
         """Reads a Python name."""
         return py.Name(text, py.Load(), **self.at())
 
-    def target(self, text: str) -> py.expr:
+    def target(self, text: str) -> py.Name:
         """A Python name as an assignment target."""
         return py.Name(text, py.Store(), **self.at())
 
-    def const(self, value: None | bool | float | int | str) -> py.expr:
+    def const(self, value: bool | float | int | str | None) -> py.expr:
         """A constant."""
         return py.Constant(value, **self.at())
 
@@ -82,7 +82,7 @@ class Builder:
         """`then if test else otherwise`."""
         return py.IfExp(test, then, otherwise, **self.at())
 
-    def list(self, *items: py.expr) -> py.expr:
+    def list_of(self, *items: py.expr) -> py.expr:
         """A list display."""
         return py.List(list(items), py.Load(), **self.at())
 

@@ -9,9 +9,10 @@ to the next replay or segment of the same run.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from lash.lashlang.values.kinds import Value
-from lash.lashlang.values.meter import ITEM_BYTES, Limits
+from lash.lashlang.values.meter import DEFAULT_LIMITS, ITEM_BYTES, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,10 @@ class Budgets:
     instructions: int | None = None
     active_ms: int | None = 10_000
     started_children: int | None = 10_000
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
+
+
+DEFAULT_BUDGETS: Final = Budgets()
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from lash.base.clock import Clock, SystemClock
 from lash.lashlang.codegen.bodies import FILENAME, CompiledBody
 from lash.lashlang.codegen.functions import TURN_STEPS
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
-from lash.lashlang.execution.budgets import Budgets, Spent, logical_size
+from lash.lashlang.execution.budgets import DEFAULT_BUDGETS, Budgets, Spent, logical_size
 from lash.lashlang.execution.effects import Answer, Answered
 from lash.lashlang.execution.outcomes import Breath, Continued, Faulted, Finished, Step
 from lash.lashlang.execution.protocol import BodyProtocol, Pending, Thrown
@@ -43,7 +43,7 @@ class Execution:
         variables: dict[str, Value] | None = None,
         projected: dict[str, Value] | None = None,
         arguments: dict[str, Value] | None = None,
-        budgets: Budgets = Budgets(),
+        budgets: Budgets = DEFAULT_BUDGETS,
         spent: Spent | None = None,
         observer: Observer | None = None,
         clock: Clock | None = None,

@@ -90,7 +90,9 @@ class BodyProtocol:
     ) -> tuple[tuple[Site, int], effects.ResourceOperation]:
         if type(receiver) is not Resource:
             raise Thrown(
-                RuntimeFailure(f"receiver for operation `{operation}` is not a module authority, got {kind_name(receiver)}")
+                RuntimeFailure(
+                    f"receiver for operation `{operation}` is not a module authority, got {kind_name(receiver)}"
+                )
             )
         at, site = self._started(number)
         module = self._modules.get(receiver.alias)
@@ -221,10 +223,9 @@ class BodyProtocol:
         handle = self._json(answer)
         child = handle.get("id") if isinstance(handle, dict) else None
         artifact = self.body.artifact
+        key = artifact.exports[pending.process].key
         self.counter.report(
-            ChildStarted(
-                site, occurrence, str(child), artifact.module_ref, artifact.exports[pending.process].key, pending.process
-            )
+            ChildStarted(site, occurrence, str(child), artifact.module_ref, key, pending.process)
         )
 
     def _wrapped(self, answer: effects.Answer) -> Value:

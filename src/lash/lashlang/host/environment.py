@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from lash.base.json import JsonObject
 from lash.lashlang.host.catalog import Catalog, ModuleInstance
-from lash.lashlang.syntax.features import LanguageFeatures
+from lash.lashlang.syntax.features import NO_FEATURES, LanguageFeatures
 
 _ABILITY_NAMES: Final = {"process_signals": "process signals"}
 
@@ -30,6 +30,7 @@ class Abilities:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
 
+NO_ABILITIES: Final = Abilities()
 ALL_ABILITIES: Final = Abilities(True, True, True, True)
 
 
@@ -38,8 +39,8 @@ class HostEnvironment:
     """A catalog, the abilities, and the optional language features."""
 
     resources: Catalog = field(default_factory=Catalog)
-    abilities: Abilities = Abilities()
-    language_features: LanguageFeatures = LanguageFeatures()
+    abilities: Abilities = NO_ABILITIES
+    language_features: LanguageFeatures = NO_FEATURES
 
     def as_json(self) -> JsonObject:
         """The JSON form, used for requirements in artifacts."""

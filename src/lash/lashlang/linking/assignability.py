@@ -55,10 +55,9 @@ class TypeRules:
 
     def resource_type(self, type_: TypeExpr) -> str | None:
         """The resource type that `type_` is, if it is one."""
-        if isinstance(type_, RefType) and self.definition(type_.name) is None:
-            if type_.name in self.catalog.resource_types:
-                return type_.name
-        return None
+        if not isinstance(type_, RefType) or self.definition(type_.name) is not None:
+            return None
+        return type_.name if type_.name in self.catalog.resource_types else None
 
     def opaque(self, type_: TypeExpr) -> str | None:
         """The name of a host descriptor type, if `type_` is one."""

@@ -78,7 +78,7 @@ class Inference:
             return None
         return path
 
-    def process_type(self, name: str) -> TypeExpr:
+    def process_type(self, name: str) -> ProcessType:
         """The type of a bare process name."""
         params = self.processes[name].params
         if len(params) == 1:
@@ -232,7 +232,9 @@ class Inference:
             return plain
         if name in _SAME_AS_FIRST:
             first = self._operand(node.args[0], scope)
-            return STR if isinstance(first, LiteralType) or first == STR else first if isinstance(first, ListType) else ANY
+            if isinstance(first, LiteralType) or first == STR:
+                return STR
+            return first if isinstance(first, ListType) else ANY
         if name == "push" and len(node.args) == 2:
             items, added = (self._operand(arg, scope) for arg in node.args)
             known = items.item if isinstance(items, ListType) else ANY

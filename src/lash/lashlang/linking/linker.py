@@ -59,11 +59,11 @@ def link(
     declared = {item.name: item.type for item in program.types()}
     rules = TypeRules(declared, environment.resources, dialect)
     for declaration in program.declarations:
-        with _located(declaration.span):
+        with _Located(declaration.span):
             _check_types(declaration, rules)
     inference = Inference(program, rules, environment.resources)
     for process in program.processes():
-        with _located(process.span):
+        with _Located(process.span):
             _infer_output(process, inference)
     lowering = Lowering(program, environment, inference)
     declarations = tuple(_lower_declaration(item, lowering) for item in program.declarations)
@@ -73,7 +73,7 @@ def link(
     return LinkedModule(linked, ModuleArtifact.build(linked, requirements), source)
 
 
-class _located:
+class _Located:
     """Gives a `LinkError` the span of its declaration."""
 
     def __init__(self, span: Span) -> None:
@@ -92,10 +92,10 @@ def _check_labels(program: ast.Program, environment: HostEnvironment) -> None:
         return
     for process in program.processes():
         if process.label is not None or _has_label(process.body):
-            with _located(process.span):
+            with _Located(process.span):
                 disabled("label annotations", process)
     if _has_label(program.main):
-        with _located(program.main.items[0].span):
+        with _Located(program.main.items[0].span):
             disabled("label annotations", program.main.items[0])
 
 
@@ -106,7 +106,7 @@ def _has_label(body: ast.Expr) -> bool:
 def _check_declarations(program: ast.Program, environment: HostEnvironment) -> None:
     seen: set[tuple[str, str]] = set()
     for item in program.declarations:
-        with _located(item.span):
+        with _Located(item.span):
             if isinstance(item, ast.ProcessDeclaration) and not environment.abilities.processes:
                 disabled("processes", item)
             space = "type" if isinstance(item, ast.TypeDeclaration) else "code"
@@ -151,8 +151,8 @@ def _check_known(type_: TypeExpr, rules: TypeRules) -> None:
         case ListType(item) | TriggerHandleType(item):
             _check_known(item, rules)
         case ObjectType(fields):
-            for item in fields:
-                _check_known(item.type, rules)
+            for field in fields:
+                _check_known(field.type, rules)
         case UnionType(members):
             for member in members:
                 _check_known(member, rules)
@@ -182,7 +182,7 @@ def _infer_output(process: ast.ProcessDeclaration, inference: Inference) -> None
 
 
 def _lower_declaration(item: ast.Declaration, lowering: Lowering) -> ast.Declaration:
-    with _located(item.span):
+    with _Located(item.span):
         if isinstance(item, ast.TypeDeclaration):
             return item
         if isinstance(item, ast.FunctionDeclaration):

@@ -272,9 +272,9 @@ class Lowering:
         for param, arg in zip(params, node.args, strict=True):
             given = self.inference.type_of(arg, scope)
             if not self.rules.assignable(given, param.type):
+                wanted = type_text(self.rules.resolved(param.type))
                 raise LinkError(
-                    f"function `{node.name}` argument `{param.name}` expects {type_text(self.rules.resolved(param.type))}, "
-                    f"got {type_text(given)}",
+                    f"function `{node.name}` argument `{param.name}` expects {wanted}, got {type_text(given)}",
                     at=arg.span,
                 )
         return ast.FunctionCall(node.name, self._all(node.args, scope), span=node.span)

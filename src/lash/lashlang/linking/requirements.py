@@ -149,8 +149,8 @@ class _Collector:
             case ListType(item) | TriggerHandleType(item):
                 self._data_types(item)
             case ObjectType(fields):
-                for item in fields:
-                    self._data_types(item.type)
+                for field in fields:
+                    self._data_types(field.type)
             case UnionType(members):
                 for member in members:
                     self._data_types(member)

@@ -84,15 +84,10 @@ class _Printer:
 
     def lines(self, items: tuple[ast.Expr, ...], depth: int) -> list[str]:
         out: list[str] = []
-        bare_submit = False
         for item in items:
             text = self.statement(item, depth)
-            if bare_submit:
-                # A bare `submit` would swallow the next expression.
-                text[0] = text[0] if _starts_with_word(text[0]) else text[0]
             text[0] = "  " * depth + text[0]
             out += text
-            bare_submit = isinstance(item, ast.Submit | ast.Finish) and item.operand is None
         return out
 
     def statement(self, node: ast.Expr, depth: int) -> list[str]:
@@ -214,8 +209,7 @@ class _Printer:
     def _binary(self, node: ast.Binary) -> str:
         first, operators = spine(node)
         parts = ["(" * len(operators), self._closed(first)]
-        for operator in operators:
-            parts.append(f" {_SYMBOLS[operator.op]} {self._closed(operator.right)})")
+        parts += [f" {_SYMBOLS[operator.op]} {self._closed(operator.right)})" for operator in operators]
         return "".join(parts)
 
     def _closed(self, node: ast.Expr) -> str:
@@ -228,7 +222,7 @@ class _Printer:
     def _target(self, node: ast.Expr) -> str:
         text = self.expr(node)
         bare = isinstance(node, _ATOMIC + _POSTFIX) and not isinstance(node, ast.Number)
-        return text if bare or text.startswith("(") and isinstance(node, ast.Binary | ast.If) else f"({text})"
+        return text if bare or (text.startswith("(") and isinstance(node, ast.Binary | ast.If)) else f"({text})"
 
     def _operand(self, node: ast.Expr) -> str:
         text = self.expr(node)
@@ -249,10 +243,6 @@ def _is_open(node: ast.Expr) -> bool:
     while isinstance(node, ast.Unary | ast.Await):
         node = node.operand
     return isinstance(node, ast.SleepFor | ast.SleepUntil) or (isinstance(node, ast.SignalRun) and not node.name)
-
-
-def _starts_with_word(text: str) -> bool:
-    return text.split(" ", 1)[0] in RESERVED
 
 
 def _number(value: float) -> str:

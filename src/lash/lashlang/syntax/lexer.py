@@ -13,9 +13,10 @@ from typing import Final
 
 from lash.lashlang.errors import ParseError
 
-RESERVED: Final = frozenset(
-    "if else for in await cancel submit print call and or not true false null".split()
-)
+RESERVED: Final = frozenset((
+    "if", "else", "for", "in", "await", "cancel", "submit", "print", "call", "and", "or", "not", "true", "false",
+    "null",
+))
 # Unicode's White_Space property, which is not what str.isspace() tests, plus `;`.
 WHITE_SPACE: Final = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 

@@ -251,7 +251,7 @@ class ExpressionReader(TypeReader):
         if kind in {"true", "false"}:
             self.at += 1
             return ast.Bool(kind == "true", span=self.span_from(start))
-        self.fail_unexpected()
+        return self.fail_unexpected()
 
     def _list(self, start: int) -> ast.Expr:
         if self.features.comprehensions and self.kind != "]":
@@ -295,7 +295,8 @@ class ExpressionReader(TypeReader):
         following = self.kind_after()
         if following == "call":
             self.fail("unexpected `start call`")
-        if following == "{" or (following == "(" and self.kinds[min(self.partner(start + 1) + 1, len(self.kinds) - 1)] == "{"):
+        after = min(self.partner(start + 1) + 1, len(self.kinds) - 1) if following == "(" else start + 1
+        if self.kinds[after] == "{":
             self.fail("unexpected inline `start` process body")
         if following != IDENT:
             return None
@@ -314,7 +315,7 @@ class ExpressionReader(TypeReader):
             self.at += 1
             operand = self.expression()
             return ast.SleepUntil(operand, span=self.span_from(start))
-        self.fail_expected("`for` or `until`")
+        return self.fail_expected("`for` or `until`")
 
     def _parallel(self, _start: int) -> ast.Expr | None:
         if self.kind_after() == "{":

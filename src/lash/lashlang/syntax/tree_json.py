@@ -270,10 +270,11 @@ def _read_call(data: Json, kind: type[ast.BuiltinCall] | type[ast.FunctionCall])
 def _read_assign(data: Json) -> ast.Expr:
     parts = _object(data)
     target = _object(parts["target"])
-    steps: list[ast.FieldStep | ast.IndexStep] = []
-    for item in map(_object, _array(target.get("steps", []))):
-        steps.append(ast.FieldStep(_text(item["Field"])) if "Field" in item else ast.IndexStep(_read(item["Index"])))
-    return ast.Assign(_text(target["root"]), tuple(steps), _read(parts["expr"]))
+    steps = tuple(
+        ast.FieldStep(_text(item["Field"])) if "Field" in item else ast.IndexStep(_read(item["Index"]))
+        for item in map(_object, _array(target.get("steps", [])))
+    )
+    return ast.Assign(_text(target["root"]), steps, _read(parts["expr"]))
 
 
 def _read_comprehension(data: Json) -> ast.Expr:

@@ -183,14 +183,15 @@ class _Walk:
     def _branch(self, node: ast.If, path: str, owners: tuple[str, ...]) -> tuple[str, ...]:
         branch = self._effect(path, "branch", "if", owners)
         self.walk(node.condition, _below(path, 0), (branch,))
-        arms = []
+        arms: list[str] = []
         for at, arm in enumerate(("then", "else"), 1):
             identity = self.node(_below(path, at), f"branch_arm_{arm}", arm, shown="branch_arm")
             self.edge(path, branch, identity, arm, self.entry.branch_edge_id(path or "root", arm))
             arms.append(identity)
         ends: list[str] = []
-        for at, (arm, body) in enumerate(zip(arms, (node.then, node.otherwise), strict=True), 1):
-            for end in self.walk(body, _below(path, at), (arm,)):
+        bodies = (node.then, node.otherwise)
+        for at, (owner, body) in enumerate(zip(arms, bodies, strict=True), 1):
+            for end in self.walk(body, _below(path, at), (owner,)):
                 if end not in ends:
                     ends.append(end)
         return tuple(ends)

@@ -153,8 +153,3 @@ def _bad_index(container: Value) -> RuntimeFailure:
     if isinstance(container, Image):
         return RuntimeFailure("can't assign image fields; images are immutable")
     return RuntimeFailure(f"can't assign index on {kind_name(container)}")
-
-
-__all__ = [
-    "field", "grow", "index", "index_number", "list_position", "own", "step_field", "step_index", "store_field", "store_index", "store_number",
-]

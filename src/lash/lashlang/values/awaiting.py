@@ -32,9 +32,9 @@ def _await_leaves(line: int, value: Value, plain: bool, depth: int) -> Generator
     if type(value) is list:
         if plain and not _holds_handle(value, depth):
             return value
-        items: list[Value] = []
-        for item in value:
-            items.append((yield from _await_leaves(line, item, plain, depth + 1)))
+        items = list(value)
+        for at, item in enumerate(items):
+            items[at] = yield from _await_leaves(line, item, plain, depth + 1)
         return items
     if type(value) is dict and not is_handle(value):
         if plain and not _holds_handle(value, depth):

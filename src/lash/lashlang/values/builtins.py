@@ -298,14 +298,13 @@ BUILTINS: Final[dict[str, Builtin]] = {
     "to_float": to_float, "json_parse": json_parse, "format": format_text, "validate": validate_,
 }
 _ANY_COUNT: Final = 1_000_000
+_ONE: Final = ("len", "empty", "keys", "values", "trim", "to_string", "to_int", "to_float", "json_parse")
+_TWO: Final = (
+    "contains", "starts_with", "ends_with", "split", "join", "grep_text", "push", "ceil_div", "floor_div", "validate",
+)
 ARITIES: Final[dict[str, tuple[int, int, str]]] = {
-    **{name: (1, 1, "1") for name in (
-        "len", "empty", "keys", "values", "trim", "to_string", "to_int", "to_float", "json_parse",
-    )},
-    **{name: (2, 2, "2") for name in (
-        "contains", "starts_with", "ends_with", "split", "join", "grep_text", "push", "ceil_div", "floor_div",
-        "validate",
-    )},
+    **dict.fromkeys(_ONE, (1, 1, "1")),
+    **dict.fromkeys(_TWO, (2, 2, "2")),
     "find": (2, 3, "2 or 3"),
     "slice": (3, 3, "3"),
     "range": (1, 3, "1, 2, or 3"),

@@ -28,9 +28,9 @@ def from_json(data: Json, *, sort_keys: bool = False) -> Value:
 def _decode(data: Json, sort_keys: bool, depth: int) -> Value:
     kind = type(data)
     if kind is str or kind is float or data is None or kind is bool:
-        return data
+        return data  # type: ignore[return-value]
     if kind is int:
-        return float(data) if -_EXACT <= data <= _EXACT else data  # type: ignore[arg-type,operator]
+        return float(data) if -_EXACT <= data <= _EXACT else data  # type: ignore[arg-type,operator,return-value]
     if depth > DEPTH_LIMIT:
         raise RuntimeFailure(TOO_DEEP)
     if isinstance(data, list | tuple):
@@ -50,7 +50,7 @@ def _decode(data: Json, sort_keys: bool, depth: int) -> Value:
 
 
 def _image(data: dict[str, Json]) -> Image | None:
-    if not _IMAGE_KEYS <= data.keys():
+    if not data.keys() >= _IMAGE_KEYS:
         return None
     size, width, height = data["size"], data["width"], data["height"]
     if not (isinstance(data["id"], str) and isinstance(data["label"], str) and _is_count(size)):

@@ -58,7 +58,7 @@ class LazyValue:
         self.descriptor = descriptor
 
 
-Value: TypeAlias = "None | bool | float | int | str | list[Value] | dict[str, Value] | Image | Resource | LazyValue"
+Value: TypeAlias = "bool | float | int | str | list[Value] | dict[str, Value] | Image | Resource | LazyValue | None"
 
 _KINDS: Final[dict[type, str]] = {
     type(None): "null",

@@ -40,6 +40,9 @@ class Limits:
             raise ValueError("limits below 65,536 characters or 1,024 items are not supported")
 
 
+DEFAULT_LIMITS: Final = Limits()
+
+
 class BranchSink(Protocol):
     """Who hears of branches and labelled steps, where they are observed."""
 

@@ -34,7 +34,7 @@ def _sorted(meter: Meter, items: list[Value], keys: list[Value]) -> list[Value]:
     meter.work(len(items) * 8)
     kinds = set(map(type, keys))
     order = range(len(items))
-    if kinds <= {float} and all(key == key for key in keys) or kinds <= {str}:
+    if (kinds <= {float} and all(key == key for key in keys)) or kinds <= {str}:
         return [items[at] for at in sorted(order, key=keys.__getitem__)]  # type: ignore[arg-type]
     compare = cmp_to_key(_compare)
     return [items[at] for at in sorted(order, key=lambda at: compare(keys[at]))]

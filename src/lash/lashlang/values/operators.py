@@ -27,7 +27,7 @@ def add(meter: Meter, left: Value, right: Value) -> Value:
     """`+`: numbers, text with anything, or two lists."""
     kind, other = type(left), type(right)
     if kind is float and other is float:
-        return left + right  # type: ignore[operator,no-any-return]
+        return left + right  # type: ignore[operator]
     if kind is str:
         return concat(meter, left, right if other is str else display(right, exact=meter.exact))  # type: ignore[arg-type]
     if other is str:
@@ -115,7 +115,7 @@ def unequal(left: Value, right: Value) -> bool:
 def _equal(left: Value, right: Value, depth: int) -> bool:
     kind, other = type(left), type(right)
     if kind is not other:
-        return (kind is int and other is float or kind is float and other is int) and left == right
+        return ((kind is int and other is float) or (kind is float and other is int)) and left == right
     if kind is list:
         return _equal_lists(left, right, depth)  # type: ignore[arg-type]
     if kind is dict:
@@ -123,10 +123,10 @@ def _equal(left: Value, right: Value, depth: int) -> bool:
             return False
         if depth > DEPTH_LIMIT:
             raise RuntimeFailure(TOO_DEEP)
-        for key, item in left.items():  # type: ignore[union-attr]
-            if key not in right or not _equal(item, right[key], depth + 1):  # type: ignore[operator,index,call-overload]
-                return False
-        return True
+        return all(
+            key in right and _equal(item, right[key], depth + 1)  # type: ignore[operator,index]
+            for key, item in left.items()  # type: ignore[union-attr]
+        )
     return left == right
 
 

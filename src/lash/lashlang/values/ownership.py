@@ -89,7 +89,7 @@ def _descend(
             place, child = step_index(container, key)
         if (type(child) is list or type(child) is dict) and registry.get(id(child)) is not child:
             child = own(meter, child)
-            container[place] = child  # type: ignore[index,call-overload]
+            container[place] = child  # type: ignore[index]
             registry[id(child)] = child
         container = child
     return root, registry, container

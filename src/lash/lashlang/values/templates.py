@@ -19,7 +19,7 @@ def format_text(meter: Meter, template: Value, *args: Value) -> str:
     """The template with its slots filled; every argument must be used."""
     if type(template) is not str:
         raise RuntimeFailure(f"`format` template must be a string, got {kind_name(template)}")
-    pieces, highest = _parse(template) if len(template) > 512 else _parse_cached(template)
+    pieces = _parse(template) if len(template) > 512 else _parse_cached(template)
     out: list[str] = []
     used = 0
     size = 0
@@ -46,7 +46,7 @@ def format_text(meter: Meter, template: Value, *args: Value) -> str:
     return text
 
 
-def _parse(template: str) -> tuple[tuple[object, ...], int]:
+def _parse(template: str) -> tuple[object, ...]:
     pieces: list[object] = []
     literal: list[str] = []
     automatic = 0
@@ -87,7 +87,7 @@ def _parse(template: str) -> tuple[tuple[object, ...], int]:
         pieces.append((slot, body or None))
     if literal:
         pieces.append("".join(literal))
-    return tuple(pieces), automatic
+    return tuple(pieces)
 
 
 def _slot(body: str, automatic: int) -> tuple[str | None, int]:

@@ -28,7 +28,7 @@ def plain_decimal(number: float) -> str:
     text = repr(float(number))
     if "e" in text:
         text = format(Decimal(text), "f")
-    return text[:-2] if text.endswith(".0") else text
+    return text.removesuffix(".0")
 
 
 def display_number(number: float) -> str:
