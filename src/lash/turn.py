@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -59,15 +60,17 @@ class Turn:
 
     async def run(self) -> TurnResult:
         """Runs the turn to its end."""
-        timer: asyncio.TimerHandle | None = None
-        if self._timeout is not None:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(self._timeout, self._request.cancel.cancel, "timeout")
+        if self._timeout is None:
+            return await self._actor.run(self._request)
+        timer = asyncio.create_task(self._expire(math.ceil(self._timeout * 1_000)))
         try:
             return await self._actor.run(self._request)
         finally:
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
+
+    async def _expire(self, timeout_ms: int) -> None:
+        await self._actor.clock.sleep(timeout_ms)
+        self._request.cancel.cancel("timeout")
 
     async def stream_to(self, sink: Sink) -> TurnResult:
         """Runs the turn and tells `sink` of each activity; the sink may be async."""

@@ -149,3 +149,11 @@ async def eventually(holds: Callable[[], bool], what: str) -> None:
                 return
             await asyncio.sleep(0)
     raise TimeoutError(f"never happened: {what}")
+
+
+async def settled(session: lash.Session, number: int) -> None:
+    """Waits until so many turns of the session are settled, and takes them over."""
+    async with asyncio.timeout(20):
+        while len(await session.turns()) < number:
+            await asyncio.sleep(0)
+    await session.refresh()

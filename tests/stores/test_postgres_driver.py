@@ -111,9 +111,10 @@ async def test_a_deadlock_starts_the_program_again(driver: PostgresDriver) -> No
     await driver.run(add("a"))
     await driver.run(add("b"))
 
-    await asyncio.gather(*(driver.run(touch_both("a", "b") if n % 2 else touch_both("b", "a")) for n in range(8)))
+    for _ in range(5):
+        await asyncio.gather(driver.run(touch_both("a", "b")), driver.run(touch_both("b", "a")))
 
-    assert {row.n for row in await driver.run(bump("a", "b"))} == {5}
+    assert {row.n for row in await driver.run(bump("a", "b"))} == {6}
 
 
 async def test_a_cancelled_caller_waits_for_the_transaction(driver: PostgresDriver, pg_schema: PgSchema) -> None:

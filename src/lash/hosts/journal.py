@@ -77,6 +77,7 @@ class JournaledEffectHost:
         identity = (lease.token, scope.journal_key)
         known = self._owned.get(identity)
         if known is not None:
+            known.start_over()
             return known
         await self._promises.open()
         rows = [] if is_fresh else await self._journal.load(scope)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from lash.effects.errors import LeaseLost
 from lash.effects.journal import JournalRow
 
 # Long enough for a model call's row to meet the next barrier or the commit, short
@@ -30,6 +31,8 @@ class Outbox:
         self._send = send
         self._rows: list[JournalRow] = []
         self._blobs: dict[str, bytes] = {}
+        # Everything put and not known to be durable: a second drive may ask for it.
+        self._unsent: dict[str, bytes] = {}
         self._flights: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_tick_scheduled = False
@@ -39,6 +42,7 @@ class Outbox:
         """Adds a finished row; urgent ones leave when this tick ends."""
         self._rows.append(row)
         self._blobs.update(blobs)
+        self._unsent.update(blobs)
         loop = asyncio.get_running_loop()
         if is_urgent:
             if not self._is_tick_scheduled:
@@ -46,6 +50,10 @@ class Outbox:
                 loop.call_soon(self._end_of_tick)
         elif self._timer is None:
             self._timer = loop.call_later(LINGER_S, self.flush)
+
+    def blob(self, ref: str) -> bytes | None:
+        """Bytes that travel with a row and may not have arrived yet."""
+        return self._unsent.get(ref)
 
     def flush(self) -> None:
         """Sends what is buffered, without waiting."""
@@ -59,21 +67,29 @@ class Outbox:
         flight.add_done_callback(self._flights.discard)
 
     async def barrier(self) -> None:
-        """Returns when every row delivered before this call is durable; raises what prevented it."""
-        if self.failure is not None:
-            raise self.failure
+        """Returns when every row delivered before this call is durable; raises what prevented it, once.
+
+        Rows of a flight that failed are sent again by the next barrier: writing twice is harmless.
+        """
+        self._raise_failure()
         self.flush()
         await self._landed()
+        self._raise_failure()
 
     async def retract(self) -> list[JournalRow]:
         """Takes back the rows that were not sent and waits for those that were.
 
-        For the commit: it is the record of the rows that linger.
+        For the commit: it is the record of the rows that linger, and of those that failed to
+        arrive. A lost lease is raised, other trouble is the commit's own to meet.
         """
         self._stop_timer()
         rows, self._rows = self._rows, []
         await self._landed()
-        return rows
+        returned, self._rows = self._rows, []
+        failure, self.failure = self.failure, None
+        if isinstance(failure, LeaseLost):
+            raise failure
+        return [*returned, *rows]
 
     def restore(self, rows: Sequence[JournalRow]) -> None:
         """Puts retracted rows back after a commit that failed."""
@@ -83,16 +99,23 @@ class Outbox:
         flights = list(self._flights)
         if flights:
             await asyncio.wait(flights)
-        if self.failure is not None:
-            raise self.failure
+
+    def _raise_failure(self) -> None:
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
 
     async def _fly(self, rows: list[JournalRow], blobs: dict[str, bytes]) -> None:
         try:
             await self._send(rows, blobs)
+            for ref in blobs:
+                self._unsent.pop(ref, None)
         except BaseException as error:
             # Nobody awaits a flight: what failed is told at the next barrier, and the
             # rows stay in memory so that this drive may still answer from them.
             self.failure = error
+            self._rows = [*rows, *self._rows]
+            self._blobs = {**blobs, **self._blobs}
 
     def _end_of_tick(self) -> None:
         self._is_tick_scheduled = False

@@ -6,12 +6,13 @@ same transaction as its row (decisions 4).
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from lash.base.canonical import canonical_json, parse_json, sha256_hex
 from lash.base.errors import NotCanonical
 from lash.base.json import JsonObject
 from lash.effects.envelope import EffectOutcome
 from lash.effects.errors import EffectControllerError, EffectCorrupt, MismatchSummary
-from lash.effects.ports import JournalStore
 
 # 64 KiB: a row that size still fits the page cache's idea of small; larger ones
 # would be copied through every scan of the scope.
@@ -35,12 +36,18 @@ def pack_outcome(outcome: EffectOutcome) -> tuple[str, dict[str, bytes]]:
     return canonical_json({_BLOB: ref}), {ref: data, **outcome.blobs}
 
 
-async def unpack_outcome(store: JournalStore, replay_key: str, text: str) -> EffectOutcome:
+class Blobs(Protocol):
+    """Where the blobs of outcomes are."""
+
+    async def get_blob(self, ref: str) -> bytes | None: ...
+
+
+async def unpack_outcome(blobs: Blobs, replay_key: str, text: str) -> EffectOutcome:
     """The inverse of `pack_outcome`; raises `EffectCorrupt`."""
     json = _object(replay_key, text)
     ref = json.get(_BLOB)
     if isinstance(ref, str):
-        data = await store.get_blob(ref)
+        data = await blobs.get_blob(ref)
         if data is None:
             raise EffectCorrupt(replay_key, f"its outcome blob {ref} is gone")
         json = _object(replay_key, data.decode())

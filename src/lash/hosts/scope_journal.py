@@ -79,11 +79,17 @@ class ScopeJournal(ScopedController):
         self._producer = producer
         self._on_lost = on_lost
         self._rows = {row.replay_key: row for row in rows}
-        self._loaded = frozenset(self._rows)
-        self._horizon = max((turn_effect_number(scope, key) for key in self._rows), default=0)
+        self._loaded: frozenset[str] = frozenset()
+        self._horizon = 0
+        self.start_over()
         self._running: dict[str, _Running] = {}
         self._outbox = Outbox(self._append)
         self._is_lost = False
+
+    def start_over(self) -> None:
+        """A drive begins: what is recorded now is what it replays."""
+        self._loaded = frozenset(self._rows)
+        self._horizon = max((turn_effect_number(self._scope, key) for key in self._rows), default=0)
 
     def durability_tier(self) -> DurabilityTier:
         """That of the store beneath."""
@@ -94,15 +100,20 @@ class ScopeJournal(ScopedController):
         return self._promises.key(self._scope, wait)
 
     async def load_blob(self, ref: str) -> bytes | None:
-        """Bytes that a recorded outcome refers to."""
-        return await self._store.get_blob(ref)
+        """Bytes that a recorded outcome refers to, also while they are on their way to the store."""
+        return await self.get_blob(ref)
+
+    async def get_blob(self, ref: str) -> bytes | None:
+        """See `load_blob`."""
+        unsent = self._outbox.blob(ref)
+        return await self._store.get_blob(ref) if unsent is None else unsent
 
     def has_recorded(self, replay_key: str) -> bool:
         """Whether this effect is recorded, by this drive or an earlier one."""
         return replay_key in self._rows
 
     def has_recorded_beyond(self, effect_number: int) -> bool:
-        """Whether the rows that were loaded go beyond this effect of the turn."""
+        """Whether what was recorded when this drive began goes beyond this effect of the turn."""
         return self._horizon > effect_number
 
     async def barrier(self) -> None:
@@ -169,7 +180,7 @@ class ScopeJournal(ScopedController):
             case Answer(outcome_json=text, due_at_ms=due):
                 if due is not None and envelope.kind == "sleep":
                     await sleep_until(self._clock, due, local.cancel)
-                return await unpack_outcome(self._store, key, text)
+                return await unpack_outcome(self, key, text)
             case AnswerError(error_json=text):
                 raise unpack_error(key, text)
             case Diverged(row=recorded):

@@ -12,6 +12,7 @@ import contextlib
 from dataclasses import dataclass, field
 
 from lash.base.cancel import CancelToken
+from lash.base.clock import Clock
 from lash.base.codec import to_json
 from lash.base.errors import LashError
 from lash.base.messages import Message
@@ -23,6 +24,7 @@ from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream, Sink
 from lash.runtime.drive import Driven, Lost, Parked, TurnDrive
 from lash.runtime.engine import Engine
+from lash.runtime.facets import guard_facets
 from lash.runtime.input import QueuedInput, TurnInput, TurnOptions, prepare_input
 from lash.runtime.memory import SessionMemory
 from lash.runtime.result import TurnResult
@@ -81,7 +83,13 @@ class SessionActor:
         self._live: dict[str, TurnRequest] = {}
         self._running: CancelToken | None = None
         self._drains: asyncio.Task[None] | None = None
+        self._was_poked = False
         self._turned = asyncio.Event()
+
+    @property
+    def clock(self) -> Clock:
+        """The time that timeouts follow."""
+        return self._engine.clock
 
     @property
     def memory(self) -> SessionMemory:
@@ -112,6 +120,7 @@ class SessionActor:
 
     async def run(self, request: TurnRequest) -> TurnResult:
         """Accepts the turn and returns it settled, whoever drives it."""
+        guard_facets(self._engine)
         await self.open()
         queued = await prepare_input(request.turn_input, request.options, self._engine.attachments)
         turn_id = request.turn_id or self._engine.ids.new_id()
@@ -122,7 +131,8 @@ class SessionActor:
         try:
             return await self._until_settled(turn_id, acceptance, request)
         finally:
-            self._live.pop(turn_id, None)
+            for live_id in [live_id for live_id, live in self._live.items() if live is request]:
+                del self._live[live_id]
 
     async def enqueue(
         self,
@@ -134,6 +144,7 @@ class SessionActor:
         options: TurnOptions,
     ) -> EnqueueOutcome:
         """Stores input for a later turn and sees to it that one runs."""
+        guard_facets(self._engine)
         await self.open()
         queued = await prepare_input(turn_input, options, self._engine.attachments)
         draft = QueuedWorkDraft(
@@ -151,6 +162,7 @@ class SessionActor:
     def poke(self) -> None:
         """Work may have arrived: a running turn looks for it, an idle session starts one."""
         self._engine.keeper.new_work(self.session_id)
+        self._was_poked = True
         if self._drains is None or self._drains.done():
             self._drains = self._engine.spawn(self._drain(), f"drain {self.session_id}")
 
@@ -302,11 +314,14 @@ class SessionActor:
         await self.open()
         proven_dead_token: str | None = None
         while not self._engine.is_closing:
+            self._was_poked = False
             claimant = self._engine.claimant(proven_dead_token=proven_dead_token)
             answer = await self.store.next_turn(self.session_id, claimant)
             match answer:
                 case Idle():
-                    return
+                    # Work may have been queued after the store had answered.
+                    if not self._was_poked:
+                        return
                 case Waiting():
                     proven_dead_token = await self._until_change(answer)
                 case Owned():

@@ -270,6 +270,7 @@ class TurnDrive:
             usage_model=engine.options.choose_model(options).facts.id,
             errors=driven.issues,
             effects=compact_effects(controller.summary(), prefix),
+            tool_calls=driven.tool_calls,
             guard=LeaseGuard(self._owned.lease),
             completions=[claim.completion() for claim in self._holding.claims],
             retire_scope_key=self._scope.journal_key,

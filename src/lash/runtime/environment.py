@@ -169,7 +169,7 @@ class EnvironmentSync:
             self._turn.turn_id,
             self._turn.turn_index,
             self._turn.frame_id,
-            self._history.messages,
+            tuple(self._history.messages),  # a hook may keep it; the list grows with each commit
             machine.messages,
         )
         messages: list[Message] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -32,7 +32,7 @@ from lash.sessions.commit import (
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame
 from lash.sessions.graph import Conversation, GraphAppend, NodePayload, ProtocolEvent, SessionNode
 from lash.sessions.queue import QueuedWorkCompletion, QueuedWorkDraft, TurnInputPayload
-from lash.tools.result import ToolCallOutput, ToolCallRecord
+from lash.tools.result import Cancelled, Failed, ToolCallOutput, ToolCallRecord
 
 
 class TurnSummary(msgspec.Struct, frozen=True):
@@ -47,6 +47,8 @@ class TurnSummary(msgspec.Struct, frozen=True):
     usage: TokenUsage = TokenUsage()
     errors: list[TurnIssue] = []
     effects: list[list[Json]] = []
+    # Calls that did not succeed, by call id: the graph keeps only the text that the model saw.
+    unsuccessful: dict[str, ToolCallOutput] = {}
 
     def to_json(self) -> JsonObject:
         """The stored form. The text of an ordinary answer is read from the graph instead."""
@@ -82,6 +84,7 @@ def turn_commit(
     usage_model: str,
     errors: list[TurnIssue],
     effects: list[list[Json]],
+    tool_calls: Sequence[ToolCallRecord],
     guard: LeaseGuard,
     completions: list[QueuedWorkCompletion],
     retire_scope_key: str,
@@ -91,7 +94,7 @@ def turn_commit(
     """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
     kept = _kept(records, outcome, turn_index)
     nodes = _nodes(kept, memory, turn_index, now_ms)
-    summary = TurnSummary(turn_index, len(kept), outcome, totals.usage, errors, effects)
+    summary = TurnSummary(turn_index, len(kept), outcome, totals.usage, errors, effects, unsuccessful_calls(tool_calls))
     state = memory.checkpoint.turn_state
     checkpoint = msgspec.structs.replace(
         memory.checkpoint,
@@ -159,7 +162,7 @@ def turn_result(
     replayed: bool,
 ) -> TurnResult:
     """The result of a settled turn from its summary and its messages."""
-    calls = tool_calls if tool_calls is not None else calls_of(messages)
+    calls = tool_calls if tool_calls is not None else calls_of(messages, summary.unsuccessful)
     issues = list(summary.errors)
     output, is_recovered = assistant_output(summary.outcome, messages)
     if is_recovered:
@@ -196,8 +199,22 @@ def assistant_output(outcome: TurnOutcome, messages: Sequence[Message]) -> tuple
             return classify_output(text, is_recovered=bool(text)), bool(text)
 
 
-def calls_of(messages: Sequence[Message]) -> list[ToolCallRecord]:
-    """Tool calls as the conversation remembers them: outputs are the text the model saw."""
+def unsuccessful_calls(calls: Sequence[ToolCallRecord]) -> dict[str, ToolCallOutput]:
+    """Failures and cancellations as the stamp keeps them; what the model did not see of them is left out."""
+    kept: dict[str, ToolCallOutput] = {}
+    for call in calls:
+        match call.output.outcome:
+            case Failed(payload=payload):
+                kept[call.call_id or ""] = ToolCallOutput(Failed(msgspec.structs.replace(payload, raw=None)))
+            case Cancelled(payload=payload):
+                kept[call.call_id or ""] = ToolCallOutput(Cancelled(msgspec.structs.replace(payload, raw=None)))
+            case _:
+                pass
+    return kept
+
+
+def calls_of(messages: Sequence[Message], unsuccessful: Mapping[str, ToolCallOutput]) -> list[ToolCallRecord]:
+    """Tool calls as the conversation remembers them: the output of a success is the text the model saw."""
     results = {
         part.tool_call_id: part.content for message in messages for part in message.parts if part.kind == "tool_result"
     }
@@ -209,7 +226,9 @@ def calls_of(messages: Sequence[Message]) -> list[ToolCallRecord]:
                     args = parse_json(part.content)
                 except ValueError:
                     args = {}
-                output = ToolCallOutput.ok(results.get(part.tool_call_id, ""))
+                output = unsuccessful.get(part.tool_call_id or "")
+                if output is None:
+                    output = ToolCallOutput.ok(results.get(part.tool_call_id, ""))
                 records.append(
                     ToolCallRecord(
                         part.tool_call_id, part.tool_name or "", args if isinstance(args, dict) else {}, output, 0
@@ -242,7 +261,7 @@ def _kept(records: Sequence[TurnRecord], outcome: TurnOutcome, turn_index: int) 
             kept.append(Said(msgspec.structs.replace(record.message, id=message_id(turn_index, count))))
             count += 1
     messages = [record.message for record in kept if isinstance(record, Said)]
-    if isinstance(outcome, AssistantMessage) and outcome.text and _last_prose(messages[-1:]) != outcome.text:
+    if isinstance(outcome, AssistantMessage) and outcome.text and _last_prose(messages) != outcome.text:
         prose = Message(message_id(turn_index, count), "assistant", [Part("p0", "prose", outcome.text)])
         kept.append(Said(prose))
     return kept

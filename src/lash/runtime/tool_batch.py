@@ -20,6 +20,7 @@ from lash.base.codec import from_json, to_json
 from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome, Impact, sleep_command
+from lash.effects.errors import EffectControllerError
 from lash.effects.invocation import Invocation, RuntimeScope
 from lash.effects.local import Branch, EffectRequest, Local, Run
 from lash.effects.ports import EffectController
@@ -126,7 +127,13 @@ class ToolBatch:
             delay_ms = body.get("retry_in_ms")
             if not isinstance(delay_ms, int):
                 break
-            yield EffectRequest(self._sleep_envelope(index, call, attempt, delay_ms), Local.sleep(self._cancel))
+            try:
+                yield EffectRequest(self._sleep_envelope(index, call, attempt, delay_ms), Local.sleep(self._cancel))
+            except EffectControllerError as error:
+                if error.code != "runtime_effect_sleep_cancelled" or not self._cancel.is_requested:
+                    raise
+                body = self._cancelled_body(call)
+                break
             attempt += 1
         record = from_json(body["record"], ToolCallRecord)
         messages = from_json(body.get("messages") or [], list[Message])
@@ -137,6 +144,12 @@ class ToolBatch:
             ),
         )
         return _Settled(record, str(body["model_text"]), messages)
+
+    def _cancelled_body(self, call: PendingCall) -> JsonObject:
+        """What stands for a call that was cancelled between two attempts."""
+        output = ToolCallOutput.cancelled(f"tool {call.tool_name} was cancelled before it was tried again")
+        record = ToolCallRecord(call.call_id, call.tool_name, call.args or {}, output, 0)
+        return {"record": to_json(record), "model_text": self.model_text(record)}
 
     def _attempt_envelope(self, index: int, call: PendingCall, attempt: int) -> EffectEnvelope:
         suffix = f"child:{index}:{call.call_id}:attempt:{attempt}"

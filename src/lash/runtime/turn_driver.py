@@ -42,7 +42,7 @@ from lash.plugins.host import PluginSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.checkpoint import CheckpointInbox, Delivery, ask_plugins, checkpoint_command
-from lash.runtime.environment import EnvironmentSync
+from lash.runtime.environment import EnvironmentSync, TurnAborted
 from lash.runtime.inbox import QueueInbox
 from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform
 from lash.runtime.result import TurnIssue
@@ -134,6 +134,8 @@ class TurnDriver:
                     raise AssertionError("no code executor is registered")
                 case _:
                     assert_never(effect)
+        except TurnAborted:
+            raise  # the turn is refused as a whole: nothing of it enters history
         except PluginError as error:
             self._machine.interrupt(Stopped("runtime_error"), ErrorReported("plugin", error.code, error.message))
 

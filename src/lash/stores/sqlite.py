@@ -153,7 +153,8 @@ class SqliteDriver:
         self._pending -= len(deliveries)
         settle(deliveries)
         self._make_room()
-        self.on_commit()
+        if any(delivery.has_news for delivery in deliveries):
+            self.on_commit()
 
     async def _wait_for_room(self) -> None:
         while self._pending >= MAX_PENDING:

@@ -21,8 +21,9 @@ from lash.base.codec import encode
 from lash.effects.lease import Lease
 from lash.sessions.accept import Claimant, TurnInFlight
 from lash.sessions.errors import SessionDeleted, TurnInputConflict
-from lash.stores.program import Query, Steps, execute, lock, one, program, write
+from lash.stores.program import Query, Steps, execute, lock, notify, one, program, write
 from lash.stores.records import BatchRow, decode_in_flight
+from lash.stores.sql.claims import Claimer, Stamped, prefix_of, ready_rows, stamp
 from lash.stores.sql.leases import (
     GET_LEASE,
     NAME_TURN,
@@ -33,17 +34,7 @@ from lash.stores.sql.leases import (
     refuse_deleted,
     session_lock,
 )
-from lash.stores.sql.queue import (
-    BY_ID,
-    RECEIPT,
-    Claimer,
-    DraftRow,
-    Stamped,
-    insert_or_find_row,
-    prefix_of,
-    ready_rows,
-    stamp,
-)
+from lash.stores.sql.queue import BY_ID, DraftRow, insert_or_find_row
 
 
 class KnownTurn(NamedTuple):
@@ -116,8 +107,7 @@ def accept_turn(
     if known.is_deleted is not None:
         raise SessionDeleted(session_id)
     if known.turn_id is not None:
-        receipt = yield from one(RECEIPT, session_id, draft.source_key)
-        if receipt is not None and receipt.payload_hash != draft.payload_hash:
+        if known.receipt_hash not in (None, draft.payload_hash):
             raise TurnInputConflict(session_id, turn_id)
         return known
     row: BatchRow | None = None
@@ -128,6 +118,7 @@ def accept_turn(
     owned = yield from _drive(session_id, claimant, max_batches, known.place)
     if owned is not None:
         return owned
+    yield from notify()  # whoever drives the session may take this input along
     return WaitingRow(row, (yield from one(GET_LEASE, session_id)))
 
 

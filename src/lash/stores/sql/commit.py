@@ -30,8 +30,9 @@ from lash.stores.program import Query, Row, Steps, each, lock, notify, one, prog
 from lash.stores.program import Write as Part
 from lash.stores.records import EncodedHead, decode_manifest, decode_turn
 from lash.stores.sql.blobs import HAS_BLOB, PUT_BLOB
+from lash.stores.sql.claims import MAX_TOGETHER, settle_parts
 from lash.stores.sql.leases import KEEP_LEASE, SETTLE_LEASE, session_lock
-from lash.stores.sql.queue import MAX_TOGETHER, DraftRow, follow_up_part, settle_parts
+from lash.stores.sql.queue import DraftRow, follow_up_part
 
 
 class Standing(NamedTuple):
@@ -165,8 +166,9 @@ RETIRE_SCOPE = Statement("DELETE FROM lash_effect_journal WHERE scope_key = ?1")
 @program("write")
 def commit(plan: CommitPlan) -> Steps[CommitResult]:
     """See the module docstring."""
-    if plan.lease is None:
-        yield from lock(session_lock(plan.session_id))
+    # Also under a lease: an acceptance that looks for its stamp must not miss one that is being
+    # written, or it would enqueue settled work again. The lock travels with BEGIN.
+    yield from lock(session_lock(plan.session_id))
     standing = yield from _check(plan)
     if isinstance(standing, CommitResult):
         return standing
@@ -191,6 +193,7 @@ def settle_turn(
     now_ms: int,
 ) -> Steps[None]:
     """Settles a turn that changes no history: stamp, receipts, journal, lease. A second run changes nothing."""
+    yield from lock(session_lock(lease.key))
     standing = yield from one(STANDING, lease.key, stamp.turn_id)
     assert standing is not None
     if standing.is_deleted is not None:
