@@ -19,6 +19,7 @@ from lash.attachments.store import AttachmentMeta, AttachmentTooLarge
 from lash.base.canonical import sha256_hex
 from lash.base.clock import SystemClock
 from lash.base.errors import ConfigurationError, InvalidArgument
+from lash.sessions.accept import Owned, Waiting
 from lash.sessions.checkpoint import Checkpoint, Component, TurnState
 from lash.sessions.errors import InvalidGraphDelta, StoredDataCorrupt, StoreUnavailable, UnsupportedSchemaVersion
 from lash.sessions.graph import ActivePath, GraphAppend
@@ -140,6 +141,45 @@ async def test_a_truncated_file_is_corrupt_not_empty(tmp_path: Path, keep: int) 
 
     with pytest.raises((StoredDataCorrupt, StoreUnavailable)):
         await _use(path)
+
+
+async def test_a_damaged_page_is_reported_by_the_check(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with await Store.open(str(path)) as store:
+        session = await store.sessions.create_store(SessionCreate(SESSION))
+        await session.commit(commit_of(await accepted(session, "t1", claimant("a"))))
+        root = page_of(str(path), "lash_graph_nodes")
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4_096)
+        file.write(b"\xff" * 4_096)
+
+    async with await Store.open(str(path)) as store:
+        report = await store.check()
+
+    assert not report.ok
+    assert "lash_graph_nodes" in {row.table for row in report.corrupt_rows}
+    assert report.problems
+
+
+async def test_two_stores_never_own_one_session(any_place: Place, kind: Kind) -> None:
+    if kind == "memory":
+        return
+    where = any_place._where()
+    stores = [await any_place._open(*where), await any_place._open(*where)]
+    sessions = [await store.sessions.create_store(SessionCreate(SESSION)) for store in stores]
+    parent: str | None = None
+    for turn in range(20):
+        asked = [request(f"t{turn}", claimant(f"{turn}-{place}")) for place in range(2)]
+
+        answers = await asyncio.gather(
+            *(session.accept_turn(ask) for session, ask in zip(sessions, asked, strict=True))
+        )
+
+        [owned] = [answer for answer in answers if isinstance(answer, Owned)]
+        [waiting] = [answer for answer in answers if isinstance(answer, Waiting)]
+        assert waiting.lease_token == owned.lease.token
+        await sessions[turn % 2].commit(commit_of(owned, parent=parent))
+        parent = f"t{turn}:1"
 
 
 async def test_a_file_of_another_kind_is_not_a_store(tmp_path: Path) -> None:
@@ -343,6 +383,14 @@ def damage(path: str, statement: str) -> None:
     connection = apsw.Connection(path)
     connection.execute(statement)
     connection.close()
+
+
+def page_of(path: str, table: str) -> int:
+    connection = apsw.Connection(path)
+    [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchall()
+    connection.close()
+    assert isinstance(page, int)
+    return page
 
 
 async def _until_queued(store: Store, generation: int) -> int:
