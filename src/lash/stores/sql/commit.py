@@ -166,8 +166,9 @@ RETIRE_SCOPE = Statement("DELETE FROM lash_effect_journal WHERE scope_key = ?1")
 @program("write")
 def commit(plan: CommitPlan) -> Steps[CommitResult]:
     """See the module docstring."""
-    if plan.lease is None:
-        yield from lock(session_lock(plan.session_id))
+    # Also under a lease: an acceptance that looks for its stamp must not miss one that is being
+    # written, or it would enqueue settled work again. The lock travels with BEGIN.
+    yield from lock(session_lock(plan.session_id))
     standing = yield from _check(plan)
     if isinstance(standing, CommitResult):
         return standing
@@ -192,6 +193,7 @@ def settle_turn(
     now_ms: int,
 ) -> Steps[None]:
     """Settles a turn that changes no history: stamp, receipts, journal, lease. A second run changes nothing."""
+    yield from lock(session_lock(lease.key))
     standing = yield from one(STANDING, lease.key, stamp.turn_id)
     assert standing is not None
     if standing.is_deleted is not None:
