@@ -133,12 +133,13 @@ def next_turn(session_id: str, claimant: Claimant, max_batches: int) -> Steps[Ow
         fence = 1 if lease is None else lease.fence + 1
         look = Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, fence)
         if not (yield from ready_rows(session_id, look, max_batches)):
-            return _waiting_for(lease, claimant)
+            return WaitingRow(None, lease) if lease is not None and _is_held(lease, claimant) else None
     place = (yield from one(HEAD_PLACE, session_id)) or Place(0, 0)
     owned = yield from _drive(session_id, claimant, max_batches, place)
     if owned is not None:
         return owned
-    return _waiting_for((yield from one(GET_LEASE, session_id)), claimant)
+    lease = yield from one(GET_LEASE, session_id)
+    return None if lease is None or lease.lease_token == "" else WaitingRow(None, lease)
 
 
 @program("write")
@@ -208,11 +209,9 @@ def _is_free(row: BatchRow, claimer: Claimer) -> bool:
     return row.claim_generation is not None and row.claim_generation <= (claimer.fence or 0)
 
 
-def _waiting_for(lease: LeaseRow | None, claimant: Claimant) -> WaitingRow | None:
-    """Waiting, if somebody holds the session: not by a lease that is over or whose owner is proven dead."""
-    if lease is None or lease.lease_token in ("", claimant.proven_dead_token) or lease.expires_at_ms <= lease.now_ms:
-        return None
-    return WaitingRow(None, lease)
+def _is_held(lease: LeaseRow, claimant: Claimant) -> bool:
+    """Whether somebody else has the session: not by a lease that is over or whose owner is proven dead."""
+    return lease.lease_token not in ("", claimant.proven_dead_token) and lease.expires_at_ms > lease.now_ms
 
 
 def turn_id_of_row(row: BatchRow) -> str:
