@@ -23,7 +23,7 @@ from lash.effects.scope import ExecutionScope
 from lash.machine.driver import message_id
 from lash.machine.outcome import Stopped, TurnOutcome
 from lash.machine.turn import MachineConfig, TurnMachine
-from lash.machine.values import ErrorReported, Said
+from lash.machine.values import Done, Said
 from lash.plugins.directives import EmitRuntimeEvents, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginError, PluginInvokeError
 from lash.plugins.hooks import AfterTurn, TurnFinalized, TurnPersisted
@@ -316,13 +316,16 @@ class TurnDrive:
     async def _give_up(self, error: Exception) -> TurnResult:
         """The last try failed: the input is kept in history, the failure is the outcome."""
         logger.error("turn %s: given up after %d drives", self._turn_id, self._engine.options.drive_attempts)
-        inputs = self._inputs()
-        options = inputs[0].options
-        machine = self._machine(inputs, options)
         code = getattr(error, "code", None) or type(error).__name__
-        machine.interrupt(Stopped("runtime_error"), ErrorReported("runtime_effect_controller", str(code), str(error)))
+        issue = TurnIssue("runtime_effect_controller", str(code), None, str(error))
+        # Nothing live is asked here: the model or the tools may be what is broken.
+        turn_index = self._memory.turn_index + 1
+        config = MachineConfig(driver=self._plugins.protocol.driver, turn_index=turn_index)
+        machine = TurnMachine(config, [input_message(message_id(turn_index, 0), self._inputs())])
+        machine.interrupt(Stopped("runtime_error"))
+        self._stream.tell("turn", activity.Error(issue.message))
         controller = await self._engine.host.owned(
             self._scope, self._owned.lease, is_fresh=False, on_lost=lambda: self._cancel.cancel("lease_lost")
         )
-        driven = await self._driver(machine, controller, options).run()
-        return await self._commit(driven, machine, controller, options)
+        driven = DrivenTurn(Done(Stopped("runtime_error"), machine.records, 0), [issue])
+        return await self._commit(driven, machine, controller, TurnOptions())
