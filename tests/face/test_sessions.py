@@ -65,7 +65,9 @@ async def test_the_store_decides_the_tier(place: Place) -> None:
 
 
 async def test_a_durable_store_may_run_an_inline_host(durable: Place) -> None:
-    core = await durable.core(ScriptedModel([calls("double", number=1), says("2")]), tools=[double], effect_host=Inline())
+    core = await durable.core(
+        ScriptedModel([calls("double", number=1), says("2")]), tools=[double], effect_host=Inline()
+    )
     async with core.session("s") as session:
         turn = await session.run("go")
 
@@ -344,7 +346,9 @@ async def test_a_damaged_journal_ends_the_turn_typed(file: Place, tmp_path: Path
             await asyncio.sleep(0)
     await file.crash(dying)
     await asyncio.gather(lost, return_exceptions=True)
-    damage(tmp_path / "agent.db", "UPDATE lash_effect_journal SET outcome_json = '{oops' WHERE effect_kind = 'tool_call'")
+    damage(
+        tmp_path / "agent.db", "UPDATE lash_effect_journal SET outcome_json = '{oops' WHERE effect_kind = 'tool_call'"
+    )
 
     core = await file.core(ScriptedModel(lambda _: says("fine")), tools=[double])
     async with core.session("s") as again:
@@ -375,13 +379,22 @@ async def test_a_plain_turn_is_two_write_transactions(file: Place) -> None:
 
 
 async def test_a_turn_with_two_rounds_of_tools_is_at_most_four(file: Place) -> None:
-    script = [says("warm"), [calls("double", number=1), calls("double", number=2)], calls("double", number=3), says("ok")]
+    script = [
+        says("warm"),
+        [calls("double", number=1), calls("double", number=2)],
+        calls("double", number=3),
+        says("ok"),
+    ]
 
     assert await cost(file, ScriptedModel(script)) <= 6
 
 
 async def test_a_turn_with_one_round_of_tools_is_at_most_four(file: Place) -> None:
-    script = [says("warm"), [calls("double", number=1), calls("double", number=2), calls("double", number=3)], says("ok")]
+    script = [
+        says("warm"),
+        [calls("double", number=1), calls("double", number=2), calls("double", number=3)],
+        says("ok"),
+    ]
 
     assert await cost(file, ScriptedModel(script)) <= 4
 

@@ -304,7 +304,9 @@ class Flaky:
         return "worked"
 
 
-async def virtual(place: Place, model: ScriptedModel, flaky: Flaky, retry: lash.Retry) -> tuple[lash.StandardCore, VirtualClock]:
+async def virtual(
+    place: Place, model: ScriptedModel, flaky: Flaky, retry: lash.Retry
+) -> tuple[lash.StandardCore, VirtualClock]:
     clock = VirtualClock()
 
     @lash.tool(retry=retry)
@@ -484,7 +486,9 @@ class Table:
         return ToolContract(schema) if name == "remote_get" else None
 
     async def prepare_tool_call(self, call: ToolCall, manifest: ToolManifest) -> lash.tools.PreparedToolCall:
-        return lash.tools.PreparedToolCall(call.call_id, manifest.id, manifest.name, call.args, call.replay, {"shard": 7})
+        return lash.tools.PreparedToolCall(
+            call.call_id, manifest.id, manifest.name, call.args, call.replay, {"shard": 7}
+        )
 
     async def execute(self, call: ToolExecution) -> object:
         self.executed.append(call)
@@ -606,9 +610,7 @@ async def test_several_switches_are_followed_one_after_another(place: Place) -> 
 
 @pytest.mark.parametrize(("frame_id", "task"), [("", "task"), ("f", None), ("f", "")])
 async def test_a_switch_without_frame_or_task_is_no_switch(memory: Place, frame_id: str, task: str | None) -> None:
-    core = await memory.core(
-        ScriptedModel([calls("act"), says("stayed")]), tools=[controlled(switch(frame_id, task))]
-    )
+    core = await memory.core(ScriptedModel([calls("act"), says("stayed")]), tools=[controlled(switch(frame_id, task))])
     async with core.session("s") as session:
         assert (await session.run("go")).text == "stayed"
         assert len(session.view.frames) == 1
@@ -654,7 +656,9 @@ async def test_an_image_of_a_tool_follows_its_result(place: Place) -> None:
 
     @lash.tool
     async def draw() -> object:
-        ref = await held[0].store.attachments.put(b"\x89PNG\r\n\x1a\nxx", AttachmentMeta("image/png", label="chart.png"))
+        ref = await held[0].store.attachments.put(
+            b"\x89PNG\r\n\x1a\nxx", AttachmentMeta("image/png", label="chart.png")
+        )
         return {"chart": ref, "title": "sales"}
 
     model = ScriptedModel([calls("draw"), says("nice")])
@@ -667,4 +671,7 @@ async def test_an_image_of_a_tool_follows_its_result(place: Place) -> None:
         assert [part.kind for part in parts] == ["tool_result", "image"]
         assert "chart.png" in parts[0].content
         assert turn.text == "nice"
-    assert [type(block).__name__ for block in model.requests[1].messages[-1].blocks] == ["ToolResultBlock", "ImageBlock"]
+    assert [type(block).__name__ for block in model.requests[1].messages[-1].blocks] == [
+        "ToolResultBlock",
+        "ImageBlock",
+    ]

@@ -78,7 +78,11 @@ class PlannedDriver:
 
 
 def machine(
-    driver: ProtocolDriver | None = None, *, max_turns: int | None = None, window: int | None = None, said: str = "hello"
+    driver: ProtocolDriver | None = None,
+    *,
+    max_turns: int | None = None,
+    window: int | None = None,
+    said: str = "hello",
 ) -> TurnMachine:
     """A machine of turn 3 with one user message."""
     return TurnMachine(config(driver, max_turns=max_turns, window=window), [user_message("t3.0", said)])

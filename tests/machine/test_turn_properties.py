@@ -73,7 +73,9 @@ class Run:
                 return ToolsCompleted(
                     effect.id,
                     [
-                        CompletedCall(call.call_id, call.tool_name, "r", draw(status), [], draw(st.sampled_from(CONTROLS)))
+                        CompletedCall(
+                            call.call_id, call.tool_name, "r", draw(status), [], draw(st.sampled_from(CONTROLS))
+                        )
                         for call in calls
                     ],
                 )

@@ -59,7 +59,9 @@ def model() -> ScriptedModel:
     return ScriptedModel([calls("double", number=1), says("done"), says("extra"), says("more"), says("still")])
 
 
-async def turn_with(place: Place, plugin: lash.Plugin, script: ScriptedModel | None = None) -> tuple[lash.TurnResult, list[str], list[object]]:
+async def turn_with(
+    place: Place, plugin: lash.Plugin, script: ScriptedModel | None = None
+) -> tuple[lash.TurnResult, list[str], list[object]]:
     """A turn of one tool call under a plugin: its result, what was kept, and what plugins told."""
     core = await place.core(script or model(), tools=[double], plugins=[plugin])
     async with core.session("s") as session:
@@ -592,7 +594,8 @@ class Registers:
 
 def test_two_execution_modes_are_refused_naming_both() -> None:
     other = Registers(
-        "other_mode", lambda registrar: registrar.protocol.driver(ProtocolBinding(StandardDriver(), project, project_turn))
+        "other_mode",
+        lambda registrar: registrar.protocol.driver(ProtocolBinding(StandardDriver(), project, project_turn)),
     )
 
     with pytest.raises(PluginRegistrationError, match="'standard_protocol' and 'other_mode'"):
@@ -624,7 +627,9 @@ async def test_a_projector_shapes_what_the_model_sees_and_not_the_record(memory:
 
 
 async def test_a_mode_of_ones_own_runs_in_a_core(memory: Place) -> None:
-    core = lash.LashCore(protocol=StandardProtocol(), model=ScriptedModel([says("ok")]), store=await memory.open_store())
+    core = lash.LashCore(
+        protocol=StandardProtocol(), model=ScriptedModel([says("ok")]), store=await memory.open_store()
+    )
     memory.cores.append(core)  # type: ignore[arg-type]
     await core.open()
     async with core.session("s") as session:

@@ -95,9 +95,7 @@ def turn_commit(
     """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
     kept = _kept(records, outcome, turn_index)
     nodes = _nodes(kept, memory, turn_index, now_ms)
-    summary = TurnSummary(
-        turn_index, len(kept), outcome, totals.usage, errors, effects, unsuccessful_calls(tool_calls)
-    )
+    summary = TurnSummary(turn_index, len(kept), outcome, totals.usage, errors, effects, unsuccessful_calls(tool_calls))
     state = memory.checkpoint.turn_state
     checkpoint = msgspec.structs.replace(
         memory.checkpoint,
