@@ -107,12 +107,12 @@ def _save(table: str, lines: list[dict[str, object]], chosen: list[Contender]) -
     now = datetime.datetime.now(datetime.UTC)
     made = {contender.environment: versions(contender.environment) for contender in chosen if contender.environment}
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
-    path = HERE / "results" / f"{now:%Y-%m-%d}.md"
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    path = HERE / "results" / f"{now:%Y-%m-%d-%H%M}.md"
     raw = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
-    path.write_text(
-        f"# Round of {now:%Y-%m-%d %H:%M} UTC\n\n{machine}. {'; '.join(made.values())}.\n\n{table}\n\n"
-        f"<details><summary>Raw figures</summary>\n\n```json\n{raw}\n```\n\n</details>\n"
-    )
+    head = f"# Round of {now:%Y-%m-%d %H:%M} UTC\n\n{machine}, load {load} at the end. {'; '.join(made.values())}."
+    tail = f"<details><summary>Raw figures</summary>\n\n```json\n{raw}\n```\n\n</details>\n"
+    path.write_text(f"{head}\n\n{table}\n\n{tail}")
     print(f"bench: saved {path.relative_to(HERE.parent)}", file=sys.stderr)
 
 

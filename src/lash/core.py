@@ -45,7 +45,7 @@ from lash.sessions.commit import CommitBudget
 from lash.sessions.frames import SessionPolicy
 from lash.sessions.meta import SessionListing
 from lash.stores.store import Store
-from lash.tools.catalog import ToolCatalog, ToolSource, build_catalog
+from lash.tools.catalog import CatalogCache, ToolCatalog, ToolSource
 from lash.tools.decorator import Tool
 from lash.tools.provider import ToolProvider
 from lash.tools.result import ToolCallOutput
@@ -118,6 +118,7 @@ class LashCore:
         self._ids: IdSource = ids or SystemIds()
         self._models: dict[str, ModelSpec] = {self._model.id: self._model}
         self._actors: dict[str, SessionActor] = {}
+        self._catalogs = CatalogCache()
         self._engine: Engine | None = None
         self._store: Store | None = None
         # Fail at construction, not at the first session, when plugins or tools do not fit together.
@@ -319,7 +320,7 @@ class LashCore:
             ToolSource(registered.plugin_id, registered.value)
             for registered in plugins.registrations.tool_providers.items
         ]
-        return build_catalog(sources)
+        return self._catalogs.build(sources)
 
 
 class StandardCore(LashCore):

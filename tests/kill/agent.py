@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lash
 from lash.machine.llm import LlmRequest, ToolResultBlock
@@ -40,19 +42,55 @@ class ExecutionLog:
         return self._path.read_text().split() if self._path.exists() else []
 
 
-async def run_turn(url: str, schema: str | None, log_path: Path, session_id: str, *, host_id: str) -> lash.TurnResult:
+@dataclass(frozen=True, slots=True)
+class DieAt:
+    """The process kills itself at its `step`-th write to the database: before it, or after it was made."""
+
+    step: int
+    when: Literal["before", "after"]
+
+
+async def run_turn(
+    url: str, schema: str | None, log_path: Path, session_id: str, *, host_id: str, die_at: DieAt | None = None
+) -> lash.TurnResult:
     """Runs the turn to its end, or to the end of this process."""
     log = ExecutionLog(log_path)
     async with await lash.Store.open(url, schema=schema) as store:
+        if die_at is not None:
+            _arm(store, die_at)
         core = lash.StandardCore(model=_model(log), tools=_tools(log), store=store, host_id=host_id)
         async with core, core.session(session_id) as session:
             return await session.run(INPUT, turn_id=TURN_ID)
 
 
-def child_main(url: str, schema: str | None, log_path: str, session_id: str, host_id: str, ready: Any) -> None:
+def child_main(
+    url: str, schema: str | None, log_path: str, session_id: str, host_id: str, die_at: DieAt | None, ready: Any
+) -> None:
     """Entry point of the process that will be killed."""
     ready.send("started")
-    asyncio.run(run_turn(url, schema, Path(log_path), session_id, host_id=host_id))
+    asyncio.run(run_turn(url, schema, Path(log_path), session_id, host_id=host_id, die_at=die_at))
+
+
+def _arm(store: lash.Store, die_at: DieAt) -> None:
+    """Makes the store's driver the executioner."""
+    driver: Any = store._driver
+    run = driver.run
+    steps = 0
+
+    async def counted(program: Any) -> Any:
+        nonlocal steps
+        if program.mode == "read":
+            return await run(program)
+        steps += 1
+        mine = steps
+        if mine == die_at.step and die_at.when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = await run(program)
+        if mine == die_at.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    driver.run = counted
 
 
 def _model(log: ExecutionLog) -> ScriptedModel:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
-import os
 import random
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lash
 from kill import agent
@@ -46,11 +48,13 @@ class Verdict:
 class Life:
     """One life of the agent's process."""
 
-    def __init__(self, database: Database, log_path: Path, host_id: str = "host-a") -> None:
+    def __init__(
+        self, database: Database, log_path: Path, host_id: str = "host-a", die_at: agent.DieAt | None = None
+    ) -> None:
         receiver, sender = _context.Pipe(duplex=False)
         self._process = _context.Process(
             target=agent.child_main,
-            args=(database.url, database.schema, str(log_path), SESSION_ID, host_id, sender),
+            args=(database.url, database.schema, str(log_path), SESSION_ID, host_id, die_at, sender),
             daemon=True,
         )
         self._process.start()
@@ -63,10 +67,16 @@ class Life:
         if self._process.exitcode is not None:
             assert self._process.exitcode == 0, f"the agent failed with exit code {self._process.exitcode}"
             return True
-        assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may end in this very moment
+            self._process.kill()
         self._process.join()
-        return False
+        return self._process.exitcode == 0
+
+    def is_survivor(self) -> bool:
+        """Waits for its end; False when it killed itself."""
+        self._process.join(LIFE_LIMIT_S)
+        assert self._process.exitcode in (0, -signal.SIGKILL), f"the agent ended with {self._process.exitcode}"
+        return self._process.exitcode == 0
 
     def finish(self) -> None:
         """Waits for its natural end."""
@@ -94,6 +104,24 @@ async def kill_until_done(database: Database, folder: Path, seed: int, *, span_s
         verdict.executed_again += [line for line in executions[position:] if line in keys]
     verdict.final = await final_state(database)
     return verdict
+
+
+async def killed_at_every_step(
+    make: Callable[[], Awaitable[Database]], folder: Path, when: Literal["before", "after"]
+) -> list[Verdict]:
+    """One run for each write that the turn makes: killed there once, then driven to its end."""
+    verdicts: list[Verdict] = []
+    for step in count(1):
+        database = await make()
+        log_path = folder / f"step-{step}-{when}.log"
+        log = agent.ExecutionLog(log_path)
+        if Life(database, log_path, die_at=agent.DieAt(step, when)).is_survivor():
+            return verdicts
+        position, keys = len(log.lines()), await recorded(database)
+        Life(database, log_path).finish()
+        again = [line for line in log.lines()[position:] if line in keys]
+        verdicts.append(Verdict(1, again, await final_state(database)))
+    raise AssertionError("unreachable")
 
 
 async def recorded(database: Database) -> set[str]:

@@ -267,3 +267,36 @@ async def test_recovery_sees_queued_work_of_every_session(store: Store, session:
 
     assert [(open_turn.session_id, open_turn.turn) for open_turn in found] == [("another", None), (SESSION, None)]
     assert [batch.first_batch is not None for batch in found] == [True, True]
+
+
+async def test_an_idle_look_changes_nothing(session: SessionStore) -> None:
+    await session.commit(commit_of(await accepted(session, "t1", claimant("a"))))
+    before = await session.get_session_lease(SESSION)
+
+    assert isinstance(await session.next_turn(SESSION, claimant("b")), Idle)
+    assert isinstance(await session.next_turn("never heard of", claimant("b")), Idle)
+
+    assert await session.get_session_lease(SESSION) == before
+    assert await session.get_session_lease("never heard of") is None
+
+
+async def test_the_next_turn_takes_what_is_queued(session: SessionStore) -> None:
+    batch = await session.enqueue_queued_work(draft(SESSION, "work"))
+
+    owned = await session.next_turn(SESSION, claimant("a"))
+    waiting = await session.next_turn(SESSION, claimant("b"))
+
+    assert isinstance(owned, Owned)
+    assert [found.batch_id for found in owned.claim.batches] == [batch.batch_id]
+    assert isinstance(waiting, Waiting)
+    assert waiting.lease_token == "lease-a"
+
+
+async def test_a_lease_that_is_over_keeps_nobody_waiting(session: SessionStore) -> None:
+    lease = await session.try_claim_session_lease(SESSION, claimant("gone"))
+    assert lease is not None
+
+    assert isinstance(await session.next_turn(SESSION, claimant("b")), Waiting)
+    assert isinstance(await session.next_turn(SESSION, claimant("b", dead=lease.token)), Idle)
+    await session.renew_session_lease(lease, 0)
+    assert isinstance(await session.next_turn(SESSION, claimant("b")), Idle)

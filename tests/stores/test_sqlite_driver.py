@@ -207,7 +207,7 @@ async def test_every_answer_comes_after_its_sync(tmp_path: Path) -> None:
     syncs: list[str] = []
 
     class CountingFile(apsw.VFSFile):
-        def __init__(self, filename: object, flags: list[int]) -> None:
+        def __init__(self, filename: str | apsw.URIFilename | None, flags: list[int]) -> None:
             super().__init__("", filename, flags)
             self._is_log = bool(flags[0] & apsw.SQLITE_OPEN_WAL)
 
@@ -220,7 +220,7 @@ async def test_every_answer_comes_after_its_sync(tmp_path: Path) -> None:
         def __init__(self) -> None:
             super().__init__("counting", "")
 
-        def xOpen(self, name: object, flags: list[int]) -> CountingFile:  # noqa: N802  # SQLite's name
+        def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> CountingFile:  # noqa: N802  # SQLite's name
             return CountingFile(name, flags)
 
     vfs = CountingVfs()

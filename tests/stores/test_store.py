@@ -1,30 +1,22 @@
-"""Opening, watching, locking, checking and sweeping a store."""
+"""Opening a store: schema, faults of files, checks."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import apsw
 import pytest
 
 from conformance.places import Kind, Place
-from lash.attachments.store import AttachmentMeta, AttachmentTooLarge
+from lash.attachments.store import AttachmentMeta
 from lash.base.errors import ConfigurationError
-from lash.sessions.checkpoint import Checkpoint
-from lash.sessions.errors import InvalidGraphDelta, StoredDataCorrupt, StoreUnavailable, UnsupportedSchemaVersion
-from lash.sessions.graph import ActivePath, GraphAppend
+from lash.sessions.errors import StoredDataCorrupt, StoreUnavailable, UnsupportedSchemaVersion
+from lash.sessions.graph import ActivePath
 from lash.sessions.store import SessionCreate, SessionStore
 from lash.stores import Store
-from lash.stores.attachments import MAX_BYTES
 from lash.stores.sql import migrate
-from lash.testing.conformance.drafts import draft, node, plain_commit, replaced
-from stores.doubles import open_limited
 from stores.turns import SESSION, accepted, claimant, commit_of, done, request, scope
 
 
@@ -63,8 +55,7 @@ async def test_a_corrupt_row_is_reported_and_the_rest_is_readable(tmp_path: Path
         assert [(row.table, row.key) for row in report.corrupt_rows] == [("lash_graph_nodes", SESSION)]
         assert not report.ok
         assert (await session.load_turn(SESSION, "t1")) is not None
-        damage(path, "UPDATE lash_graph_nodes SET node_json = replace(node_json, '{', '{') WHERE node_id = 't1:1'")
-        assert isinstance(await accepted(session, "t2", claimant("b")), object)
+        assert (await accepted(session, "t2", claimant("b"))).is_fresh
 
 
 async def test_a_newer_database_is_refused_and_an_older_one_migrates_on_request(tmp_path: Path) -> None:
@@ -137,11 +128,25 @@ async def test_a_truncated_file_is_corrupt_not_empty(tmp_path: Path, keep: int) 
     os.truncate(path, keep)
 
     with pytest.raises((StoredDataCorrupt, StoreUnavailable)):
-        async with await Store.open(str(path)) as store:
-            found = await store.sessions.open_existing_store(SESSION)
-            assert found is not None
-            await found.load_session(ActivePath())
-            await found.accept_turn(request("t2", claimant("b")))
+        await _use(path)
+
+
+async def test_a_damaged_page_is_reported_by_the_check(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with await Store.open(str(path)) as store:
+        session = await store.sessions.create_store(SessionCreate(SESSION))
+        await session.commit(commit_of(await accepted(session, "t1", claimant("a"))))
+        root = page_of(str(path), "lash_graph_nodes")
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4_096)
+        file.write(b"\xff" * 4_096)
+
+    async with await Store.open(str(path)) as store:
+        report = await store.check()
+
+    assert not report.ok
+    assert "lash_graph_nodes" in {row.table for row in report.corrupt_rows}
+    assert report.problems
 
 
 async def test_a_file_of_another_kind_is_not_a_store(tmp_path: Path) -> None:
@@ -152,141 +157,12 @@ async def test_a_file_of_another_kind_is_not_a_store(tmp_path: Path) -> None:
         await Store.open(str(path))
 
 
-async def test_a_session_goes_on_after_the_disk_was_full(tmp_path: Path) -> None:
-    store = await open_limited(str(tmp_path / "a.db"), max_pages=80)
-    session = await store.sessions.create_store(SessionCreate(SESSION))
-    owned = await accepted(session, "t1", claimant("a"))
-    commit = commit_of(owned)
-    large = Checkpoint(commit.checkpoint.turn_state).with_component("large", b"x" * 400_000)
-
-    with pytest.raises(StoreUnavailable):
-        await session.commit(replaced(commit, checkpoint=large))
-    assert (await session.commit(commit)).head_revision == 1
-    await store.close()
-
-
-async def test_nodes_are_create_only(session: SessionStore) -> None:
-    first = await session.commit(replaced(plain_commit(SESSION), graph=GraphAppend([node("a")], "a")))
-    later = plain_commit(SESSION, head_revision=first.head_revision)
-
-    for nodes, leaf in (
-        ([node("a")], "a"),
-        ([node("b"), node("b")], "b"),
-        ([node("b", "nowhere")], "b"),
-        ([node("b", "a")], "nowhere"),
-    ):
-        with pytest.raises(InvalidGraphDelta):
-            await session.commit(replaced(later, graph=GraphAppend(nodes, leaf)))
-
-    good = replaced(later, graph=GraphAppend([node("b", "a")], "b"))
-    assert (await session.commit(good)).head_revision == 2
-
-
-async def test_long_turns_commit_as_well_as_short_ones(session: SessionStore) -> None:
-    nodes = [node("n0"), *(node(f"n{n}", f"n{n - 1}") for n in range(1, 40))]
-
-    await session.commit(replaced(plain_commit(SESSION), graph=GraphAppend(nodes, "n39")))
-
-    loaded = await session.load_session(ActivePath())
-    assert loaded is not None
-    assert [found.node_id for found in loaded.graph.nodes] == [f"n{n}" for n in range(40)]
-
-
-async def test_a_waiter_hears_of_changes_here(store: Store, session: SessionStore) -> None:
-    seen = store.changes.generation()
-    waiter = asyncio.create_task(store.changes.changed(seen))
-
-    await session.enqueue_queued_work(draft(SESSION, "news"))
-
-    async with asyncio.timeout(5):
-        assert await waiter > seen
-
-
-async def test_a_waiter_hears_of_changes_elsewhere(any_place: Place, kind: Kind) -> None:
-    if kind == "memory":
-        return
-    where = any_place._where()
-    here, there = await any_place._open(*where), await any_place._open(*where)
-    session = await there.sessions.create_store(SessionCreate(SESSION))
-    generation = here.changes.generation()
-    waiter = asyncio.create_task(_until_queued(here, generation))
-    await asyncio.sleep(0.05)
-
-    await session.enqueue_queued_work(draft(SESSION, "news"))
-
-    async with asyncio.timeout(5):
-        assert await waiter == 1
-
-
-async def test_an_executor_is_alive_while_its_process_is(tmp_path: Path) -> None:
-    path = str(tmp_path / "a.db")
-    async with await Store.open(path) as store:
-        child = subprocess.Popen(
-            [sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE, text=True, env=_environment()
-        )
-        assert child.stdout is not None
-        assert child.stdout.readline() == "held\n"
-        assert not await store.liveness.is_dead("host/child")
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-
-        assert await store.liveness.is_dead("host/child")
-        child.stdout.close()
-
-
-async def test_executor_locks_of_two_stores_see_each_other(any_place: Place, kind: Kind) -> None:
-    if kind == "memory":
-        return
-    where = any_place._where()
-    here, there = await any_place._open(*where), await any_place._open(*where)
-    await here.liveness.hold("host/here")
-    await here.liveness.hold("host/here")
-
-    assert not await there.liveness.is_dead("host/here")
-    assert not await here.liveness.is_dead("host/here")
-    with pytest.raises(StoreUnavailable):
-        await there.liveness.hold("host/here")
-    await here.liveness.release("host/here")
-    assert await there.liveness.is_dead("host/here")
-
-
-async def test_a_row_takes_no_attachment_above_its_limit(store: Store) -> None:
-    with pytest.raises(AttachmentTooLarge, match="attachment_store="):
-        await store.attachments.put(bytes(MAX_BYTES + 1), AttachmentMeta("application/octet-stream"))
-
-
-async def test_vacuum_leaves_a_readable_store(store: Store, session: SessionStore) -> None:
-    await session.commit(commit_of(await accepted(session, "t1", claimant("a"))))
-    await session.tombstone_nodes(["t1:0"])
-
-    report = await store.vacuum()
-    loaded = await session.load_session(ActivePath())
-
-    assert report.removed_node_count == 0  # its child still hangs on it
-    assert loaded is not None
-    assert [found.node_id for found in loaded.graph.nodes] == ["t1:1"]
-    assert (await store.check()).ok
-
-
-HOLDER = textwrap.dedent(
-    """
-    import asyncio, sys
-    from lash.stores import Store
-
-    async def main() -> None:
-        store = await Store.open(sys.argv[1])
-        await store.liveness.hold("host/child")
-        print("held", flush=True)
-        await asyncio.sleep(60)
-
-    asyncio.run(main())
-    """
-)
-
-
-def _environment() -> dict[str, str]:
-    source = str(Path(__file__).parents[2] / "src")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
+async def _use(path: Path) -> None:
+    async with await Store.open(str(path)) as store:
+        found = await store.sessions.open_existing_store(SESSION)
+        assert found is not None
+        await found.load_session(ActivePath())
+        await found.accept_turn(request("t2", claimant("b")))
 
 
 def damage(path: str, statement: str) -> None:
@@ -295,8 +171,9 @@ def damage(path: str, statement: str) -> None:
     connection.close()
 
 
-async def _until_queued(store: Store, generation: int) -> int:
-    session = store.sessions.unbound()
-    while not (found := await session.list_queued_work(SESSION)):
-        generation = await store.changes.changed(generation)
-    return len(found)
+def page_of(path: str, table: str) -> int:
+    connection = apsw.Connection(path)
+    [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchall()
+    connection.close()
+    assert isinstance(page, int)
+    return page

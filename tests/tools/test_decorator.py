@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict
 
@@ -312,6 +313,14 @@ class TestRunning:
         assert await run(tool(desk.add), {"text": "a"}) == 1
         assert await run(tool(name="desk")(desk), {"text": "b"}) == "b"
         assert desk.notes == ["a"]
+
+    async def test_a_partial_is_a_tool_under_a_name_of_its_own(self) -> None:
+        async def scale(value: int, *, factor: int) -> int:
+            return value * factor
+
+        double = tool(name="double")(partial(scale, factor=2))
+
+        assert await run(double, {"value": 4}) == 8
 
     async def test_classes_local_to_a_function_are_found(self) -> None:
         @dataclass

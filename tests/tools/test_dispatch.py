@@ -365,6 +365,23 @@ class TestRunning:
         canonical_json(output.to_json())
         assert len(failure(output)[3]) < 5_000
 
+    @pytest.mark.parametrize(
+        ("error", "text"), [(StopIteration(3), "StopIteration(3)"), (SystemExit(2), "sys.exit(2)")]
+    )
+    async def test_what_a_thread_raises_can_neither_hang_nor_end_the_process(
+        self, error: BaseException, text: str
+    ) -> None:
+        @tool
+        def odd() -> None:
+            raise error
+
+        assert failure(await attempt(odd)) == (
+            "execution",
+            "tool_error",
+            "tool",
+            f"RuntimeError: the tool {'raised' if 'Stop' in text else 'called'} {text}",
+        )
+
     async def test_an_interpreter_exit_is_not_contained(self) -> None:
         class Exit(BaseException):
             pass
@@ -387,6 +404,14 @@ class TestTheContext:
         assert context(tool_call_id="other").effect_key != first.effect_key
         assert context(turn_id="other").effect_key != first.effect_key
         assert first.replay_key == "lash-tool:s:c:t"
+
+    async def test_progress_can_always_be_shown(self) -> None:
+        heard: list[str] = []
+
+        context(on_progress=heard.append).progress("\ud800" + "x" * 100_000)
+
+        assert heard[0].startswith("?xx")
+        assert len(heard[0]) < 5_000
 
     async def test_progress_reaches_the_watcher_also_from_a_thread(self) -> None:
         heard: list[str] = []

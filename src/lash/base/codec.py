@@ -3,13 +3,18 @@
 A struct becomes an object: optional fields that are `None` are left out,
 everything else is written, defaults included. JSON that a user put into a field
 is carried as it is, its nulls too (docs/spec/durability.md §0).
+
+Encoding is on the path of every effect, so each struct class gets a function of
+its own, written once from its field types: what is plain is copied, what is a
+struct is encoded, nothing is looked at twice.
 """
 
 from __future__ import annotations
 
+import types
+from collections.abc import Callable
 from enum import Enum
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -32,33 +37,15 @@ def to_json(value: object) -> Json:
     Anything that is not a struct, list, tuple, dict or enum is passed through;
     the canonical encoder refuses what is not JSON, with its path.
     """
-    if isinstance(value, msgspec.Struct):
-        return struct_to_json(value)
-    if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
-    if isinstance(value, dict):
-        return {key: to_json(item) for key, item in value.items()}
-    if isinstance(value, Enum):
-        plain: Json = value.value
-        return plain
-    return value  # type: ignore[return-value]  # the encoder checks leaves
+    json: Json = _encoders[type(value)](value)
+    return json
 
 
 def struct_to_json(value: msgspec.Struct) -> JsonObject:
     """The JSON object of one struct."""
-    tag_field, tag, fields = _plan(type(value))
-    result: JsonObject = {} if tag_field is None else {tag_field: tag}
-    for name, wire_name, is_optional in fields:
-        item = getattr(value, name)
-        kind = type(item)
-        if kind is str or kind is int or kind is bool:
-            result[wire_name] = item
-        elif item is None:
-            if not is_optional:
-                result[wire_name] = None
-        else:
-            result[wire_name] = to_json(item)
-    return result
+    json = to_json(value)
+    assert isinstance(json, dict)
+    return json
 
 
 def from_json(json: Json, shape: type[T]) -> T:
@@ -86,11 +73,65 @@ def _name(shape: object) -> str:
     return getattr(shape, "__name__", str(shape))
 
 
-@cache
-def _plan(kind: type[msgspec.Struct]) -> tuple[str | None, Any, tuple[tuple[str, str, bool], ...]]:
+class _Encoders(dict[type, Callable[[Any], Any]]):
+    """The encoder of each type, made when the type is first met."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], Any]:
+        encoder = self[kind] = _encoder_of(kind)
+        return encoder
+
+
+_encoders = _Encoders()
+
+
+def _encoder_of(kind: type) -> Callable[[Any], Any]:
+    if issubclass(kind, msgspec.Struct):
+        return _struct_encoder(kind)
+    if issubclass(kind, list | tuple):
+        return lambda items: [_encoders[type(item)](item) for item in items]
+    if issubclass(kind, dict):
+        return lambda items: {key: _encoders[type(item)](item) for key, item in items.items()}
+    if issubclass(kind, Enum):
+        return lambda member: member.value
+    return lambda value: value
+
+
+def _struct_encoder(kind: type[msgspec.Struct]) -> Callable[[Any], Any]:
+    """A function that reads every field of `kind` by name and never looks anything up."""
     config = kind.__struct_config__
-    return (
-        config.tag_field,
-        config.tag,
-        tuple((field.name, field.encode_name, field.default is None) for field in msgspec.structs.fields(kind)),
-    )
+    always: list[str] = []
+    optional: list[str] = []
+    if config.tag_field is not None:
+        always.append(f"{config.tag_field!r}: {config.tag!r}")
+    for field in msgspec.structs.fields(kind):
+        read = f"value.{field.name}"
+        if field.default is None:
+            optional.append(f"    item = {read}\n    if item is not None:\n")
+            optional.append(f"        json[{field.encode_name!r}] = {_expression(field.type, 'item')}\n")
+        else:
+            always.append(f"{field.encode_name!r}: {_expression(field.type, read)}")
+    source = f"def encode(value):\n    json = {{{', '.join(always)}}}\n{''.join(optional)}    return json\n"
+    namespace: dict[str, Any] = {"encoders": _encoders}
+    exec(compile(source, f"<encoder of {kind.__name__}>", "exec"), namespace)
+    encoder: Callable[[Any], Any] = namespace["encode"]
+    return encoder
+
+
+def _expression(annotation: Any, read: str) -> str:
+    if _is_plain(annotation):
+        return read
+    if get_origin(annotation) is list and _is_plain(get_args(annotation)[0]):
+        return read
+    return f"encoders[type({read})]({read})"
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether values of this type are JSON as they are. `Any` is what `Json` is at run time."""
+    if annotation in (str, int, float, bool, type(None), Any):
+        return True
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return True
+    if origin in (Union, types.UnionType):
+        return all(_is_plain(part) for part in get_args(annotation))
+    return origin is dict and _is_plain(get_args(annotation)[1])

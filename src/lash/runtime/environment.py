@@ -8,6 +8,7 @@ applies from the first unrecorded effect on (decisions 3).
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -117,10 +118,9 @@ class EnvironmentSync:
             except TurnAborted as refused:
                 abort = Abort(refused.plugin_id, refused.code, refused.message)
                 return _outcome(Synced(abort=abort), {})
-        body = _Body(self._render_prompt(machine.iteration), self._tool_specs())
-        text = encode(body).encode()
-        ref = sha256_hex(text)
-        self._known[ref] = Environment(ref, body.system_prompt, body.tool_specs)
+        text, environment = _addressed(self._render_prompt(machine.iteration), self._tool_specs())
+        ref = environment.ref
+        self._known[ref] = environment
         if machine.environment is not None and machine.environment.ref == ref:
             return _outcome(Synced(messages=messages), {})
         return _outcome(Synced(ref, messages), {ref: text})
@@ -196,6 +196,26 @@ class EnvironmentSync:
             body = decode(data, _Body)
             known = self._known[ref] = Environment(ref, body.system_prompt, body.tool_specs)
         return known
+
+
+# Prompt and tools seldom change between two turns: the same objects need not be hashed again.
+# Keyed by identity, and the objects are kept beside their ids so that these stay theirs.
+_recent: OrderedDict[tuple[str, int], tuple[list[ToolSpec], bytes, Environment]] = OrderedDict()
+_RECENT_LIMIT = 64
+
+
+def _addressed(system_prompt: str, tool_specs: list[ToolSpec]) -> tuple[bytes, Environment]:
+    """The stored bytes of an environment, and the environment under their hash."""
+    key = (system_prompt, id(tool_specs))
+    known = _recent.get(key)
+    if known is not None:
+        return known[1], known[2]
+    text = encode(_Body(system_prompt, tool_specs)).encode()
+    environment = Environment(sha256_hex(text), system_prompt, tool_specs)
+    _recent[key] = (tool_specs, text, environment)
+    if len(_recent) > _RECENT_LIMIT:
+        _recent.popitem(last=False)
+    return text, environment
 
 
 def _outcome(synced: Synced, blobs: dict[str, bytes]) -> EffectOutcome:

@@ -28,7 +28,6 @@ from lash.sessions.commit import (
     StoredTurn,
     TurnStamp,
     UsageDelta,
-    turn_commit_hash,
 )
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame
 from lash.sessions.graph import Conversation, GraphAppend, NodePayload, ProtocolEvent, SessionNode
@@ -131,7 +130,8 @@ def turn_commit(
         enqueue=follow_ups,
         retire_scope_key=retire_scope_key,
     )
-    stamp = TurnStamp(memory.session_id, turn_id, turn_commit_hash(commit), summary.to_json())
+    # The store derives the commit's hash; a second copy of ours would only cost time.
+    stamp = TurnStamp(memory.session_id, turn_id, "", summary.to_json())
     return msgspec.structs.replace(commit, turn_commit=stamp)
 
 

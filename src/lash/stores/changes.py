@@ -3,7 +3,7 @@
 Whoever waits for something in the store reads `generation()`, then the data, then
 awaits `changed()`. The watcher works only while somebody waits: it asks its source
 whether any process has committed, and everybody looks again. Commits of this
-process count at once.
+process that announce news (`notify` in a program) count at once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Changes:
         return self._generation
 
     def committed(self) -> None:
-        """This process has committed something."""
+        """This process has committed something that others may wait for."""
         self._generation += 1
         for waiter in self._waiters:
             if not waiter.done():

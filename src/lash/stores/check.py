@@ -11,6 +11,7 @@ from lash.attachments.store import AttachmentMeta
 from lash.base.canonical import parse_json, sha256_hex
 from lash.base.codec import decode
 from lash.base.errors import LashError
+from lash.sessions.errors import StoredDataCorrupt
 from lash.sessions.queue import QueuedPayload
 from lash.stores.driver import Driver
 from lash.stores.records import decode_head, decode_in_flight, decode_manifest, decode_node, decode_turn, decoded
@@ -97,7 +98,7 @@ async def find_corrupt_rows(driver: Driver) -> tuple[int, list[CorruptRow]]:
     corrupt: list[CorruptRow] = []
     for table, read in _READERS.items():
         after = sql.START
-        while rows := await driver.run(sql.page(table, after)):
+        while rows := await _next_page(driver, table, after, corrupt):
             for row in rows:
                 count += 1
                 try:
@@ -106,3 +107,12 @@ async def find_corrupt_rows(driver: Driver) -> tuple[int, list[CorruptRow]]:
                     corrupt.append(CorruptRow(table, row.key, str(error)))
             after = rows[-1].place
     return count, corrupt
+
+
+async def _next_page(driver: Driver, table: str, after: sql.Place, corrupt: list[CorruptRow]) -> list[sql.Stored]:
+    """The next rows; a damaged page ends its table and is reported like a row."""
+    try:
+        return await driver.run(sql.page(table, after))
+    except StoredDataCorrupt as error:
+        corrupt.append(CorruptRow(table, after.second or after.first, f"cannot be read from here on: {error}"))
+        return []

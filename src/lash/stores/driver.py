@@ -34,7 +34,7 @@ class Driver(Protocol):
 
     counters: Counters
     tier: DurabilityTier
-    # Called on the event loop after a write of this process became durable.
+    # Called on the event loop after a program of this process that asked to `notify` became durable.
     on_commit: Callable[[], None]
 
     async def run(self, program: Program[T]) -> T:

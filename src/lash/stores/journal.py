@@ -12,6 +12,7 @@ from lash.effects.ports import ClaimAnswer, ClaimRequest
 from lash.effects.scope import ExecutionScope
 from lash.stores.facet import Facet
 from lash.stores.sql import blobs as blob_sql
+from lash.stores.sql import effect_claims
 from lash.stores.sql import journal as sql
 
 
@@ -60,19 +61,21 @@ class SqlJournal(Facet):
 
     async def claim(self, scope: ExecutionScope, request: ClaimRequest) -> ClaimAnswer:
         """Decides about an effect of an unowned scope and writes the claim row if it is ours to run."""
-        return await self._driver.run(sql.claim(scope, request))
+        return await self._driver.run(effect_claims.claim(scope, request))
 
     async def finalize(self, scope: ExecutionScope, row: JournalRow, token: str, blobs: Mapping[str, bytes]) -> bool:
         """Completes or fails a claimed row that is still ours and unexpired; False when it is not."""
-        return await self._driver.run(sql.finalize(scope.journal_key, row, token, blobs, self._clock.now_ms()))
+        return await self._driver.run(
+            effect_claims.finalize(scope.journal_key, row, token, blobs, self._clock.now_ms())
+        )
 
     async def renew(self, scope: ExecutionScope, replay_key: str, token: str, ttl_ms: int) -> bool:
         """Extends a claim; False when it is no longer ours."""
-        return await self._driver.run(sql.renew(scope.journal_key, replay_key, token, ttl_ms)) > 0
+        return await self._driver.run(effect_claims.renew(scope.journal_key, replay_key, token, ttl_ms)) > 0
 
     async def release(self, scope: ExecutionScope, replay_key: str, token: str) -> None:
         """Gives a claim back without an outcome."""
-        await self._driver.run(sql.release(scope.journal_key, replay_key, token))
+        await self._driver.run(effect_claims.release(scope.journal_key, replay_key, token))
 
     async def settle(self, scope: ExecutionScope, replay_key: str, outcome_json: str | None) -> bool:
         """Ends a doubt: records the outcome, or with None removes the row so that it runs again."""

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+from lash.sessions.errors import StoreUnavailable
 from lash.sessions.store import AttachmentIntent, ManifestEntry
 from lash.stores.facet import Facet
 from lash.stores.sql import attachments as sql
+
+# Deleting one attachment takes milliseconds.
+SWEEP_POLL_MS: Final = 25
 
 
 class SqlManifest(Facet):
     """Manifest rows. Identity is (session, attachment): equal bytes of two sessions are two entries."""
 
     async def record_intent(self, intent: AttachmentIntent) -> None:
-        """Announces bytes before they are put. Announcing again changes nothing."""
-        await self._driver.run(sql.record_intent(intent))
+        """Announces bytes before they are put. Waits while a sweep is deleting the same bytes."""
+        deadline = self._clock.monotonic() + sql.VOID_AFTER_MS / 1000
+        while not await self._driver.run(sql.record_intent(intent)):
+            if self._clock.monotonic() > deadline:
+                raise StoreUnavailable(f"attachment {intent.attachment_id} is being deleted; try again")
+            await self._clock.sleep(SWEEP_POLL_MS)
 
     async def commit_refs(self, session_id: str, attachment_ids: Sequence[str]) -> None:
         """Marks announced attachments as committed; the first time stands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lash.base.codec import encode
+from lash.base.errors import InvalidArgument
 from lash.sessions.commit import (
     RuntimeCommit,
     TurnStamp,
@@ -62,7 +63,8 @@ def plan_commit(commit: RuntimeCommit, now_ms: int, token: str, batch_ids: Mappi
 
 
 def plan_draft(draft: QueuedWorkDraft, batch_id: str, now_ms: int) -> DraftRow:
-    """The row of a draft."""
+    """The row of a draft; raises `InvalidArgument` for keys that no database can hold."""
+    refuse_nul(draft.session_id, draft.source_key or "", draft.coalesce_key or "")
     return DraftRow(
         batch_id,
         draft.session_id,
@@ -76,6 +78,13 @@ def plan_draft(draft: QueuedWorkDraft, batch_id: str, now_ms: int) -> DraftRow:
         encode_payloads(draft.payloads),
         draft.payload_hash,
     )
+
+
+def refuse_nul(*names: str) -> None:
+    """Raises `InvalidArgument`: SQLite would take a NUL and PostgreSQL would not."""
+    for name in names:
+        if "\0" in name:
+            raise InvalidArgument(f"{name!r} holds a NUL character; use another id")
 
 
 def _plan_stamp(commit: RuntimeCommit, stamp: TurnStamp) -> StampPlan:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 from collections.abc import Callable, Coroutine, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
@@ -71,7 +72,7 @@ class PostgresDriver:
             except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
                 if attempt > _ATTEMPTS:
                     raise translated(error, self.where) from error
-                await asyncio.sleep(attempt * _RETRY_STEP_S)
+                await asyncio.sleep(attempt * _RETRY_STEP_S * random.uniform(0.5, 2.0))
             except CONNECTION_LOST as error:
                 # Even if it was lost during COMMIT: a program that ran may run again.
                 if not may_repeat_lost:
@@ -107,7 +108,7 @@ class PostgresDriver:
             await self._roll_back(connection)
             raise
         self.pool.give(connection)
-        if program.mode != "read":
+        if run.has_news:
             self.on_commit()
         return value
 
@@ -124,13 +125,13 @@ class PostgresDriver:
 class _Run:
     """One run of one program on one connection."""
 
-    __slots__ = ("_connection", "_driver", "_has_begun", "_must_notify")
+    __slots__ = ("_connection", "_driver", "_has_begun", "has_news")
 
     def __init__(self, driver: PostgresDriver, connection: Any) -> None:
         self._driver = driver
         self._connection = connection
         self._has_begun = False
-        self._must_notify = False
+        self.has_news = False
 
     async def drive(self, program: Program[T]) -> T:
         """Runs the program to its end, in a transaction if its mode asks for one."""
@@ -182,12 +183,12 @@ class _Run:
 
     async def _commit(self) -> None:
         if self._has_begun:
-            await self._connection.execute(self._driver._notify if self._must_notify else "COMMIT")
+            await self._connection.execute(self._driver._notify if self.has_news else "COMMIT")
 
     async def _answer(self, ask: Ask) -> object:
         connection, kind = self._connection, ask.kind
         if kind == "notify":
-            self._must_notify = True
+            self.has_news = True
             return None
         self._driver.counters.statements += 1
         if kind == "lock":

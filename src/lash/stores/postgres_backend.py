@@ -14,6 +14,20 @@ from lash.stores.postgres_pool import CONNECTION_LOST, translated
 from lash.stores.postgres_watch import PostgresWatch
 
 
+class _Feed:
+    """The watch as a change source. Its connection stays: it holds executor locks until the store is closed."""
+
+    def __init__(self, watch: PostgresWatch) -> None:
+        self._watch = watch
+
+    async def wait(self) -> bool:
+        """See `ChangeSource`."""
+        return await self._watch.wait()
+
+    async def close(self) -> None:
+        """The connection belongs to the store."""
+
+
 class PostgresBackend:
     """One schema of a PostgreSQL database."""
 
@@ -31,7 +45,7 @@ class PostgresBackend:
 
     async def watch(self) -> ChangeSource:
         """See `Backend`."""
-        return self._watch
+        return _Feed(self._watch)
 
     async def prepare(self) -> None:
         """See `Backend`. A schema that is there is not created: the role may not be allowed to."""

@@ -85,15 +85,19 @@ class PostgresWatch:
     async def _connected(self) -> Any:
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
+        connection: Any = None
         try:
             connection = await self._driver.pool.connect()
-            await connection.execute("SET idle_in_transaction_session_timeout = 0")
             await connection.add_listener(self._driver.channel, self._heard)
-            self._connection = connection
             for executor_id in self._held:
                 await self._ask(connection, "SELECT pg_try_advisory_lock($1)", executor_id)
-        except (asyncpg.PostgresError, *CONNECTION_LOST, TimeoutError) as error:
-            raise translated(error, self._driver.where) from error
+        except BaseException as error:
+            if connection is not None:  # a cancelled watcher must not leave it behind
+                connection.terminate()
+            if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError | TimeoutError):
+                raise translated(error, self._driver.where) from error
+            raise
+        self._connection = connection
         self._signal.set()  # what happened while nobody listened
         return connection
 

@@ -16,7 +16,7 @@ from lash.sessions.queue import (
 from lash.stores.facet import Facet
 from lash.stores.planning import plan_draft
 from lash.stores.records import batch_items, decode_batch
-from lash.stores.sql import accept
+from lash.stores.sql import accept, claims
 from lash.stores.sql import queue as sql
 
 
@@ -43,8 +43,8 @@ class SqlQueue(Facet):
         """Claims the leading prefix of what is ready (sessions/queue.py)."""
         if max_batches <= 0:
             return None
-        claimer = sql.Claimer(owner_id, self._ids.new_token(), lease_ttl_ms, None)
-        stamped = await self._driver.run(sql.claim_ready(session_id, claimer, boundary, max_batches))
+        claimer = claims.Claimer(owner_id, self._ids.new_token(), lease_ttl_ms, None)
+        stamped = await self._driver.run(claims.claim_ready(session_id, claimer, boundary, max_batches))
         return None if stamped is None else claim_of(session_id, claimer, stamped)
 
     async def claim_ready_queued_work_by_batch_ids(
@@ -53,13 +53,13 @@ class SqlQueue(Facet):
         """Claims exactly these batches if they are what would be claimed next; else changes nothing."""
         if not batch_ids:
             return None
-        claimer = sql.Claimer(owner_id, self._ids.new_token(), lease_ttl_ms, None)
-        stamped = await self._driver.run(sql.claim_exactly(session_id, claimer, boundary, list(batch_ids)))
+        claimer = claims.Claimer(owner_id, self._ids.new_token(), lease_ttl_ms, None)
+        stamped = await self._driver.run(claims.claim_exactly(session_id, claimer, boundary, list(batch_ids)))
         return None if stamped is None else claim_of(session_id, claimer, stamped)
 
     async def renew_queued_work_claim(self, claim: QueuedWorkClaim, lease_ttl_ms: int) -> QueuedWorkClaim:
         """Extends a claim that is still ours; raises `QueuedWorkClaimExpired`."""
-        stamp = await self._driver.run(sql.renew_claim(claim, lease_ttl_ms))
+        stamp = await self._driver.run(claims.renew_claim(claim, lease_ttl_ms))
         return QueuedWorkClaim(
             claim.session_id,
             claim.claim_id,
@@ -73,7 +73,7 @@ class SqlQueue(Facet):
 
     async def abandon_queued_work_claim(self, claim: QueuedWorkClaim) -> None:
         """Gives a claim back; a stale one changes nothing."""
-        await self._driver.run(sql.abandon_claim(claim))
+        await self._driver.run(claims.abandon_claim(claim))
 
     async def cancel_queued_work_batch(self, session_id: str, batch_id: str) -> QueuedWorkBatch | None:
         """Removes a batch that nobody is working on; None when somebody is, or it is gone."""
@@ -93,12 +93,12 @@ class SqlQueue(Facet):
         self, lease: Lease, claim_token: str, batch_ids: Sequence[str], ttl_ms: int
     ) -> QueuedWorkClaim | None:
         """Claims exactly these batches under the session lease: what a replayed checkpoint had taken."""
-        claimer = sql.Claimer(lease.owner, claim_token, ttl_ms, lease.fence)
+        claimer = claims.Claimer(lease.owner, claim_token, ttl_ms, lease.fence)
         stamped = await self._driver.run(accept.reclaim_batches(lease, claimer, list(batch_ids)))
         return None if stamped is None else claim_of(lease.key, claimer, stamped)
 
 
-def claim_of(session_id: str, claimer: sql.Claimer, stamped: sql.Stamped) -> QueuedWorkClaim:
+def claim_of(session_id: str, claimer: claims.Claimer, stamped: claims.Stamped) -> QueuedWorkClaim:
     """A claim as a value."""
     return QueuedWorkClaim(
         session_id,

@@ -6,6 +6,8 @@ removed; the sweep never takes bytes that any session still refers to.
 
 from __future__ import annotations
 
+import contextlib
+
 from lash.attachments.store import (
     AttachmentIoError,
     AttachmentMeta,
@@ -101,9 +103,8 @@ class Orphans:
         for entry in await self._driver.run(sql.list_uncommitted(older_than_ms)):
             program = sql.forget_orphan(entry.attachment_id, entry.session_id, older_than_ms)
             if await self._driver.run(program):
-                try:
+                with contextlib.suppress(AttachmentNotFound):  # announced and never put
                     await inner.delete(entry.attachment_id)
-                except AttachmentNotFound:
-                    continue  # announced and never put
-                deleted.append(entry.attachment_id)
+                    deleted.append(entry.attachment_id)
+                await self._driver.run(sql.absolve(entry.attachment_id))
         return deleted

@@ -26,11 +26,11 @@ from lash.sessions.store import (
 )
 from lash.stores.driver import Driver, UniqueViolation
 from lash.stores.manifest import SqlManifest
-from lash.stores.planning import plan_commit
+from lash.stores.planning import plan_commit, refuse_nul
 from lash.stores.queue import SqlQueue
 from lash.stores.records import BatchRow, decode_batch, decode_in_flight, decode_node, decode_turn
 from lash.stores.sql import commit as commits
-from lash.stores.sql import leases, maintenance
+from lash.stores.sql import leases, lifecycle, maintenance
 from lash.stores.sql import sessions as sql
 from lash.stores.turns import SqlTurns
 
@@ -84,12 +84,12 @@ class SqlSessionStore(SqlManifest, SqlQueue, SqlTurns):
 
     async def save_session_meta(self, meta: SessionMeta) -> None:
         """Replaces the descriptive facts."""
-        await self._driver.run(sql.save_meta(_meta_row(meta)))
+        await self._driver.run(lifecycle.save_meta(_meta_row(meta)))
 
     async def load_session_meta(self) -> SessionMeta | None:
         """The descriptive facts."""
-        row = await self._driver.run(sql.load_meta(self._session_id))
-        return None if row is None else sql.meta_of(row)
+        row = await self._driver.run(lifecycle.load_meta(self._session_id))
+        return None if row is None else lifecycle.meta_of(row)
 
     async def tombstone_nodes(self, node_ids: Sequence[str]) -> None:
         """Hides nodes; their descendants stay reachable."""
@@ -121,26 +121,27 @@ class SqlSessions:
         return SqlSessionStore(self._driver, self._clock, self._ids)
 
     async def create_store(self, request: SessionCreate) -> SessionStore:
-        """A bound store; writes meta unless present. Raises `SessionDeleted`."""
+        """A bound store; writes meta unless present. Raises `SessionDeleted` and `InvalidArgument`."""
+        refuse_nul(request.session_id)
         created_at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).isoformat().replace("+00:00", "Z")
         model = "" if request.policy.model is None else request.policy.model.id
         meta = SessionMeta(request.session_id, request.session_id, created_at, model, relation=request.relation)
-        await self._driver.run(sql.create(_meta_row(meta)))
+        await self._driver.run(lifecycle.create(_meta_row(meta)))
         return self._bound(request.session_id)
 
     async def open_existing_store(self, session_id: str) -> SessionStore | None:
         """A bound store of a session that was created or committed before. Raises `SessionDeleted`."""
-        return self._bound(session_id) if await self._driver.run(sql.exists(session_id)) else None
+        return self._bound(session_id) if await self._driver.run(lifecycle.exists(session_id)) else None
 
     async def delete_session(self, session_id: str) -> None:
         """Removes everything of the session for good; its id is never usable again."""
-        await self._driver.run(sql.delete(session_id, self._clock.now_ms()))
+        await self._driver.run(lifecycle.delete(session_id, self._clock.now_ms()))
 
     async def list_sessions(self) -> list[SessionListing]:
         """Every session, by id."""
-        heads, metas = await self._driver.run(sql.list_sessions())
+        heads, metas = await self._driver.run(lifecycle.list_sessions())
         by_id = {row.session_id: row for row in heads}
-        meta_by_id = {row.session_id: sql.meta_of(row) for row in metas}
+        meta_by_id = {row.session_id: lifecycle.meta_of(row) for row in metas}
         listings: list[SessionListing] = []
         for session_id in sorted({*by_id, *meta_by_id}):
             head = by_id.get(session_id, sql.ListingRow(session_id, 0, 0, 0))
@@ -149,7 +150,7 @@ class SqlSessions:
 
     async def open_turns(self) -> list[OpenTurn]:
         """Sessions with a turn in flight or ready queued work, by session id."""
-        in_flight, ready = await self._driver.run(sql.open_turns())
+        in_flight, ready = await self._driver.run(lifecycle.open_turns())
         first: dict[str, BatchRow] = {row.session_id: row for row in ready}
         turns = {
             row.session_id: OpenTurn(
@@ -196,5 +197,7 @@ def _held(asked: Sequence[Lease], found: Sequence[leases.Held]) -> list[HeldLeas
     return answers
 
 
-def _meta_row(meta: SessionMeta) -> sql.MetaRow:
-    return sql.MetaRow(meta.session_id, meta.session_name, meta.created_at, meta.model, meta.cwd, encode(meta.relation))
+def _meta_row(meta: SessionMeta) -> lifecycle.MetaRow:
+    return lifecycle.MetaRow(
+        meta.session_id, meta.session_name, meta.created_at, meta.model, meta.cwd, encode(meta.relation)
+    )

@@ -153,7 +153,8 @@ class SqliteDriver:
         self._pending -= len(deliveries)
         settle(deliveries)
         self._make_room()
-        self.on_commit()
+        if any(delivery.has_news for delivery in deliveries):
+            self.on_commit()
 
     async def _wait_for_room(self) -> None:
         while self._pending >= MAX_PENDING:
@@ -258,7 +259,10 @@ class DataVersion:
 
     def read(self) -> int:
         """A number that differs from the last one when something was committed in between."""
-        version = self._connection.execute("PRAGMA data_version").fetchall()[0][0]
+        try:
+            version = self._connection.execute("PRAGMA data_version").fetchall()[0][0]
+        except apsw.Error as error:
+            raise translated(error, self._connection.filename) from error
         assert isinstance(version, int)
         return version
 

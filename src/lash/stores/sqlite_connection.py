@@ -95,16 +95,19 @@ def translated(error: Exception, where: str) -> Exception:
 class StepRunner:
     """Runs programs on one connection."""
 
-    __slots__ = ("_connection", "_counters", "_cursor")
+    __slots__ = ("_connection", "_counters", "_cursor", "has_news")
 
     def __init__(self, connection: apsw.Connection, counters: Counters) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
         self._counters = counters
+        # Whether the program that ran last wants others to look.
+        self.has_news = False
 
     def run(self, program: Program[T]) -> T:
         """The value of the program; raises what it raises."""
         steps = program.start()
+        self.has_news = False
         answer: object = None
         asked = 0
         try:
@@ -121,7 +124,10 @@ class StepRunner:
 
     def _answer(self, ask: Ask) -> object:
         kind = ask.kind
-        if kind == "lock" or kind == "notify":
+        if kind == "lock":
+            return None
+        if kind == "notify":
+            self.has_news = True
             return None
         if kind == "together":
             return [self._execute(part) for part in ask.parts]

@@ -83,9 +83,12 @@ class Ticket(Generic[T]):
 class Delivery:
     """What came of one program."""
 
-    __slots__ = ("error", "ticket", "value")
+    __slots__ = ("error", "has_news", "ticket", "value")
 
-    def __init__(self, ticket: Ticket[object], value: object, error: BaseException | None) -> None:
+    def __init__(
+        self, ticket: Ticket[object], value: object, error: BaseException | None, *, has_news: bool = False
+    ) -> None:
+        self.has_news = has_news
         self.ticket = ticket
         self.value = value
         self.error = error
@@ -173,7 +176,11 @@ class Writer:
 
     def _run_group(self, tickets: list[Ticket[object]]) -> None:
         while tickets:
-            done, tickets = self._run_transaction(tickets)
+            try:
+                done, tickets = self._run_transaction(tickets)
+            except Exception as error:  # even the rollback failed: nobody may wait for ever
+                seen = StoreUnavailable(f"{self._where}: {error}")
+                done, tickets = [Delivery(ticket, None, seen) for ticket in tickets], []
             self._deliver(done)
 
     def _run_transaction(self, tickets: list[Ticket[object]]) -> tuple[list[Delivery], list[Ticket[object]]]:
@@ -219,7 +226,7 @@ class Writer:
             return Delivery(ticket, None, translated(error, self._where))
         if not is_bare:
             connection.execute("RELEASE p")
-        return Delivery(ticket, value, None)
+        return Delivery(ticket, value, None, has_news=self._runner.has_news)
 
     def _deliver(self, done: list[Delivery]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[Delivery]] = {}

@@ -20,7 +20,7 @@ from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
 from lash.base.ids import IdSource, SystemIds
 from lash.base.tier import DurabilityTier
-from lash.sessions.errors import UnsupportedSchemaVersion
+from lash.sessions.errors import StoredDataCorrupt, UnsupportedSchemaVersion
 from lash.stores.attachments import SqlAttachments
 from lash.stores.backend import Backend, backend_of
 from lash.stores.changes import Changes
@@ -147,7 +147,10 @@ class Store:
 
     async def check(self) -> CheckReport:
         """Reads everything: the database's own check, then every row decoded."""
-        problems = await self._backend.problems()
+        try:
+            problems = await self._backend.problems()
+        except StoredDataCorrupt as error:  # too damaged even for that
+            problems = [str(error)]
         rows, corrupt = await find_corrupt_rows(self._driver)
         return CheckReport(rows, problems, corrupt)
 

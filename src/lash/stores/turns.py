@@ -22,9 +22,8 @@ from lash.stores.facet import Facet
 from lash.stores.planning import plan_draft
 from lash.stores.queue import claim_of
 from lash.stores.records import BatchRow, decode_batch, decode_in_flight, decode_turn
-from lash.stores.sql import accept, leases
+from lash.stores.sql import accept, claims, leases
 from lash.stores.sql import commit as commits
-from lash.stores.sql import queue as queues
 
 # The stamp of a turn that committed nothing: no commit can hash to it.
 NOTHING_COMMITTED = "settled-without-commit"
@@ -115,7 +114,7 @@ class SqlTurns(Facet):
 
 
 def _owned(row: accept.OwnedRow, claimant: Claimant) -> Owned:
-    claimer = queues.Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, row.lease.fence)
+    claimer = claims.Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, row.lease.fence)
     claim = claim_of(row.lease.key, claimer, row.stamped)
     return Owned(row.lease, claim, row.turn, row.is_fresh, row.head_revision, row.has_more)
 

@@ -8,6 +8,7 @@ not there at all, and a non-empty replacement set is all there is
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -42,12 +43,13 @@ class CatalogEntry:
 class ToolCatalog:
     """Immutable. Entries keep the order of their sources."""
 
-    __slots__ = ("_by_id", "_by_name")
+    __slots__ = ("_by_id", "_by_name", "_specs")
 
     def __init__(self, entries: Iterable[CatalogEntry] = ()) -> None:
         """Raises `DuplicateTool`."""
         self._by_name: dict[str, CatalogEntry] = {}
         self._by_id: dict[str, CatalogEntry] = {}
+        self._specs: list[ToolSpec] | None = None
         for entry in entries:
             name, tool_id = entry.manifest.name, entry.manifest.id
             for what, index in ((name, self._by_name), (tool_id, self._by_id)):
@@ -92,7 +94,9 @@ class ToolCatalog:
 
     def specs(self) -> list[ToolSpec]:
         """What a model request carries."""
-        return [definition.to_spec() for definition in self.definitions()]
+        if self._specs is None:
+            self._specs = [definition.to_spec() for definition in self.definitions()]
+        return self._specs
 
     def with_access(self, tools: Collection[str] = (), hidden_tools: Collection[str] = ()) -> ToolCatalog:
         """The catalog under an authority; both lists hold names or ids.
@@ -118,6 +122,37 @@ class ToolCatalog:
             for entry in self._by_name.values()
             for wanted in (overrides.get(entry.manifest.name, overrides.get(entry.manifest.id)),)
         )
+
+
+class CatalogCache:
+    """Builds catalogs and keeps the last one of each set of sources while their tools stay the same.
+
+    Sources are still asked for their manifests and contracts every time: what they offer may change.
+    """
+
+    # A core has one set of sources per shape of session.
+    CAPACITY = 32
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[int, ...], tuple[list[ToolSource], list[object], ToolCatalog]] = OrderedDict()
+        self.hits = 0
+
+    def build(self, sources: list[ToolSource]) -> ToolCatalog:
+        """The catalog of these sources as they are now. Raises `DuplicateTool`."""
+        key = tuple(id(source.provider) for source in sources)
+        offered: list[object] = []
+        for source in sources:
+            for manifest in source.provider.tool_manifests():
+                offered += (manifest, source.provider.resolve_contract(manifest.name))
+        known = self._known.get(key)
+        if known is not None and known[1] == offered:
+            self.hits += 1
+            return known[2]
+        catalog = build_catalog(sources)
+        self._known[key] = (sources, offered, catalog)
+        if len(self._known) > self.CAPACITY:
+            self._known.popitem(last=False)
+        return catalog
 
 
 def build_catalog(sources: Iterable[ToolSource]) -> ToolCatalog:

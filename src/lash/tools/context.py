@@ -14,6 +14,7 @@ from lash.base.cancel import CancelToken
 from lash.base.canonical import tagged_hash
 from lash.base.clock import Clock, SystemClock
 from lash.base.json import Json
+from lash.models.text import readable
 
 
 class ToolContext:
@@ -68,7 +69,11 @@ class ToolContext:
 
     @property
     def effect_key(self) -> str:
-        """A stable idempotency key of this call for the outside world: 69 characters, safe in a header."""
+        """A stable idempotency key of this call for the outside world: 69 characters, safe in a header.
+
+        Attempts, replays and recoveries of one turn share it; a turn driven anew with
+        `retry=True` asks the model anew and has other calls, with other keys.
+        """
         return "lash-" + tagged_hash(
             "lash-effect-key", self.session_id, self.turn_id, self.tool_call_id, self.tool_name
         )
@@ -82,6 +87,7 @@ class ToolContext:
         """Tells whoever watches the turn what the tool is doing; may be called from a thread. Never stored."""
         if self._on_progress is None:
             return
+        text = readable(text)
         if self._loop is None or _running_loop() is self._loop:
             self._on_progress(text)
         else:

@@ -71,10 +71,21 @@ class Tool(Generic[P, R]):
         function = cast("Callable[..., Any]", self._function)
         if self._is_async:
             return await function(*positional, **named)
-        return await asyncio.to_thread(function, *positional, **named)
+        return await asyncio.to_thread(_in_thread, function, positional, named)
 
     def __repr__(self) -> str:
         return f"<tool {self.definition.signature}>"
+
+
+def _in_thread(function: Callable[..., object], positional: list[object], named: dict[str, object]) -> object:
+    try:
+        return function(*positional, **named)
+    except StopIteration as error:
+        # A future refuses StopIteration, and whoever awaits it would wait for ever.
+        raise RuntimeError(f"the tool raised StopIteration({error.value!r})") from error
+    except SystemExit as error:
+        # In a thread this is never the interpreter's own exit, only the tool's.
+        raise RuntimeError(f"the tool called sys.exit({error.code!r})") from error
 
 
 @overload
@@ -112,7 +123,8 @@ def tool(
     recovery may do when the outcome of a call is unknown. `retry` says how often a
     failure that declares itself retryable is tried again; an idempotent tool is
     tried three times unless told otherwise, the others once. `timeout` is in seconds
-    for each attempt. Raises `ToolDefinitionError`.
+    for each attempt; a synchronous function that overruns it goes on in its thread and
+    only its result is dropped. Raises `ToolDefinitionError`.
     """
     # Classes that are local to a function are found through the frame that decorates.
     namespace: Mapping[str, object] = sys._getframe(1).f_locals

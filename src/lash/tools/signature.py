@@ -7,6 +7,7 @@ goes wrong here, when the module is imported, with the name of the parameter.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 import typing
@@ -138,7 +139,9 @@ class _Hints:
     __slots__ = ("_function", "_globals", "_locals", "_name", "_raw")
 
     def __init__(self, function: Callable[..., object], name: str, namespace: Mapping[str, object]) -> None:
-        target = inspect.unwrap(function)
+        target: Any = inspect.unwrap(function)
+        while isinstance(target, functools.partial):
+            target = target.func
         target = getattr(target, "__func__", target)
         if not inspect.isfunction(target):
             target = type(target).__call__

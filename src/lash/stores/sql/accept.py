@@ -21,8 +21,9 @@ from lash.base.codec import encode
 from lash.effects.lease import Lease
 from lash.sessions.accept import Claimant, TurnInFlight
 from lash.sessions.errors import SessionDeleted, TurnInputConflict
-from lash.stores.program import Query, Steps, execute, lock, one, program, write
+from lash.stores.program import Query, Steps, execute, lock, notify, one, program, write
 from lash.stores.records import BatchRow, decode_in_flight
+from lash.stores.sql.claims import Claimer, Stamped, prefix_of, ready_rows, stamp
 from lash.stores.sql.leases import (
     GET_LEASE,
     NAME_TURN,
@@ -33,7 +34,7 @@ from lash.stores.sql.leases import (
     refuse_deleted,
     session_lock,
 )
-from lash.stores.sql.queue import BY_ID, Claimer, DraftRow, Stamped, insert_or_find_row, prefix_of, ready_rows, stamp
+from lash.stores.sql.queue import BY_ID, DraftRow, insert_or_find_row
 
 
 class KnownTurn(NamedTuple):
@@ -117,22 +118,28 @@ def accept_turn(
     owned = yield from _drive(session_id, claimant, max_batches, known.place)
     if owned is not None:
         return owned
+    yield from notify()  # whoever drives the session may take this input along
     return WaitingRow(row, (yield from one(GET_LEASE, session_id)))
 
 
 @program("write")
 def next_turn(session_id: str, claimant: Claimant, max_batches: int) -> Steps[OwnedRow | WaitingRow | None]:
-    """What must run next; None when nothing is ready."""
+    """What must run next; None when nothing is ready. An idle look writes nothing."""
     yield from lock(session_lock(session_id))
     yield from refuse_deleted(session_id)
+    lease = yield from one(GET_LEASE, session_id)
+    if lease is None or lease.turn_json is None:
+        # As the next owner would see it: what earlier owners had claimed is ready again.
+        fence = 1 if lease is None else lease.fence + 1
+        look = Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, fence)
+        if not (yield from ready_rows(session_id, look, max_batches)):
+            return WaitingRow(None, lease) if lease is not None and _is_held(lease, claimant) else None
     place = (yield from one(HEAD_PLACE, session_id)) or Place(0, 0)
     owned = yield from _drive(session_id, claimant, max_batches, place)
     if owned is not None:
         return owned
     lease = yield from one(GET_LEASE, session_id)
-    if lease is None or lease.lease_token == "":
-        return None
-    return WaitingRow(None, lease)
+    return None if lease is None or lease.lease_token == "" else WaitingRow(None, lease)
 
 
 @program("write")
@@ -200,6 +207,11 @@ def _is_free(row: BatchRow, claimer: Claimer) -> bool:
     if not row.is_live or row.claim_token == claimer.token:
         return True
     return row.claim_generation is not None and row.claim_generation <= (claimer.fence or 0)
+
+
+def _is_held(lease: LeaseRow, claimant: Claimant) -> bool:
+    """Whether somebody else has the session: not by a lease that is over or whose owner is proven dead."""
+    return lease.lease_token not in ("", claimant.proven_dead_token) and lease.expires_at_ms > lease.now_ms
 
 
 def turn_id_of_row(row: BatchRow) -> str:

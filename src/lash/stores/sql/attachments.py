@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lash.sessions.store import AttachmentIntent
 from lash.stores.dialect import Statement
 from lash.stores.program import Query, Steps, each, execute, lock, many, one, program
 from lash.stores.sql.leases import refuse_deleted, session_lock
+
+# Far longer than deleting one attachment takes anywhere.
+VOID_AFTER_MS: Final = 60_000
 
 
 class EntryRow(NamedTuple):
@@ -74,6 +77,21 @@ FORGET_ORPHAN = Statement(
     WHERE attachment_id = ?1 AND session_id = ?2 AND committed_at_ms IS NULL AND intent_at_ms <= ?3
     """
 )
+CONDEMN = Statement(
+    """
+    INSERT INTO lash_attachment_condemnations (attachment_id, condemned_at_ms) VALUES (?1, {now})
+    ON CONFLICT (attachment_id) DO UPDATE SET condemned_at_ms = excluded.condemned_at_ms
+    """
+)
+# A sweep that died leaves its mark behind; after a minute it is void.
+IS_CONDEMNED = Query(
+    Id,
+    f"""
+    SELECT attachment_id FROM lash_attachment_condemnations
+    WHERE attachment_id = ?1 AND condemned_at_ms > {{now}} - {VOID_AFTER_MS}
+    """,
+)
+ABSOLVE = Statement("DELETE FROM lash_attachment_condemnations WHERE attachment_id = ?1")
 MENTIONS = Query(Id, "SELECT attachment_id FROM lash_attachment_manifest WHERE attachment_id = ?1 LIMIT 1")
 # The first metadata of equal bytes stands.
 PUT_ATTACHMENT = Statement(
@@ -89,13 +107,20 @@ LIST_ATTACHMENTS = Query(Id, "SELECT attachment_id FROM lash_attachments ORDER B
 
 
 @program("write")
-def record_intent(intent: AttachmentIntent) -> Steps[None]:
-    """Announces bytes. Announcing again makes an uncommitted entry younger, so that no sweep takes it."""
+def record_intent(intent: AttachmentIntent) -> Steps[bool]:
+    """Announces bytes; False while a sweep is deleting the same bytes, and then nothing was written.
+
+    Announcing again makes an uncommitted entry younger, so that no sweep takes it.
+    """
     yield from lock(session_lock(intent.session_id))
+    yield from lock(attachment_lock(intent.attachment_id))
     yield from refuse_deleted(intent.session_id)
+    if (yield from one(IS_CONDEMNED, intent.attachment_id)) is not None:
+        return False
     yield from execute(
         RECORD_INTENT, intent.session_id, intent.attachment_id, intent.canonical_uri, intent.intent_at_epoch_ms
     )
+    return True
 
 
 @program("write")
@@ -121,10 +146,24 @@ def forget(attachment_id: str, session_id: str | None) -> Steps[None]:
 
 @program("write")
 def forget_orphan(attachment_id: str, session_id: str, older_than_ms: int) -> Steps[bool]:
-    """Removes one entry that was never committed; True when nobody else refers to the bytes."""
-    yield from lock(f"attachment:{attachment_id}")
+    """Removes one entry that was never committed; condemns the bytes when nobody else refers to them."""
+    yield from lock(attachment_lock(attachment_id))
     yield from execute(FORGET_ORPHAN, attachment_id, session_id, older_than_ms)
-    return (yield from one(MENTIONS, attachment_id)) is None
+    if (yield from one(MENTIONS, attachment_id)) is not None:
+        return False
+    yield from execute(CONDEMN, attachment_id)
+    return True
+
+
+@program("single")
+def absolve(attachment_id: str) -> Steps[int]:
+    """The bytes are deleted: they may be announced again."""
+    return (yield from execute(ABSOLVE, attachment_id))
+
+
+def attachment_lock(attachment_id: str) -> str:
+    """Held while it is decided whether somebody refers to the bytes."""
+    return f"attachment:{attachment_id}"
 
 
 @program("write")

@@ -8,6 +8,9 @@ from lash.stores.program import Query, Steps, many, program
 
 PAGE: Final = 200
 
+# Rows that carry bytes may be 16 MiB each.
+PAGE_OF_BYTES: Final = 4
+
 
 class Place(NamedTuple):
     """Where a page ends: the sort key of its last row."""
@@ -34,6 +37,8 @@ class Stored(NamedTuple):
 
 START: Final = Place("", "")
 
+_NO_BYTES: Final = "CAST(NULL AS {blob})"
+
 
 def _page(table: str, first: str, second: str, key: str, text: str, other: str, content: str) -> Query[Stored]:
     return Query(
@@ -43,12 +48,10 @@ def _page(table: str, first: str, second: str, key: str, text: str, other: str, 
         FROM {table}
         WHERE ({first} > CAST(?1 AS TEXT) OR ({first} = CAST(?1 AS TEXT) AND {second} > CAST(?2 AS TEXT)))
         ORDER BY {first}, {second}
-        LIMIT {PAGE}
+        LIMIT {PAGE if content == _NO_BYTES else PAGE_OF_BYTES}
         """,
     )
 
-
-_NO_BYTES: Final = "CAST(NULL AS {blob})"
 
 PAGES: Final = {
     "lash_sessions": _page(

@@ -30,8 +30,9 @@ from lash.stores.program import Query, Row, Steps, each, lock, notify, one, prog
 from lash.stores.program import Write as Part
 from lash.stores.records import EncodedHead, decode_manifest, decode_turn
 from lash.stores.sql.blobs import HAS_BLOB, PUT_BLOB
+from lash.stores.sql.claims import MAX_TOGETHER, settle_parts
 from lash.stores.sql.leases import KEEP_LEASE, SETTLE_LEASE, session_lock
-from lash.stores.sql.queue import MAX_TOGETHER, DraftRow, follow_up_part, settle_parts
+from lash.stores.sql.queue import DraftRow, follow_up_part
 
 
 class Standing(NamedTuple):
@@ -165,8 +166,8 @@ RETIRE_SCOPE = Statement("DELETE FROM lash_effect_journal WHERE scope_key = ?1")
 @program("write")
 def commit(plan: CommitPlan) -> Steps[CommitResult]:
     """See the module docstring."""
-    # Also under a lease: acceptance reads the stamp and the head before it takes the lease,
-    # and must not read them while they change. The lock travels with BEGIN.
+    # Also under a lease: an acceptance that looks for its stamp must not miss one that is being
+    # written, or it would enqueue settled work again. The lock travels with BEGIN.
     yield from lock(session_lock(plan.session_id))
     standing = yield from _check(plan)
     if isinstance(standing, CommitResult):

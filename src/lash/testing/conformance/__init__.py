@@ -14,13 +14,38 @@ gives a class with one pytest test per row; it asks for a fixture named `make`.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 from lash.attachments.store import AttachmentStore
 from lash.base.tier import DurabilityTier
+from lash.effects.ports import EffectHost
 from lash.sessions.store import SessionStore
 from lash.testing.conformance.attachments import ATTACHMENT_STORE, ATTACHMENT_STORE_REOPENABLE
-from lash.testing.conformance.laws import Law, LawBroken, Make, Rows, Suite
+from lash.testing.conformance.hosts import EFFECT_HOST
+from lash.testing.conformance.laws import Column, Law, LawBroken, Make, Rows, Suite
 from lash.testing.conformance.queue import RUNTIME_PERSISTENCE
 from lash.testing.conformance.reopen import RUNTIME_PERSISTENCE_REOPENABLE
+from lash.testing.conformance.replay import EFFECT_REPLAY, ReplayBackend
+
+Reopen: TypeAlias = Callable[[], Awaitable[EffectHost] | EffectHost]
+
+
+async def effect_host(make: Make[EffectHost], *, column: Column | None = None) -> None:
+    """Suite EH. `column` says which host it is: I inline, R recording, S or P journaled."""
+    await EFFECT_HOST.run(make, column=column or "I")
+
+
+async def effect_replay(make: Make[tuple[EffectHost, Reopen]]) -> None:
+    """Suite ER: `make()` gives a host and a function that opens another over what the first recorded."""
+
+    async def backend() -> ReplayBackend:
+        made = make()
+        host, reopen = await made if inspect.isawaitable(made) else made
+        return ReplayBackend(host, reopen)
+
+    await EFFECT_REPLAY.run(backend)
 
 
 async def runtime_persistence(make: Make[SessionStore], *, tier: DurabilityTier | None = None) -> None:
@@ -46,6 +71,8 @@ async def attachment_store_reopenable(make: Make[tuple[AttachmentStore, Attachme
 __all__ = [
     "ATTACHMENT_STORE",
     "ATTACHMENT_STORE_REOPENABLE",
+    "EFFECT_HOST",
+    "EFFECT_REPLAY",
     "RUNTIME_PERSISTENCE",
     "RUNTIME_PERSISTENCE_REOPENABLE",
     "Law",
@@ -55,6 +82,8 @@ __all__ = [
     "Suite",
     "attachment_store",
     "attachment_store_reopenable",
+    "effect_host",
+    "effect_replay",
     "runtime_persistence",
     "runtime_persistence_reopenable",
 ]

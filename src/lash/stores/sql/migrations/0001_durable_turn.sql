@@ -149,6 +149,12 @@ CREATE INDEX lash_attachment_manifest_uncommitted ON lash_attachment_manifest (i
 -- Whether any session still refers to some bytes.
 CREATE INDEX lash_attachment_manifest_attachment ON lash_attachment_manifest (attachment_id);
 
+-- Bytes that a sweep is deleting: whoever announces the same bytes waits until it is done.
+CREATE TABLE lash_attachment_condemnations (
+  attachment_id {text} NOT NULL PRIMARY KEY,
+  condemned_at_ms {int} NOT NULL
+) {keyed};
+
 -- Attachments that live in the database. Metadata is its own small row: `head` and `list` read no bytes.
 CREATE TABLE lash_attachments (
   attachment_id {text} NOT NULL PRIMARY KEY,

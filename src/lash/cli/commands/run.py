@@ -1,0 +1,128 @@
+"""`lash run`: one turn of the host's own agent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from lash.cli.options import debug_option, json_option
+
+if TYPE_CHECKING:
+    import lash
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--app", envvar="LASH_APP", show_envvar=True, metavar="MODULE:ATTRIBUTE", help="Your core.")
+@click.option("--store", metavar="WHERE", help="For an --app that is a function taking store=.")
+@click.option("--session", "session_id", metavar="ID", help="The session; a new one by default.")
+@click.option("--turn-id", metavar="ID", help="Makes the turn idempotent: run it again and it goes on, or is answered.")
+@click.option("--stream", is_flag=True, help="Print the text as it comes; tool calls go to stderr.")
+@json_option
+@debug_option
+def run(
+    prompt: str,
+    app: str | None,
+    store: str | None,
+    session_id: str | None,
+    turn_id: str | None,
+    stream: bool,
+    as_json: bool,
+) -> None:
+    """Run a turn with PROMPT and print what the agent says.
+
+    Ctrl-C cancels the turn; a kill does not: run it again with the same --turn-id.
+    """
+    from lash.cli.apps import load_app
+    from lash.cli.failure import BadOption
+
+    if app is None:
+        raise BadOption("--app is missing: this release has no model wire yet; name your own core, --app module:core")
+    if stream and as_json:
+        raise BadOption("--stream and --json exclude each other; choose one")
+    core = load_app(app, store)
+    result = asyncio.run(_run(core, session_id or _fresh_id(), prompt, turn_id, stream=stream, as_json=as_json))
+    if not result.ok:
+        result.raise_for_outcome()
+
+
+async def _run(
+    core: lash.LashCore, session_id: str, prompt: str, turn_id: str | None, *, stream: bool, as_json: bool
+) -> lash.TurnResult:
+    async with core, core.session(session_id) as session:
+        if stream:
+            result = await _streamed(session, prompt, turn_id)
+        else:
+            result = await session.run(prompt, turn_id=turn_id)
+    if as_json:
+        _print_json(session_id, result)
+    else:
+        _print_text(session_id, result, is_told=stream)
+    return result
+
+
+async def _streamed(session: lash.Session, prompt: str, turn_id: str | None) -> lash.TurnResult:
+    from lash.cli.output import progress_console
+    from lash.runtime import activity
+
+    progress = progress_console()
+    async with session.stream(prompt, turn_id=turn_id) as running:
+        told = False
+        async for item in running:
+            match item.event:
+                case activity.AssistantProseDelta(text=text):
+                    click.echo(text, nl=False)
+                    told = True
+                case activity.ModelAttemptReset():
+                    progress.print("the model call starts again; what it said so far is void", style="yellow")
+                case activity.ModelRequestStarted() if told:
+                    click.echo()
+                    told = False
+                case activity.ToolCallStarted(name=name):
+                    progress.print(f"→ {name}", style="dim")
+                case _:
+                    pass
+        result = await running.result()
+    if told:
+        click.echo()
+    elif result.replayed:
+        click.echo(result.text)
+    return result
+
+
+def _print_text(session_id: str, result: lash.TurnResult, *, is_told: bool) -> None:
+    from lash.cli.output import progress_console
+
+    if not is_told and result.text:
+        click.echo(result.text)
+    replayed = ", answered from the commit" if result.replayed else ""
+    progress_console().print(f"session {session_id}, turn {result.turn_id}{replayed}", style="dim")
+
+
+def _print_json(session_id: str, result: lash.TurnResult) -> None:
+    from lash.cli.output import print_json
+    from lash.machine.outcome import outcome_name
+
+    print_json(
+        {
+            "ok": result.ok,
+            "session_id": session_id,
+            "turn_id": result.turn_id,
+            "outcome": outcome_name(result.outcome),
+            "text": result.text,
+            "value": result.value,
+            "revision": result.revision,
+            "replayed": result.replayed,
+            "usage": result.usage,
+            "tool_calls": [call.tool for call in result.tool_calls],
+            "errors": [issue.message for issue in result.errors],
+        }
+    )
+
+
+def _fresh_id() -> str:
+    import secrets
+
+    return f"run-{secrets.token_hex(4)}"

@@ -1,0 +1,199 @@
+"""The parent: starts processes, kills each at its boundary, lets the last one finish."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+
+import lash
+from lash.base.canonical import parse_json
+from lash.base.json import JsonObject
+from lash.cli.demo.audit import PROMPT
+from lash.cli.demo.boundaries import BOUNDARIES, Boundary, Execution, read_log
+from lash.cli.demo.child import Orders
+from lash.cli.demo.evidence import Kill, Recorded, Seen, ran_again
+from lash.cli.demo.witness import DemoBroken, Witness
+
+# A boundary is reached in well under a second; a process that is silent for this long is stuck.
+DEADLINE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """Told when a process is dead: what it took from the journal, what it ran although recorded."""
+
+    kill: Kill
+    replayed: int
+    ran: tuple[Execution, ...]
+    ran_again: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Told when the last process is done."""
+
+    process: int
+    pid: int
+    executions: int
+
+
+Narrate: TypeAlias = Callable[[Killed | Finished], None]
+
+
+class Stage:
+    """One performance: a folder to audit, a store, a scratch folder for everything outside of it."""
+
+    def __init__(self, folder: Path, store: str, scratch: Path, narrate: Narrate) -> None:
+        self.session_id = f"demo-{secrets.token_hex(4)}"
+        self.turn_id = "audit-1"
+        self._folder = folder
+        self._store = store
+        self._log = scratch / "executions.jsonl"
+        self._outbox = scratch / "outbox"
+        self._errors = scratch / "errors.txt"
+        self._narrate = narrate
+        self._witness = Witness(store, self.session_id, self.turn_id)
+
+    async def play(self) -> Seen:
+        """Kills at every boundary, lets the last process finish, and returns what was seen."""
+        self._outbox.mkdir()
+        async with await lash.Store.open(self._store):
+            pass  # a database and its schema; from here on we only look
+        kills: list[Kill] = []
+        for number, boundary in enumerate(BOUNDARIES, start=1):
+            kills.append(await self._kill_at(number, boundary, kills[-1].recorded if kills else ()))
+        committed = await self._witness.committed()
+        before = len(read_log(self._log))
+        told = await self._finish(len(BOUNDARIES) + 1, before)
+        return Seen(
+            prompt=PROMPT,
+            kills=tuple(kills),
+            log=tuple(execution for execution in read_log(self._log) if execution.turn_id == self.turn_id),
+            committed=committed,
+            executions_when_asked_again=told.executions,
+            same_answer_again=told.is_same_answer,
+            next_turn_ok=told.next_ok,
+            next_messages=await self._witness.messages(),
+            deliveries=len(list(self._outbox.iterdir())),
+        )
+
+    async def forget(self) -> None:
+        """Deletes the demo's session from a store that stays."""
+        async with await lash.Store.open(self._store) as store:
+            await store.sessions.delete_session(self.session_id)
+
+    async def _kill_at(self, number: int, boundary: Boundary, recorded_before: tuple[Recorded, ...]) -> Kill:
+        child = await self._start(number, boundary.name)
+        try:
+            fact = await self._next_fact(child)
+            if fact.get("reached") != boundary.name:
+                raise DemoBroken(f"process {child.pid} was to stop {boundary.told} and said {fact}; please report this")
+            await self._until_recorded(boundary)
+        finally:
+            code = await _killed(child)
+        recorded, is_committed = await self._witness.look()
+        kill = Kill(number, child.pid, boundary, code == -signal.SIGKILL, recorded, is_committed)
+        log = read_log(self._log)
+        ran = tuple(execution for execution in log if execution.process == number)
+        again = ran_again(recorded_before, ran, number - 1)
+        self._narrate(Killed(kill, len(recorded_before) - again, ran, again))
+        return kill
+
+    async def _until_recorded(self, boundary: Boundary) -> None:
+        """Waits until what the boundary wants is durable: then the kill proves something."""
+        if not boundary.recorded:
+            return
+        deadline = asyncio.get_running_loop().time() + DEADLINE_S
+        async with await self._witness.open() as store:
+            while not (await self._witness.executions_recorded(store)).issuperset(boundary.recorded):
+                if asyncio.get_running_loop().time() > deadline:
+                    raise DemoBroken(f"{', '.join(boundary.recorded)}: not recorded within {DEADLINE_S:.0f} s")
+                await asyncio.sleep(0.002)
+
+    async def _finish(self, number: int, executions_before: int) -> _Told:
+        child = await self._start(number, None)
+        try:
+            first, again = await self._next_fact(child), await self._next_fact(child)
+            executions = len(read_log(self._log)) - executions_before
+            assert child.stdin is not None
+            child.stdin.write(b"go on\n")
+            following = await self._next_fact(child)
+            code = await asyncio.wait_for(child.wait(), DEADLINE_S)
+        finally:
+            await _killed(child)
+        if code != 0:
+            raise DemoBroken(f"process {child.pid} ended with {code}; {self._last_words()}")
+        self._narrate(Finished(number, child.pid, executions))
+        is_same = (
+            bool(first["told"]) and first["told"] == again["told"] and first["replayed"] is again["replayed"] is True
+        )
+        return _Told(executions, is_same, next_ok=following.get("next_ok") is True)
+
+    async def _start(self, number: int, stop_at: str | None) -> asyncio.subprocess.Process:
+        orders = Orders(
+            number=number,
+            store=self._store,
+            session_id=self.session_id,
+            turn_id=self.turn_id,
+            folder=str(self._folder),
+            log=str(self._log),
+            outbox=str(self._outbox),
+            stop_at=stop_at,
+        )
+        # -P: a file `types.py` in the folder where the demo is started must not become a module.
+        here = Path(lash.__file__).parents[1]
+        path = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
+        with self._errors.open("ab") as errors:
+            child = await asyncio.create_subprocess_exec(
+                *[sys.executable, "-P", "-m", "lash.cli.demo.child"],
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,  # Ctrl-C is ours to handle
+            )
+        assert child.stdin is not None
+        # Not as an argument: a store's address may hold a password, and arguments are public.
+        child.stdin.write(msgspec.json.encode(orders) + b"\n")
+        return child
+
+    async def _next_fact(self, child: asyncio.subprocess.Process) -> JsonObject:
+        assert child.stdout is not None
+        try:
+            line = await asyncio.wait_for(child.stdout.readline(), DEADLINE_S)
+        except TimeoutError as error:
+            raise DemoBroken(
+                f"process {child.pid} said nothing for {DEADLINE_S:.0f} s; {self._last_words()}"
+            ) from error
+        fact = parse_json(line.decode()) if line else None
+        if not isinstance(fact, dict):
+            raise DemoBroken(f"process {child.pid} ended by itself; {self._last_words()}")
+        return fact
+
+    def _last_words(self) -> str:
+        lines = self._errors.read_text(errors="replace").split("\n") if self._errors.exists() else []
+        said = [line for line in lines if line.strip()]
+        return f"its last words: {said[-1]}" if said else "it left no message"
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    executions: int
+    is_same_answer: bool
+    next_ok: bool
+
+
+async def _killed(child: asyncio.subprocess.Process) -> int:
+    """The exit code of a process that is dead now, if it was not before."""
+    if child.returncode is None:
+        child.send_signal(signal.SIGKILL)
+    return await child.wait()

@@ -1,0 +1,1 @@
+"""Running conformance cases: the document's format, the case host, the comparison."""

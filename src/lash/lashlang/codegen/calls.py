@@ -1,0 +1,172 @@
+"""Functions, comprehensions and type literals.
+
+A declared `fn` is written twice: a fast plain function, and a slow generator
+for calls that run so long that other tasks must get their turn. Functions are
+pure, so a fast call that runs out of fuel is simply run again slowly.
+"""
+
+from __future__ import annotations
+
+import ast as py
+
+from lash.lashlang.codegen.expressions import ExpressionEmitter
+from lash.lashlang.codegen.kinds import ANY, LIST, UNSET
+from lash.lashlang.syntax import ast
+from lash.lashlang.syntax.traversal import descendants
+from lash.lashlang.syntax.types import (
+    ListType,
+    ObjectType,
+    RefType,
+    TypeExpr,
+    UnionType,
+)
+from lash.lashlang.values.schema import Schema, schema_of
+
+
+class CallEmitter(ExpressionEmitter):
+    """The part of the emitter that writes calls out of the current function."""
+
+    def call_function(self, name: str, args: tuple[ast.Expr, ...]) -> py.expr:
+        """A call of a declared `fn`."""
+        build = self.build
+        self.heavy = True
+        values = [self.expr(arg) for arg in args]
+        fixed = [build.name("m"), build.name("c")]
+        if self.mode == "fast":
+            deeper = build.binop(build.name("d"), py.Add(), build.const(1))
+            return build.call(f"fn_{name}", *fixed, deeper, *values)
+        if self.mode == "slow":
+            deeper = build.binop(build.name("d"), py.Add(), build.const(1))
+            return build.delegate(build.call(f"gen_{name}", *fixed, deeper, *values))
+        held = [self.temp() for _ in values]
+        steps = [build.bind(item, value) for item, value in zip(held, values, strict=True)]
+        names = [build.name(item) for item in held]
+        result = self.temp()
+        quick = build.bind(result, build.call(f"try_{name}", *fixed, *names))
+        slow = build.delegate(build.call(f"gen_{name}", *fixed, build.const(1), *names))
+        unfinished = build.compare(quick, py.Is(), build.name("UNFINISHED"))
+        return build.last_of(*steps, build.choose(unfinished, slow, build.name(result)))
+
+    def comprehension(self, node: ast.Comprehension) -> py.expr:
+        """A comprehension, as a function of the variables it reads."""
+        build = self.build
+        iterable = self._iterable(node.iterable)
+        inner: list[ast.Expr] = [node.item] + ([] if node.condition is None else [node.condition])
+        used = {item.name for part in inner for item in descendants(part) if isinstance(item, ast.Variable)}
+        used -= {node.binding}
+        names = sorted(used)
+        values = []
+        for name in names:
+            # An unset name fails only where it is read, so it may travel unset.
+            self.used.add(name) if name not in self.places else None
+            flag = self.own_flag(name)
+            if self.kind(name) & UNSET:
+                self.unset_reads.add(name)
+            local = build.name(self.place(name))
+            values.append(local if flag is None else build.either(build.bind(flag, build.const(None)), local))
+        mode = "fast" if self.mode == "fast" else "slow"
+        counts_itself = self.mode == "body"
+        function = self.unit.fresh("comp")
+        frame = type(self)(self.unit, mode, ast.Block(()), {name: self.kind(name) for name in names})
+        frame.statement = self.statement
+        frame.counts_itself = counts_itself
+        frame.places = {name: f"v_{name}" for name in names}
+        frame.write_comprehension(function, node, names)
+        self.heavy = True
+        args = [build.name("m"), build.name("c"), build.name("d") if self.mode != "body" else build.const(1)]
+        call = build.call(function, *args, iterable, *values)
+        return call if mode == "fast" else build.delegate(call)
+
+    def write_comprehension(self, function: str, node: ast.Comprehension, names: list[str]) -> None:
+        """Writes the function of a comprehension into the unit."""
+        build = self.build
+        with self.at(node):
+            result, item = self.unit.fresh("r"), self.unit.fresh("f")
+            outer = self.places.get(node.binding)
+            self.places[node.binding] = item
+            from lash.lashlang.codegen.kinds import item_kind
+
+            self.kinds[node.binding] = item_kind(node.iterable)
+            test = None if node.condition is None else self.truth(node.condition)
+            value = self.expr(node.item)
+            body = [build.expr(build.call("append", build.name(result), value))]
+            if test is not None:
+                body = [build.when(test, body)]
+            loop = build.loop(item, build.name("items"), [*self.tick(2), *body])
+            done = build.call("counted", build.name("m"), build.name(result))
+            statements = [*self.prologue(), build.assign(result, build.list_of()), loop, build.give(done)]
+            if self.mode == "slow":
+                # An unreachable request makes this a generator whatever its body is.
+                statements.append(build.expr(build.request(build.const("never"))))
+            params = ["m", "c", "d", "items", *(f"v_{name}" for name in names)]
+            self.unit.functions.append(build.function(function, params, statements))
+            if outer is not None:
+                self.places[node.binding] = outer
+
+    def _iterable(self, node: ast.Expr) -> py.expr:
+        build = self.build
+        if isinstance(node, ast.BuiltinCall) and node.name == "range" and 1 <= len(node.args) <= 3:
+            with self.at(node):
+                args = [self.expr(arg, borrow=True) for arg in node.args]
+                return build.call(f"each_{len(args)}", *args)
+        value = self.expr(node)
+        return value if self.kind_now(node) == LIST else build.call("as_list", value)
+
+    def type_literal(self, type_: TypeExpr) -> py.expr:
+        """A type value; references are declared types first, then variables."""
+        build = self.build
+        known: dict[str, Schema] = {}
+        variables: list[str] = []
+        for name in _references(type_):
+            schema = self._declared_schema(name, frozenset())
+            if schema is not None:
+                known[name] = schema
+            elif name not in variables:
+                variables.append(name)
+        if not variables:
+            return build.name(self.unit.constant({"$lash_type": schema_of(type_, known)}))
+        pairs = []
+        for name in variables:
+            if "." in name:
+                return build.call("unknown_name", build.const(name))
+            pairs.append(build.tuple(build.const(name), self.read(name)))
+        shape, schemas = self.unit.constant(type_), self.unit.constant(known)
+        return build.call("type_value", build.name(shape), build.name(schemas), *pairs)
+
+    def _declared_schema(self, name: str, seen: frozenset[str]) -> Schema | None:
+        if not self.unit.dialect.declared_types_in_literals:
+            return None
+        definition = self.unit.named_types.get(name)
+        if definition is None:
+            return None
+        if name in seen:
+            return {}
+        inner: dict[str, Schema] = {}
+        for reference in _references(definition):  # type: ignore[arg-type]
+            inner[reference] = self._declared_schema(reference, seen | {name}) or {}
+        return schema_of(definition, inner)  # type: ignore[arg-type]
+
+    def tick(self, weight: int) -> list[py.stmt]:
+        """Statements at a loop's head that count it against the budget."""
+        raise NotImplementedError
+
+    def prologue(self) -> list[py.stmt]:
+        """Statements that set up the counters of a function."""
+        raise NotImplementedError
+
+
+def _references(type_: TypeExpr) -> list[str]:
+    match type_:
+        case RefType(name):
+            return [name]
+        case ListType(item):
+            return _references(item)
+        case ObjectType(fields):
+            return [name for field in fields for name in _references(field.type)]
+        case UnionType(members):
+            return [name for member in members for name in _references(member)]
+        case _:
+            return []
+
+
+__all__ = ["ANY", "CallEmitter"]

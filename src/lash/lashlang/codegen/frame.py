@@ -1,0 +1,118 @@
+"""What the emitters know while they write one Python function.
+
+Python names are made, never taken: `v_NAME` for variables, `f<n>` for loop
+variables (so that leaving a loop restores what it shadowed), `t<n>` for
+temporaries, `own_…` for ownership flags. No program can spell another one.
+"""
+
+from __future__ import annotations
+
+import ast as py
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from lash.lashlang.codegen.kinds import ANY, UNSET, Kinds
+from lash.lashlang.codegen.ownership import DEEP, changed_in_place
+from lash.lashlang.codegen.pyast import Builder, Stmts
+from lash.lashlang.dialect import Dialect
+from lash.lashlang.errors import Span
+from lash.lashlang.syntax import ast
+from lash.lashlang.tracking.sites import BodySites
+
+
+@dataclass(slots=True)
+class Unit:
+    """What all functions of one compiled body share."""
+
+    program: ast.Program
+    dialect: Dialect
+    sites: BodySites
+    process_values: dict[str, dict[str, object]]
+    traced: bool
+    readonly: frozenset[str]
+    functions: list[py.stmt] = field(default_factory=list)
+    constants: dict[str, object] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    statements: list[Span] = field(default_factory=list)
+    named_types: dict[str, object] = field(default_factory=dict)
+    emitted_functions: set[str] = field(default_factory=set)
+    counter: int = 0
+
+    def fresh(self, prefix: str) -> str:
+        """A Python name nobody else has."""
+        self.counter += 1
+        return f"{prefix}{self.counter}"
+
+    def constant(self, value: object) -> str:
+        """The name under which generated code finds `value`."""
+        name = self.fresh("K")
+        self.constants[name] = value
+        return name
+
+
+class Frame:
+    """One Python function being written.
+
+    `mode` is `body` (a generator driven by the execution), `fast` (a plain
+    function) or `slow` (a generator that a body delegates to).
+    """
+
+    def __init__(self, unit: Unit, mode: str, body: ast.Expr, kinds: Kinds) -> None:
+        self.unit = unit
+        self.mode = mode
+        self.build = Builder()
+        self.kinds = kinds
+        self.places: dict[str, str] = {}
+        self.depths = changed_in_place(body)
+        self.owned: set[str] = set()
+        self.unset_reads: set[str] = set()
+        self.used: set[str] = set()
+        self.is_cell = False
+        self.counts_itself = mode == "body"
+        self.heavy = False
+        self.uses_limits = False
+        self.statement: Span = (0, 0)
+
+    @contextmanager
+    def at(self, node: ast.Node) -> Iterator[None]:
+        """Marks everything built inside with the span of `node`."""
+        unit, outer = self.unit, self.build.line
+        unit.spans.append(node.span)
+        unit.statements.append(self.statement)
+        self.build.line = len(unit.spans)
+        yield
+        self.build.line = outer
+
+    def place(self, name: str) -> str:
+        """The Python local that holds a variable."""
+        found = self.places.get(name)
+        if found is None:
+            found = f"v_{name}"
+            self.used.add(name)
+        return found
+
+    def kind(self, name: str) -> int:
+        """What a variable may hold now."""
+        return self.kinds.get(name, ANY | UNSET)
+
+    def own_flag(self, name: str) -> str | None:
+        """The ownership flag of a variable that is changed in place, or None."""
+        if name not in self.depths:
+            return None
+        flag = f"own_{self.place(name)}"
+        self.owned.add(flag)
+        return flag
+
+    def is_deep(self, name: str) -> bool:
+        """Whether containers inside the variable are changed in place too."""
+        return self.depths.get(name) == DEEP
+
+    def temp(self) -> str:
+        """A fresh temporary."""
+        return self.unit.fresh("t")
+
+    def disown(self, name: str) -> Stmts:
+        """Statements that end a variable's ownership."""
+        flag = self.own_flag(name)
+        return [] if flag is None else [self.build.assign(flag, self.build.const(None))]

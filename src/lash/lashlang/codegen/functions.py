@@ -1,0 +1,186 @@
+"""Declared functions, loop counting and the start of every function."""
+
+from __future__ import annotations
+
+import ast as py
+from typing import Final
+
+from lash.lashlang.codegen.kinds import ANY, BOOL, LIST, NULL, NUMBER, RECORD, TEXT, Kinds, function_key
+from lash.lashlang.codegen.namespace import CALL_DEPTH
+from lash.lashlang.codegen.pyast import Stmts
+from lash.lashlang.codegen.statements import StatementEmitter
+from lash.lashlang.syntax import ast
+from lash.lashlang.syntax.types import (
+    ANY as ANY_TYPE,
+)
+from lash.lashlang.syntax.types import (
+    FLOAT,
+    INT,
+    ListType,
+    ObjectType,
+    RefType,
+    Simple,
+    TypeExpr,
+    type_text,
+)
+from lash.lashlang.values.schema import schema_of
+
+# Loop turns and calls between two looks at the clock.
+TURN_STEPS: Final = 1024
+# A pure call may run this many steps before it gives way: about 20 ms.
+FAST_FUEL: Final = 200_000
+
+_KINDS: Final = {"int": NUMBER, "float": NUMBER, "str": TEXT, "bool": BOOL, "null": NULL, "dict": RECORD}
+
+
+class FunctionEmitter(StatementEmitter):
+    """The complete emitter."""
+
+    result: tuple[str, TypeExpr] | None = None
+
+    def prologue(self) -> Stmts:
+        """Counters, limits and ownership flags."""
+        build = self.build
+        lines: Stmts = []
+        if self.mode != "fast":
+            lines.append(build.assign("due", build.call("due_list", build.name("m"))))
+        if self.counts_itself:
+            lines.append(build.assign("n", build.const(TURN_STEPS)))
+        if self.uses_limits:
+            lines.append(build.assign("cap", build.call("item_limit", build.name("m"))))
+            lines.append(build.assign("text_room", build.call("text_limit", build.name("m"))))
+        lines += [build.assign(flag, build.const(None)) for flag in sorted(self.owned)]
+        return lines
+
+    def give_turn(self) -> py.stmt:
+        """Lets the driver look around; it answers with new steps."""
+        build = self.build
+        nothing = py.Yield(build.const(None), **build.at())
+        if self.counts_itself:
+            return build.assign("n", nothing)
+        return build.store_item(build.name("c"), build.const(0), nothing)
+
+    def tick(self, weight: int) -> Stmts:
+        """Counts one turn of a loop."""
+        build = self.build
+        if self.mode == "fast":
+            spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
+            return [build.subtract_first("c", weight), build.when(spent, [build.expr(build.call("out_of_fuel"))])]
+        if not self.counts_itself:
+            spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
+            return [
+                build.subtract_first("c", weight),
+                build.when(build.either(spent, build.name("due")), [self.give_turn()]),
+            ]
+        spent = build.compare(build.name("n"), py.Lt(), build.const(0))
+        test = build.either(spent, build.name("due")) if self.heavy else spent
+        return [build.subtract_from("n", weight), build.when(test, [self.give_turn()])]
+
+    def result_kind(self, function: ast.FunctionDeclaration) -> Kinds:
+        """What calls of a function give, for the kinds of a body."""
+        return {function_key(function.name): self.type_kind(function.return_type)}
+
+    def type_kind(self, type_: TypeExpr | None) -> int:
+        """The kinds that a checked type admits."""
+        match type_:
+            case Simple(name):
+                return _KINDS.get(name, ANY)
+            case ListType():
+                return LIST
+            case _:
+                return ANY
+
+    def write_functions(self) -> None:
+        """Writes every declared function, fast and slow."""
+        for function in self.unit.program.functions():
+            for mode, prefix in (("fast", "fn_"), ("slow", "gen_")):
+                self.unit.functions.append(self._function(function, mode, prefix))
+            self.unit.functions.append(self._entry(function))
+
+    def _function(self, function: ast.FunctionDeclaration, mode: str, prefix: str) -> py.stmt:
+        kinds = {param.name: self.type_kind(param.type) for param in function.params}
+        for other in self.unit.program.functions():
+            kinds.update(self.result_kind(other))
+        frame = FunctionEmitter(self.unit, mode, function.body, kinds)
+        frame.statement = function.span
+        if function.return_type is not None and function.return_type != ANY_TYPE:
+            frame.result = (function.name, function.return_type)
+        build = frame.build
+        with frame.at(function):
+            checks = [line for param in function.params for line in frame.check_parameter(function.name, param)]
+            body = frame.block(function.body)
+            deep = build.compare(build.name("d"), py.Gt(), build.const(CALL_DEPTH))
+            names = {param.name for param in function.params}
+            unset = sorted(name for name in frame.unset_reads if name not in names)
+            lines: Stmts = [
+                build.when(deep, [build.expr(build.call("too_deep"))]),
+                *frame.prologue(),
+                *frame.tick(1),
+                *(build.assign(f"v_{name}", build.name("UNSET")) for name in unset),
+                *checks,
+                *body,
+                build.give(frame.checked_result(build.const(None), NULL)),
+            ]
+            if mode == "slow":
+                lines.append(build.expr(build.request(build.const("never"))))
+            params = ["m", "c", "d", *(f"v_{param.name}" for param in function.params)]
+            return build.function(f"{prefix}{function.name}", params, lines)
+
+    def _entry(self, function: ast.FunctionDeclaration) -> py.stmt:
+        """`try_NAME`: a fast call that gives `UNFINISHED` when it takes too long."""
+        build = self.build
+        names = [f"v_{param.name}" for param in function.params]
+        call = build.call(
+            f"fn_{function.name}", build.name("m"), build.name("c"), build.const(1), *map(build.name, names)
+        )
+        caught = build.tuple(build.name("OutOfFuel"), build.name("BudgetExceeded"))
+        handler = py.ExceptHandler(caught, None, [build.give(build.name("UNFINISHED"))], **build.at())
+        lines: Stmts = [
+            build.store_item(build.name("c"), build.const(0), build.const(FAST_FUEL)),
+            py.Try([build.give(call)], [handler], [], [], **build.at()),
+        ]
+        return build.function(f"try_{function.name}", ["m", "c", *names], lines)
+
+    def returned(self, operand: ast.Expr) -> py.expr:
+        """The value a function returns, checked against its type."""
+        return self.checked_result(self.expr(operand), self.kind_now(operand))
+
+    def checked_result(self, value: py.expr, kind: int) -> py.expr:
+        """`value`, checked against the declared result."""
+        if self.result is None:
+            return value
+        name, type_ = self.result
+        return self._checked(value, kind, type_, f"function `{name}` result")
+
+    def check_parameter(self, function: str, param: ast.Parameter) -> Stmts:
+        """Statements that check one argument at the function's start."""
+        if param.type == ANY_TYPE:
+            return []
+        build, local = self.build, f"v_{param.name}"
+        what = f"function `{function}` argument `{param.name}`"
+        if param.type in (INT, FLOAT):
+            test = build.compare(build.call("type", build.name(local)), py.IsNot(), build.name("float"))
+            if param.type == INT:
+                test = build.either(test, build.binop(build.name(local), py.Mod(), build.const(1.0)))
+            return [build.when(test, [build.expr(self._problem(build.name(local), param.type, what))])]
+        return [build.assign(local, self._problem(build.name(local), param.type, what))]
+
+    def _checked(self, value: py.expr, kind: int, type_: TypeExpr, what: str) -> py.expr:
+        build = self.build
+        if kind == NUMBER and type_ == FLOAT:
+            return value
+        if kind == NUMBER and type_ == INT:
+            held = self.temp()
+            broken = build.binop(build.bind(held, value), py.Mod(), build.const(1.0))
+            return build.choose(broken, self._problem(build.name(held), type_, what), build.name(held))
+        return self._problem(value, type_, what)
+
+    def _problem(self, value: py.expr, type_: TypeExpr, what: str) -> py.expr:
+        build = self.build
+        schema = self.unit.constant(self._schema(type_))
+        return build.call("check_value", value, build.name(schema), build.const(what), build.const(type_text(type_)))
+
+    def _schema(self, type_: TypeExpr) -> object:
+        definition = self.unit.named_types.get(type_.name) if isinstance(type_, RefType) else None
+        shape = definition if isinstance(definition, ObjectType | Simple | ListType) else type_
+        return schema_of(shape, {})

@@ -1,0 +1,232 @@
+"""Which kinds a variable may hold, so that generated code can skip its checks.
+
+A kind set is a bit mask; joining is `|`. One forward pass follows a body in flow
+order; a loop is walked until its entry state no longer grows. `NUMBER` means
+exactly a Python float, so arithmetic on proved numbers needs no guard.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lash.lashlang.syntax import ast
+from lash.lashlang.syntax.traversal import children, spine
+
+NUMBER: Final = 1
+TEXT: Final = 2
+BOOL: Final = 4
+NULL: Final = 8
+LIST: Final = 16
+RECORD: Final = 32
+OTHER: Final = 64
+UNSET: Final = 128
+ANY: Final = 127
+
+Kinds = dict[str, int]
+
+_LOOP_PASSES: Final = 3
+# Loops nested deeper than this start from "anything" instead of being followed:
+# following costs a factor per level.
+_FOLLOWED_DEPTH: Final = 3
+
+BUILTIN_KINDS: Final[dict[str, int]] = {
+    "len": NUMBER,
+    "empty": BOOL,
+    "keys": LIST,
+    "values": LIST,
+    "contains": BOOL,
+    "starts_with": BOOL,
+    "ends_with": BOOL,
+    "trim": TEXT,
+    "split": LIST,
+    "join": TEXT,
+    "find": NUMBER | NULL,
+    "grep_text": LIST,
+    "slice": TEXT | LIST,
+    "push": LIST,
+    "range": LIST,
+    "ceil_div": NUMBER,
+    "floor_div": NUMBER,
+    "to_string": TEXT,
+    "to_int": NUMBER,
+    "to_float": NUMBER,
+    "format": TEXT,
+    "sort": LIST,
+    "sort_by": LIST,
+    "sum": NUMBER,
+    "replace": TEXT,
+    "lower": TEXT,
+    "upper": TEXT,
+    "unique": LIST,
+    "reverse": TEXT | LIST,
+}
+
+
+def kind_of(node: ast.Expr, kinds: Kinds) -> int:
+    """What `node` may evaluate to."""
+    match node:
+        case ast.Number():
+            return NUMBER
+        case ast.String():
+            return TEXT
+        case ast.Bool():
+            return BOOL
+        case ast.Null() | ast.SleepFor() | ast.SleepUntil() | ast.SignalRun() | ast.Print():
+            return NULL
+        case ast.Variable(name=name):
+            return kinds.get(name, ANY | UNSET) & ANY or ANY
+        case ast.List() | ast.Comprehension():
+            return LIST
+        case ast.Record() | ast.TypeLiteral() | ast.ProcessRef() | ast.HostDescriptorConstructor():
+            return RECORD
+        case ast.ReceiverCall():
+            return RECORD
+        case ast.Binary():
+            return _binary(node, kinds)
+        case ast.Unary(op=op):
+            return BOOL if op == "not" else NUMBER
+        case ast.If(then=then, otherwise=otherwise):
+            return kind_of(then, kinds) | kind_of(otherwise, kinds)
+        case ast.Index(target=target):
+            return TEXT | NULL if kind_of(target, kinds) == TEXT else ANY
+        case ast.BuiltinCall(name=name, args=args):
+            if name == "slice" and args:
+                return kind_of(args[0], kinds) & (TEXT | LIST) or TEXT | LIST
+            return BUILTIN_KINDS.get(name, ANY)
+        case ast.FunctionCall(name=name):
+            return kinds.get(function_key(name), ANY)
+        case ast.LabelAnnotated(inner=inner):
+            return kind_of(inner, kinds)
+        case ast.ResourceRef():
+            return OTHER
+        case _:
+            return ANY
+
+
+def function_key(name: str) -> str:
+    """Where the kinds of a body keep what a declared function returns; no variable is spelled so."""
+    return f"fn {name}"
+
+
+def _binary(node: ast.Binary, kinds: Kinds) -> int:
+    if node.op in {"subtract", "multiply", "divide", "modulo"}:
+        return NUMBER
+    if node.op != "add":
+        return BOOL
+    first, operators = spine(node)
+    left = kind_of(first, kinds)
+    for operator in operators:
+        left = added(left, kind_of(operator.right, kinds)) if operator.op == "add" else _plain(operator.op)
+    return left
+
+
+def _plain(op: str) -> int:
+    return NUMBER if op in {"subtract", "multiply", "divide", "modulo"} else BOOL
+
+
+def added(left: int, right: int) -> int:
+    """What `+` gives for operands of these kinds."""
+    if TEXT in (left, right):
+        return TEXT
+    result = 0
+    if (left | right) & TEXT:
+        result |= TEXT
+    if left & right & LIST:
+        result |= LIST
+    if (left & ~(TEXT | LIST)) and (right & ~(TEXT | LIST)):
+        result |= NUMBER
+    return result or NUMBER
+
+
+def join(into: Kinds, *arms: Kinds) -> None:
+    """Replaces `into` by what holds after any of the arms."""
+    names = set().union(*arms)
+    for name in names:
+        total = 0
+        for arm in arms:
+            total |= arm.get(name, into.get(name, ANY | UNSET))
+        into[name] = total
+
+
+def follow(node: ast.Expr, kinds: Kinds, seen: Kinds | None = None, depth: int = 0) -> None:
+    """Updates `kinds` by what the statement `node` assigns; `seen` collects every assigned kind."""
+    match node:
+        case ast.Block(items=items):
+            for item in items:
+                follow(item, kinds, seen, depth)
+        case ast.LabelAnnotated(inner=inner):
+            follow(inner, kinds, seen, depth)
+        case ast.Assign(root=root, steps=steps, value=value):
+            if not steps:
+                kinds[root] = kind_of(value, kinds)
+                if seen is not None:
+                    seen[root] = seen.get(root, 0) | kinds[root]
+        case ast.If(then=then, otherwise=otherwise):
+            arms = dict(kinds), dict(kinds)
+            follow(then, arms[0], seen, depth)
+            follow(otherwise, arms[1], seen, depth)
+            join(kinds, *arms)
+        case ast.For() | ast.While():
+            head = loop_entry(node, kinds, depth)
+            if seen is not None:
+                for name in assigned_names(node.body):
+                    seen[name] = seen.get(name, 0) | head[name]
+            kinds.clear()
+            kinds.update(head)
+        case _:
+            pass
+
+
+def loop_entry(node: ast.For | ast.While, kinds: Kinds, depth: int = 0) -> Kinds:
+    """What holds whenever the loop's condition or next item is reached, and after the loop.
+
+    `break` and `continue` may leave from anywhere, so every kind assigned inside
+    counts, not only those at the body's end.
+    """
+    changed = assigned_names(node.body)
+    if isinstance(node, ast.For):
+        changed.discard(node.binding)
+    head = dict(kinds)
+    for name in changed:
+        head.setdefault(name, ANY | UNSET)
+    if depth < _FOLLOWED_DEPTH:
+        for _ in range(_LOOP_PASSES):
+            end, seen = dict(head), Kinds()
+            bind_loop(node, end)
+            follow(node.body, end, seen, depth + 1)
+            grown = {name: kind | (seen.get(name, 0) if name in changed else 0) for name, kind in head.items()}
+            if grown == head:
+                return head
+            head = grown
+    for name in changed:
+        head[name] = ANY | (head[name] & UNSET)
+    return head
+
+
+def bind_loop(node: ast.For | ast.While, kinds: Kinds) -> None:
+    """Binds the loop variable for the body."""
+    if isinstance(node, ast.For):
+        kinds[node.binding] = item_kind(node.iterable)
+
+
+def item_kind(iterable: ast.Expr) -> int:
+    """What the items of an iterable may be."""
+    if isinstance(iterable, ast.BuiltinCall):
+        if iterable.name == "range":
+            return NUMBER
+        if iterable.name in {"split", "keys"}:
+            return TEXT
+    return ANY
+
+
+def assigned_names(body: ast.Expr) -> set[str]:
+    """The variables that `body` assigns as a whole (loop variables are their loop's own)."""
+    found: set[str] = set()
+    stack: list[tuple[ast.Expr, frozenset[str]]] = [(body, frozenset())]
+    while stack:
+        node, own = stack.pop()
+        if isinstance(node, ast.Assign) and node.root not in own:
+            found.add(node.root)
+        inner = own | {node.binding} if isinstance(node, ast.For) else own
+        stack.extend((child, inner) for child in children(node))
+    return found

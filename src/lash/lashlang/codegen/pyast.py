@@ -1,0 +1,150 @@
+"""Building Python syntax trees.
+
+Every node carries a line number that is really the number of a lashlang
+expression: that is how a run-time error finds its span at no cost while running.
+"""
+
+from __future__ import annotations
+
+import ast as py
+from typing import Any, TypeAlias
+
+Stmts: TypeAlias = list[py.stmt]
+
+
+class Builder:
+    """Makes Python nodes at the current `line`."""
+
+    def __init__(self) -> None:
+        self.line = 1
+
+    def at(self) -> dict[str, Any]:
+        """The position attributes of a new node."""
+        return {"lineno": self.line, "end_lineno": self.line, "col_offset": 0, "end_col_offset": 0}
+
+    def name(self, text: str) -> py.expr:
+        """Reads a Python name."""
+        return py.Name(text, py.Load(), **self.at())
+
+    def target(self, text: str) -> py.Name:
+        """A Python name as an assignment target."""
+        return py.Name(text, py.Store(), **self.at())
+
+    def const(self, value: bool | float | int | str | None) -> py.expr:
+        """A constant."""
+        return py.Constant(value, **self.at())
+
+    def call(self, function: str, *args: py.expr) -> py.expr:
+        """A call of a runtime function by name."""
+        return py.Call(self.name(function), list(args), [], **self.at())
+
+    def tuple(self, *items: py.expr) -> py.expr:
+        """A tuple display."""
+        return py.Tuple(list(items), py.Load(), **self.at())
+
+    def pick(self, items: py.expr, index: int) -> py.expr:
+        """`items[index]` with a constant index."""
+        return py.Subscript(items, self.const(index), py.Load(), **self.at())
+
+    def last_of(self, *items: py.expr) -> py.expr:
+        """Evaluates all items in order; the value is the last one's."""
+        return self.pick(self.tuple(*items), -1) if len(items) > 1 else items[0]
+
+    def bind(self, name: str, value: py.expr) -> py.expr:
+        """`(name := value)`."""
+        return py.NamedExpr(py.Name(name, py.Store(), **self.at()), value, **self.at())
+
+    def binop(self, left: py.expr, op: py.operator, right: py.expr) -> py.expr:
+        """A Python operator on proved operands."""
+        return py.BinOp(left, op, right, **self.at())
+
+    def compare(self, left: py.expr, op: py.cmpop, right: py.expr) -> py.expr:
+        """A Python comparison on proved operands."""
+        return py.Compare(left, [op], [right], **self.at())
+
+    def is_type(self, value: py.expr, kind: str) -> py.expr:
+        """`type(value) is kind`."""
+        return self.compare(self.call("type", value), py.Is(), self.name(kind))
+
+    def both(self, *tests: py.expr) -> py.expr:
+        """`a and b and …`."""
+        return tests[0] if len(tests) == 1 else py.BoolOp(py.And(), list(tests), **self.at())
+
+    def either(self, *tests: py.expr) -> py.expr:
+        """`a or b or …`."""
+        return tests[0] if len(tests) == 1 else py.BoolOp(py.Or(), list(tests), **self.at())
+
+    def negated(self, test: py.expr) -> py.expr:
+        """`not test`."""
+        return py.UnaryOp(py.Not(), test, **self.at())
+
+    def choose(self, test: py.expr, then: py.expr, otherwise: py.expr) -> py.expr:
+        """`then if test else otherwise`."""
+        return py.IfExp(test, then, otherwise, **self.at())
+
+    def list_of(self, *items: py.expr) -> py.expr:
+        """A list display."""
+        return py.List(list(items), py.Load(), **self.at())
+
+    def record(self, keys: list[str], values: list[py.expr]) -> py.expr:
+        """A dict display."""
+        return py.Dict([self.const(key) for key in keys], values, **self.at())
+
+    def request(self, *parts: py.expr) -> py.expr:
+        """`(yield (…))`: one effect request to the driver."""
+        return py.Yield(self.tuple(*parts), **self.at())
+
+    def delegate(self, value: py.expr) -> py.expr:
+        """`(yield from value)`."""
+        return py.YieldFrom(value, **self.at())
+
+    def assign(self, name: str, value: py.expr) -> py.stmt:
+        """`name = value`."""
+        return py.Assign([self.target(name)], value, **self.at())
+
+    def assign_pair(self, first: str, second: str, value: py.expr) -> py.stmt:
+        """`first, second = value`."""
+        names: list[py.expr] = [self.target(first), self.target(second)]
+        return py.Assign([py.Tuple(names, py.Store(), **self.at())], value, **self.at())
+
+    def subtract_from(self, name: str, amount: int) -> py.stmt:
+        """`name -= amount`."""
+        return py.AugAssign(self.target(name), py.Sub(), self.const(amount), **self.at())
+
+    def subtract_first(self, name: str, amount: int) -> py.stmt:
+        """`name[0] -= amount`."""
+        place = py.Subscript(self.name(name), self.const(0), py.Store(), **self.at())
+        return py.AugAssign(place, py.Sub(), self.const(amount), **self.at())
+
+    def store_item(self, container: py.expr, key: py.expr, value: py.expr) -> py.stmt:
+        """`container[key] = value` on a proved container."""
+        return py.Assign([py.Subscript(container, key, py.Store(), **self.at())], value, **self.at())
+
+    def expr(self, value: py.expr) -> py.stmt:
+        """An expression statement."""
+        return py.Expr(value, **self.at())
+
+    def when(self, test: py.expr, then: Stmts, otherwise: Stmts | None = None) -> py.stmt:
+        """An `if` statement."""
+        return py.If(test, then or [py.Pass(**self.at())], otherwise or [], **self.at())
+
+    def loop(self, name: str, items: py.expr, body: Stmts) -> py.stmt:
+        """A `for` statement."""
+        return py.For(self.target(name), items, body, [], None, **self.at())
+
+    def repeat(self, test: py.expr, body: Stmts) -> py.stmt:
+        """A `while` statement."""
+        return py.While(test, body, [], **self.at())
+
+    def give(self, value: py.expr) -> py.stmt:
+        """`return value`."""
+        return py.Return(value, **self.at())
+
+    def function(self, name: str, params: list[str], body: Stmts) -> py.stmt:
+        """A `def`."""
+        args = py.arguments([], [py.arg(item, None, None, **self.at()) for item in params], None, [], [], None, [])
+        return py.FunctionDef(name, args, body or [py.Pass(**self.at())], [], None, None, **self.at())
+
+    def guarded(self, body: Stmts, finally_: Stmts) -> py.stmt:
+        """`try: … finally: …`."""
+        return py.Try(body, [], [], finally_, **self.at())

@@ -1,0 +1,139 @@
+"""Statements to Python statements."""
+
+from __future__ import annotations
+
+import ast as py
+
+from lash.lashlang.codegen.assignments import AssignmentEmitter
+from lash.lashlang.codegen.kinds import BOOL, bind_loop, join, loop_entry
+from lash.lashlang.codegen.pyast import Stmts
+from lash.lashlang.syntax import ast
+from lash.lashlang.syntax.traversal import descendants
+from lash.lashlang.tracking.sites import labelled_effect
+
+
+class StatementEmitter(AssignmentEmitter):
+    """The part of the emitter that writes statements."""
+
+    def block(self, node: ast.Expr) -> Stmts:
+        """The statements of a block, or of a single statement."""
+        items = node.items if isinstance(node, ast.Block) else (node,)
+        return [line for item in items for line in self.stmt(item)]
+
+    def stmt(self, node: ast.Expr) -> Stmts:
+        """The Python statements of one statement."""
+        with self.at(node):
+            return self._stmt(node)
+
+    def _stmt(self, node: ast.Expr) -> Stmts:
+        build = self.build
+        match node:
+            case ast.Assign():
+                return self.assignment(node)
+            case ast.If():
+                return self._if(node)
+            case ast.For():
+                return self._for(node)
+            case ast.While():
+                return self._while(node)
+            case ast.Break():
+                return [py.Break(**build.at())]
+            case ast.Continue():
+                return [py.Continue(**build.at())]
+            case ast.Return(operand=operand):
+                return [build.give(self.returned(operand))]
+            case ast.Block():
+                return self.block(node)
+            case ast.LabelAnnotated():
+                return self._labelled(node)
+            case _:
+                return [build.expr(self.expr(node))]
+
+    def _if(self, node: ast.If) -> Stmts:
+        build = self.build
+        test = self.truth(node.condition)
+        before = dict(self.kinds)
+        then = [*self._observe(node, "then"), *self.block(node.then)]
+        after_then = dict(self.kinds)
+        self.kinds.clear()
+        self.kinds.update(before)
+        otherwise = [*self._observe(node, "else"), *self.block(node.otherwise)]
+        join(self.kinds, after_then, dict(self.kinds))
+        return [build.when(test, then, otherwise)]
+
+    def _for(self, node: ast.For) -> Stmts:
+        build = self.build
+        if node.binding in self.unit.readonly:
+            return [build.expr(self._iterable(node.iterable)), self.refuse_readonly(node.binding)]
+        iterable = self._iterable(node.iterable)
+        head = loop_entry(node, self.kinds)
+        self.kinds.clear()
+        self.kinds.update(head)
+        bind_loop(node, self.kinds)
+        item = self.unit.fresh("f")
+        outer = self.places.get(node.binding)
+        self.places[node.binding] = item
+        disowned = self.disown(node.binding)
+        body = [*disowned, *self.block(node.body)]
+        if outer is None:
+            self.places.pop(node.binding)
+        else:
+            self.places[node.binding] = outer
+        self.kinds.clear()
+        self.kinds.update(head)
+        return [build.loop(item, iterable, [*self.tick(_weight(node)), *body])]
+
+    def _while(self, node: ast.While) -> Stmts:
+        head = loop_entry(node, self.kinds)
+        self.kinds.clear()
+        self.kinds.update(head)
+        test = self.truth(node.condition)
+        after_test = dict(self.kinds)
+        body = self.block(node.body)
+        self.kinds.clear()
+        self.kinds.update(after_test)
+        if self.kind_now(node.condition) != BOOL and isinstance(test, py.Constant):
+            test = self.build.call("truthy", test)
+        return [self.build.repeat(test, [*self.tick(_weight(node)), *body])]
+
+    def _labelled(self, node: ast.LabelAnnotated) -> Stmts:
+        if not self.unit.traced or labelled_effect(node.inner) is not None:
+            return self.stmt(node.inner)
+        build = self.build
+        site = build.const(self.unit.sites.number(node))
+        begin = build.expr(build.call("step_started", build.name("m"), site))
+        end = build.expr(build.call("step_completed", build.name("m"), site))
+        inner = self.stmt(node.inner)
+        return [begin, *inner, end] if _awaits(node.inner) else [begin, end, *inner]
+
+    def _observe(self, node: ast.If, arm: str) -> Stmts:
+        if not self.unit.traced:
+            return []
+        build = self.build
+        site = build.const(self.unit.sites.number(node))
+        return [build.expr(build.call("branch_taken", build.name("m"), site, build.const(arm)))]
+
+    def branch_arm(self, node: ast.If, arm: str, value: py.expr) -> py.expr:
+        """An arm of a ternary, observed where observation is on."""
+        if not self.unit.traced or id(node) in self.silent_branches:
+            return value
+        build = self.build
+        site = build.const(self.unit.sites.number(node))
+        return build.last_of(build.call("branch_taken", build.name("m"), site, build.const(arm)), value)
+
+    silent_branches: frozenset[int] = frozenset()
+
+    def returned(self, operand: ast.Expr) -> py.expr:
+        """The value a function returns."""
+        return self.expr(operand)
+
+
+def _weight(node: ast.For | ast.While) -> int:
+    """What one turn of a loop counts for: roughly its statements."""
+    return 1 + sum(isinstance(item, ast.Assign | ast.If | ast.BuiltinCall) for item in descendants(node.body)) // 4
+
+
+def _awaits(node: ast.Expr) -> bool:
+    while isinstance(node, ast.Assign | ast.ResultUnwrap):
+        node = node.value if isinstance(node, ast.Assign) else node.operand
+    return isinstance(node, ast.Await)

@@ -1,0 +1,190 @@
+"""One driver for cells, processes and replays, without IO.
+
+`Execution` runs a compiled body: `start()` and `resume(answer)` give the next
+`Step`. It turns what the body yields into typed requests, counts occurrences,
+reports observations, keeps the budgets, and gives errors their spans. The same
+answers always lead to the same requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Final
+
+from lash.base.clock import Clock, SystemClock
+from lash.lashlang.codegen.bodies import FILENAME, CompiledBody
+from lash.lashlang.codegen.functions import TURN_STEPS
+from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
+from lash.lashlang.execution.budgets import DEFAULT_BUDGETS, Budgets, Spent, logical_size
+from lash.lashlang.execution.effects import Answer, Answered
+from lash.lashlang.execution.outcomes import Breath, Continued, Faulted, Finished, Step
+from lash.lashlang.execution.protocol import BodyProtocol, Pending, Thrown
+from lash.lashlang.tracking.observations import Observer, SiteCounter
+from lash.lashlang.values.kinds import TOO_DEEP, Value
+from lash.lashlang.values.meter import Meter
+
+# Other tasks wait at most twice this long between two operations.
+BREATH_S: Final = 0.005
+_NOTHING: Final = Answered(None)
+
+
+class Execution:
+    """One run of one body.
+
+    For a cell, `variables` is changed in place when the run ends, however it
+    ends; `projected` names are visible and read-only. For a process `arguments`
+    binds the parameters.
+    """
+
+    def __init__(
+        self,
+        body: CompiledBody,
+        *,
+        variables: dict[str, Value] | None = None,
+        projected: dict[str, Value] | None = None,
+        arguments: dict[str, Value] | None = None,
+        budgets: Budgets = DEFAULT_BUDGETS,
+        spent: Spent | None = None,
+        observer: Observer | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.body = body
+        self.budgets = budgets
+        self.spent = spent if spent is not None else Spent()
+        self._clock = clock if clock is not None else SystemClock()
+        self._meter = Meter(budgets.limits, exact=body.dialect.exact_integers)
+        counter = SiteCounter(body.sites, observer)
+        self._meter.sites = counter
+        self._protocol = BodyProtocol(body, counter, self.budgets, self.spent)
+        self._generator = self._begin(variables, projected, arguments)
+        self._pending: Pending | None = None
+        self._since = 0.0
+        self.is_done = False
+
+    def _begin(
+        self,
+        variables: dict[str, Value] | None,
+        projected: dict[str, Value] | None,
+        arguments: dict[str, Value] | None,
+    ) -> Generator[object, object, None]:
+        fuel = [0]
+        if self.body.entry.kind == "main":
+            kept = variables if variables is not None else {}
+            visible = {**kept, **projected} if projected else kept
+            made: Generator[object, object, None] = self.body.function(self._meter, fuel, visible, kept)
+            return made
+        given = arguments or {}
+        values = [given.get(param.name) for param in self.body.parameters]
+        return self.body.function(self._meter, fuel, *values)  # type: ignore[no-any-return]
+
+    def start(self) -> Step:
+        """Runs until the first request, breath or outcome."""
+        return self._advance(None)
+
+    def resume(self, answer: Answer = _NOTHING) -> Step:
+        """Continues with the answer to the last request (none after a `Breath`)."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return self._advance(TURN_STEPS)
+        try:
+            answered = self._protocol.settle(pending, answer)
+        except Thrown as thrown:
+            return self._throw(thrown.error)
+        if answered.outcome is not None:
+            self.close()
+            return answered.outcome
+        return self._advance(answered.value)
+
+    def close(self) -> None:
+        """Stops here, as a cancellation does: a cell keeps what it has assigned."""
+        self.is_done = True
+        self._generator.close()
+
+    def _throw(self, error: RuntimeFailure) -> Step:
+        self._since = self._clock.monotonic()
+        try:
+            self._generator.throw(error)
+        except RuntimeFailure as caught:
+            return self._fault(caught)
+        finally:
+            self._charge_time()
+        raise AssertionError("a lashlang body caught an error")
+
+    def _advance(self, value: object) -> Step:
+        self._since = self._clock.monotonic()
+        send = self._generator.send
+        try:
+            message = send(value)
+            while message is None:
+                if self._tick():
+                    return Breath()
+                message = send(TURN_STEPS)
+            self._pending, request = self._protocol.request(message)  # type: ignore[arg-type]
+            return request
+        except StopIteration:
+            self.is_done = True
+            return Continued() if self.body.entry.kind == "main" else Finished(None)
+        except Thrown as thrown:
+            return self._throw(thrown.error)
+        except RuntimeFailure as error:
+            return self._fault(error)
+        except RecursionError as error:
+            failure = RuntimeFailure(TOO_DEEP)
+            failure.__traceback__ = error.__traceback__
+            return self._fault(failure)
+        except MemoryError as error:
+            exceeded = self._meter.out_of_memory()
+            exceeded.__traceback__ = error.__traceback__
+            return self._fault(exceeded)
+        finally:
+            self._charge_time()
+
+    def _charge_time(self) -> None:
+        now = self._clock.monotonic()
+        self.spent.active_ms += (now - self._since) * 1000
+        self._since = now
+
+    def _tick(self) -> bool:
+        """Looks around; whether it is time for a breath."""
+        spent, budgets, meter = self.spent, self.budgets, self._meter
+        meter.due.clear()
+        spent.instructions += TURN_STEPS
+        # What short inline operations may have allocated since the last look.
+        meter.allocated += TURN_STEPS * 64
+        if meter.allocated > meter.measure_at:
+            try:
+                meter.measured(logical_size(self._live()))
+            except BudgetExceeded as error:
+                raise Thrown(error) from None
+        if budgets.instructions is not None and spent.instructions > budgets.instructions:
+            text = f"instruction budget of {budgets.instructions} exceeded; do less work per run"
+            raise Thrown(BudgetExceeded("instructions", text))
+        elapsed = self._clock.monotonic() - self._since
+        if budgets.active_ms is not None and spent.active_ms + elapsed * 1000 > budgets.active_ms:
+            text = f"active time budget of {budgets.active_ms} ms exceeded; do less work per run"
+            raise Thrown(BudgetExceeded("active_time", text))
+        return elapsed > BREATH_S
+
+    def _live(self) -> list[object]:
+        values: list[object] = []
+        generator: object = self._generator
+        while isinstance(generator, Generator):
+            frame = getattr(generator, "gi_frame", None)
+            if frame is None:
+                break
+            values.extend(frame.f_locals.values())
+            generator = getattr(generator, "gi_yieldfrom", None)
+        return values
+
+    def _fault(self, error: RuntimeFailure) -> Faulted:
+        self._generator.close()
+        self.is_done = True
+        trace, line = error.__traceback__, 0
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == FILENAME:
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        if error.span is None and 0 < line <= len(self.body.spans):
+            error.span = self.body.spans[line - 1]
+            error.statement = self.body.statements[line - 1]
+        return Faulted(error)

@@ -1,0 +1,186 @@
+"""What an execution asks of its host, and what the host answers.
+
+Requests are values; nothing here performs anything. Payloads are JSON, copied
+out of the program, so a host can keep or change them freely. `CallSite` and the
+ordinals make a request's stable key (execution/keys.py): the same in every
+replay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lash.base.json import Json
+from lash.lashlang.modules.artifact import ProcessRef
+from lash.lashlang.values.kinds import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """Where and for which time a request is made."""
+
+    node_id: str
+    node_kind: str
+    label: str
+    occurrence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceOperation:
+    """`receiver.operation(args)`. `host_operation` is None for an authority that came as a parameter."""
+
+    receiver: Resource
+    operation: str
+    host_operation: str | None
+    args: tuple[Json, ...]
+    site: CallSite
+
+    @property
+    def payload(self) -> Json:
+        """A single record argument as it is, anything else as `{"args": […]}`."""
+        if len(self.args) == 1 and isinstance(self.args[0], dict):
+            return self.args[0]
+        return {"args": list(self.args)}
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceOperationBatch:
+    """Operations that may run concurrently; answered with one answer each, in order."""
+
+    operations: tuple[ResourceOperation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitHandle:
+    value: Json
+    site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class CancelHandle:
+    value: Json
+    site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """`text` is the display form."""
+
+    value: Json
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    value: Json
+    site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    value: Json
+    text: str
+    site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class StartProcess:
+    module_ref: str
+    process_ref: ProcessRef
+    host_requirements_ref: str
+    process_name: str
+    args: dict[str, Json]
+    site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEvent:
+    """`kind` is `yield` or `wake`; `sequence` counts a run's events from 0."""
+
+    kind: str
+    value: Json
+    text: str
+    sequence: int
+    site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """`kind` is `for` or `until`; `sequence` counts a run's sleeps from 0."""
+
+    kind: str
+    value: Json
+    sequence: int
+    site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class WaitSignal:
+    """`name` is None for the unnamed signal; `ordinal` counts per name from 1."""
+
+    name: str | None
+    ordinal: int
+    site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRun:
+    """`sequence` counts per name from 0."""
+
+    run: Json
+    name: str | None
+    payload: Json
+    sequence: int
+    site: CallSite
+
+
+Request: TypeAlias = (
+    ResourceOperation
+    | ResourceOperationBatch
+    | AwaitHandle
+    | CancelHandle
+    | Print
+    | Submit
+    | Finish
+    | Fail
+    | StartProcess
+    | ProcessEvent
+    | Sleep
+    | WaitSignal
+    | SignalRun
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The host did it; `value` is the result."""
+
+    value: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The host did not; `error` says why, for the program to read."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The host answered `submit` with nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswered:
+    """One answer per member of a batch, in request order."""
+
+    members: tuple[Answered | Refused, ...]
+
+
+Answer: TypeAlias = Answered | Refused | NoAnswer | BatchAnswered

@@ -1,0 +1,68 @@
+"""A session's variables, and their snapshot between cells (§8.3)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Final
+
+from lash.base.json import Json, JsonObject
+from lash.lashlang.errors import LanguageError
+from lash.lashlang.values.json_form import from_json, to_json
+from lash.lashlang.values.kinds import LazyValue, Value
+
+SNAPSHOT_VERSION: Final = 3
+_PROJECTED: Final = "__lashlang_snapshot_projected__"
+
+
+class SnapshotError(LanguageError):
+    """A stored snapshot is not one of ours; the session's variables were not touched."""
+
+    code = "lashlang.snapshot"
+
+
+@dataclass(slots=True)
+class State:
+    """What cells of one session share: their variables.
+
+    Only `snapshot` and `restore` cross a process boundary; declarations never do.
+    """
+
+    variables: dict[str, Value] = field(default_factory=dict)
+
+    def snapshot(self, files: dict[str, str] | None = None) -> JsonObject:
+        """The stored form. Variables keep their order."""
+        body = {"globals": {name: to_json(value) for name, value in self.variables.items()}}
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return {"version": SNAPSHOT_VERSION, "engine": "lashlang", "vars": text, "files": dict(files or {})}
+
+    @classmethod
+    def restore(cls, snapshot: Json) -> State:
+        """The state that `snapshot` holds. Raises `SnapshotError`."""
+        match snapshot:
+            case {"version": version, "engine": engine, "vars": str(text)}:
+                pass
+            case _:
+                raise SnapshotError("unsupported RLM snapshot format")
+        if version != SNAPSHOT_VERSION:
+            raise SnapshotError(f"unsupported RLM snapshot version {version}")
+        if engine != "lashlang":
+            raise SnapshotError(f"unsupported RLM snapshot engine {engine}")
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError):
+            raise SnapshotError("unsupported RLM snapshot format") from None
+        if not isinstance(body, dict) or not isinstance(body.get("globals"), dict):
+            raise SnapshotError("unsupported RLM snapshot format")
+        return cls({str(name): _restored(value) for name, value in body["globals"].items()})
+
+
+def _restored(data: Json) -> Value:
+    if isinstance(data, dict):
+        if data.get(_PROJECTED) is True:
+            return LazyValue(str(data.get("name")), str(data.get("type_name")), data.get("projection_ref"))
+        if not {"type", "__resource__"} & data.keys():
+            return {str(key): _restored(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_restored(item) for item in data]
+    return from_json(data)

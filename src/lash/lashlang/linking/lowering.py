@@ -1,0 +1,382 @@
+"""Rewriting source trees into linked ones (specification §6.3).
+
+Names become authorities, process values and constructors; calls are checked
+against the catalog. Locals shadow modules. A dotted chain is a module only as a
+whole. The result keeps every span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NoReturn
+
+from lash.lashlang.errors import LinkError
+from lash.lashlang.host.catalog import TRIGGERS_PATH, TRIGGERS_TYPE
+from lash.lashlang.host.environment import HostEnvironment
+from lash.lashlang.linking import triggers
+from lash.lashlang.linking.inference import BUILTIN_TYPES, MORE_BUILTIN_TYPES, Inference, path_assigned
+from lash.lashlang.linking.scope import Scope
+from lash.lashlang.syntax import ast
+from lash.lashlang.syntax.traversal import dotted_path, spine
+from lash.lashlang.syntax.types import ANY, NULL, ListType, RefType, TypeExpr, type_text, union_of
+
+_EFFECTS = (
+    ast.Await,
+    ast.SleepFor,
+    ast.SleepUntil,
+    ast.WaitSignal,
+    ast.SignalRun,
+    ast.Cancel,
+    ast.Print,
+    ast.Yield,
+    ast.Wake,
+    ast.Fail,
+    ast.Submit,
+    ast.Finish,
+    ast.StartProcess,
+)
+
+
+class Lowering:
+    """Lowers the bodies of one program."""
+
+    def __init__(self, program: ast.Program, environment: HostEnvironment, inference: Inference) -> None:
+        self.environment = environment
+        self.catalog = environment.resources
+        self.inference = inference
+        self.rules = inference.rules
+        self.processes = inference.processes
+        self.functions = inference.functions
+        self.host_operations = {
+            host: f"{path}.{operation}"
+            for path, module in reversed(self.catalog.module_instances.items())
+            for operation, host in reversed(module.operations.items())
+        }
+
+    def require(self, ability: str, node: ast.Node) -> None:
+        """Fails if the host does not offer `ability`."""
+        if not getattr(self.environment.abilities, ability):
+            disabled(ability.replace("process_signals", "process signals"), node)
+
+    def block(self, node: ast.Block, scope: Scope) -> ast.Block:
+        """A lowered block; names it binds are in `scope` afterwards."""
+        return ast.Block(tuple(self.lower(item, scope) for item in node.items), span=node.span)
+
+    def lower(self, node: ast.Expr, scope: Scope) -> ast.Expr:
+        """The linked form of `node`."""
+        if scope.kind == "fn" and isinstance(node, _EFFECTS):
+            raise LinkError("a `fn` is pure: it cannot perform effects", at=node.span)
+        match node:
+            case ast.Null() | ast.Bool() | ast.Number() | ast.String() | ast.Break() | ast.Continue():
+                return node
+            case ast.TypeLiteral():
+                return node
+            case ast.Variable():
+                return self._variable(node, scope)
+            case ast.Field():
+                return self._field(node, scope)
+            case ast.Index(target=target, index=index):
+                lowered = self.lower(target, scope)
+                self._refuse_opaque(target, scope, "[]", node)
+                return ast.Index(lowered, self.lower(index, scope), span=node.span)
+            case ast.ReceiverCall():
+                return self._receiver_call(node, scope)
+            case ast.BuiltinCall():
+                return self._builtin_call(node, scope)
+            case ast.FunctionCall(name=name, args=args):
+                return ast.FunctionCall(name, self._all(args, scope), span=node.span)
+            case ast.Binary():
+                return self._binary(node, scope)
+            case ast.If(condition=condition, then=then, otherwise=otherwise):
+                return self._if(node, condition, then, otherwise, scope)
+            case ast.Assign():
+                return self._assign(node, scope)
+            case ast.For() | ast.While():
+                return self._loop(node, scope)
+            case ast.Comprehension():
+                return self._comprehension(node, scope)
+            case ast.Block():
+                return self.block(node, scope)
+            case ast.List(items=items):
+                return ast.List(self._all(items, scope), span=node.span)
+            case ast.Record(entries=entries):
+                if triggers.is_event_placeholder(node):
+                    raise LinkError(triggers.EVENT_MISPLACED, at=node.span)
+                return ast.Record(self._pairs(entries, scope), span=node.span)
+            case ast.StartProcess():
+                return self._start(node, scope)
+            case ast.LabelAnnotated(label=label, inner=inner):
+                return ast.LabelAnnotated(label, self.lower(inner, scope), span=node.span)
+            case ast.Submit(operand=operand) | ast.Finish(operand=operand):
+                value = None if operand is None else self.lower(operand, scope)
+                return replace(node, operand=value)
+            case ast.SleepFor(operand=operand) | ast.SleepUntil(operand=operand):
+                self.require("sleep", node)
+                return replace(node, operand=self.lower(operand, scope))
+            case ast.WaitSignal():
+                self._wait_signal(node, scope)
+                return node
+            case ast.SignalRun():
+                return self._signal_run(node, scope)
+            case ast.ResourceRef(path=path):
+                if ".".join(path) not in self.catalog.module_instances:
+                    raise LinkError(f"unknown module `{'.'.join(path)}`", at=node.span)
+                return node
+            case ast.ProcessRef(name=name):
+                return node
+            case ast.HostDescriptorConstructor(input=value):
+                return replace(node, input=self.lower(value, scope))
+            case (
+                ast.Unary(operand=operand)
+                | ast.ResultUnwrap(operand=operand)
+                | ast.Await(operand=operand)
+                | ast.Cancel(operand=operand)
+                | ast.Print(operand=operand)
+                | ast.Yield(operand=operand)
+                | ast.Wake(operand=operand)
+                | ast.Fail(operand=operand)
+                | ast.Return(operand=operand)
+            ):
+                return replace(node, operand=self.lower(operand, scope))
+
+    def _all(self, nodes: tuple[ast.Expr, ...], scope: Scope) -> tuple[ast.Expr, ...]:
+        return tuple(self.lower(node, scope) for node in nodes)
+
+    def _pairs(self, pairs: tuple[tuple[str, ast.Expr], ...], scope: Scope) -> tuple[tuple[str, ast.Expr], ...]:
+        return tuple((key, self.lower(value, scope)) for key, value in pairs)
+
+    def _resource(self, path: tuple[str, ...], node: ast.Node) -> ast.ResourceRef:
+        module = self.catalog.module_instances[".".join(path)]
+        return ast.ResourceRef(module.path, module.resource_type, module.alias, span=node.span)
+
+    def _variable(self, node: ast.Variable, scope: Scope) -> ast.Expr:
+        if node.name in scope.names:
+            return node
+        if (path := self.inference.module_of(node, scope)) is not None:
+            return self._resource(path, node)
+        if node.name in self.processes:
+            return ast.ProcessRef(node.name, span=node.span)
+        if scope.kind != "cell":
+            raise LinkError(f"unknown name `{node.name}`", at=node.span)
+        return node
+
+    def _field(self, node: ast.Field, scope: Scope) -> ast.Expr:
+        triggers.refuse_event(node)
+        if (path := self.inference.module_of(node, scope)) is not None:
+            return self._resource(path, node)
+        target = self.lower(node.target, scope)
+        self._refuse_opaque(node.target, scope, f".{node.name}", node)
+        return ast.Field(target, node.name, span=node.span)
+
+    def _refuse_opaque(self, target: ast.Expr, scope: Scope, access: str, node: ast.Node) -> None:
+        name = self.rules.opaque(self.inference.type_of(target, scope))
+        if name is not None:
+            raise LinkError(f"cannot access `{access}` on opaque host descriptor `{name}`", at=node.span)
+
+    def _binary(self, node: ast.Binary, scope: Scope) -> ast.Expr:
+        first, operators = spine(node)
+        left = self.lower(first, scope)
+        for operator in operators:
+            left = ast.Binary(operator.op, left, self.lower(operator.right, scope), span=operator.span)
+        return left
+
+    def _if(self, node: ast.If, condition: ast.Expr, then: ast.Expr, otherwise: ast.Expr, scope: Scope) -> ast.Expr:
+        lowered = self.lower(condition, scope)
+        arms = scope.fork(), scope.fork()
+        result = ast.If(lowered, self.lower(then, arms[0]), self.lower(otherwise, arms[1]), span=node.span)
+        scope.merge(*arms)
+        return result
+
+    def _assign(self, node: ast.Assign, scope: Scope) -> ast.Expr:
+        for step in node.steps:
+            if isinstance(step, ast.IndexStep):
+                self.lower(step.index, scope)
+        value = self.lower(node.value, scope)
+        if not node.steps:
+            scope.bind(node.root, self.inference.type_of(node.value, scope))
+        elif node.root not in scope.names and scope.kind != "cell":
+            raise LinkError(f"unknown name `{node.root}`", at=node.span)
+        elif self.rules.gradual and node.root in scope.names:
+            scope.bind(node.root, path_assigned(scope.names[node.root]))
+        return ast.Assign(node.root, node.steps, value, span=node.span)
+
+    def _loop(self, node: ast.For | ast.While, scope: Scope) -> ast.Expr:
+        if isinstance(node, ast.While):
+            condition = self.lower(node.condition, scope)
+            inner = scope.fork()
+            result: ast.Expr = ast.While(condition, self.lower(node.body, inner), span=node.span)
+        else:
+            iterable = self.lower(node.iterable, scope)
+            inner = scope.fork()
+            inner.bind(node.binding, ANY)
+            result = ast.For(node.binding, iterable, self.lower(node.body, inner), span=node.span)
+            if node.binding not in scope.names:
+                inner.names.pop(node.binding, None)
+        scope.merge(inner)
+        return result
+
+    def _comprehension(self, node: ast.Comprehension, scope: Scope) -> ast.Expr:
+        iterable = self.lower(node.iterable, scope)
+        inner = scope.fork()
+        inner.bind(node.binding, ANY)
+        condition = None if node.condition is None else self.lower(node.condition, inner)
+        return ast.Comprehension(node.binding, iterable, condition, self.lower(node.item, inner), span=node.span)
+
+    def _start(self, node: ast.StartProcess, scope: Scope) -> ast.Expr:
+        self.require("processes", node)
+        process = self.processes.get(node.process)
+        if process is None:
+            raise LinkError(f"unknown process `{node.process}`", at=node.span)
+        params = {item.name: item.type for item in process.params}
+        seen: set[str] = set()
+        for name, value in node.args:
+            if name in seen:
+                raise LinkError(f"duplicate process argument `{name}`", at=node.span)
+            seen.add(name)
+            if name not in params:
+                raise LinkError(f"process `{node.process}` does not accept argument `{name}`", at=value.span)
+        for name in params:
+            if name not in seen:
+                raise LinkError(f"process `{node.process}` is missing argument `{name}`", at=node.span)
+        args = self._pairs(node.args, scope)
+        for name, value in node.args:
+            wanted = self.rules.resource_type(params[name])
+            got = self.authority(value, scope)
+            if wanted is not None and got != wanted:
+                raise LinkError(
+                    f"process `{node.process}` argument `{name}` has incompatible authority type: "
+                    f"expected {wanted}, got {got}",
+                    at=value.span,
+                )
+        return ast.StartProcess(node.process, args, span=node.span)
+
+    def authority(self, node: ast.Expr, scope: Scope) -> str:
+        """The resource type of an argument, or `value`."""
+        return self.rules.resource_type(self.inference.type_of(node, scope)) or "value"
+
+    def _wait_signal(self, node: ast.WaitSignal, scope: Scope) -> None:
+        self.require("process_signals", node)
+        if scope.kind != "process":
+            word = "wait_signal" if node.name else "wait signal"
+            raise LinkError(f"`{word}` can only be used inside a process body", at=node.span)
+
+    def _signal_run(self, node: ast.SignalRun, scope: Scope) -> ast.Expr:
+        self.require("process_signals", node)
+        if scope.kind != "process" and not node.name:
+            raise LinkError("`signal run` can only be used inside a process body", at=node.span)
+        return ast.SignalRun(node.name, self.lower(node.run, scope), self.lower(node.payload, scope), span=node.span)
+
+    def _builtin_call(self, node: ast.BuiltinCall, scope: Scope) -> ast.Expr:
+        name = node.name
+        if name in self.functions:
+            return self._function_call(node, scope)
+        known = name in BUILTIN_TYPES or (
+            name in MORE_BUILTIN_TYPES and self.environment.language_features.more_builtins
+        )
+        if not known:
+            if name in self.host_operations:
+                path = self.host_operations[name]
+                raise LinkError(f"tools must be called through module paths, e.g. `{path}`", at=node.span)
+            raise LinkError(f"unknown builtin `{name}`", at=node.span)
+        return ast.BuiltinCall(name, self._all(node.args, scope), span=node.span)
+
+    def _function_call(self, node: ast.BuiltinCall, scope: Scope) -> ast.Expr:
+        params = self.functions[node.name].params
+        if len(node.args) != len(params):
+            raise LinkError(f"`{node.name}` takes {len(params)} arg(s), got {len(node.args)}", at=node.span)
+        for param, arg in zip(params, node.args, strict=True):
+            given = self.inference.type_of(arg, scope)
+            if not self.rules.assignable(given, param.type):
+                wanted = type_text(self.rules.resolved(param.type))
+                raise LinkError(
+                    f"function `{node.name}` argument `{param.name}` expects {wanted}, got {type_text(given)}",
+                    at=arg.span,
+                )
+        return ast.FunctionCall(node.name, self._all(node.args, scope), span=node.span)
+
+    def _receiver_call(self, node: ast.ReceiverCall, scope: Scope) -> ast.Expr:
+        if scope.kind == "fn":
+            raise LinkError("a `fn` is pure: it cannot perform effects", at=node.span)
+        prefix = dotted_path(node.receiver)
+        shadowed = prefix is not None and prefix[0] in scope.names
+        if prefix is not None and not shadowed:
+            made = self.catalog.value_constructors.get(".".join((*prefix, node.operation)))
+            if made is not None:
+                return self._construct(node, made.type_name, made.input, scope)
+        if triggers.is_trigger_operation(node, shadowed, TRIGGERS_PATH):
+            self.require("triggers", node)
+        resource, module = self._receiver(node, prefix, shadowed, scope)
+        types = self.catalog.resource_types[resource]
+        if resource == TRIGGERS_TYPE and node.operation in types:
+            self.require("triggers", node)
+            lowered = self.lower(node.receiver, scope)
+            return triggers.lower_operation(self, node, lowered, scope)
+        if node.operation not in types or (module is not None and node.operation not in module):
+            raise LinkError(f"resource type `{resource}` does not expose operation `{node.operation}`", at=node.span)
+        receiver = self.lower(node.receiver, scope)
+        args = self._all(node.args, scope)
+        self.check_input(node, self.argument_type(node.args, scope), types[node.operation].input)
+        return ast.ReceiverCall(receiver, node.operation, args, span=node.span)
+
+    def _receiver(
+        self, node: ast.ReceiverCall, prefix: tuple[str, ...] | None, shadowed: bool, scope: Scope
+    ) -> tuple[str, dict[str, str] | None]:
+        path = self.inference.module_of(node.receiver, scope)
+        if path is not None:
+            module = self.catalog.module_instances[".".join(path)]
+            return module.resource_type, module.operations
+        if prefix is not None and not shadowed:
+            self._suggest_qualified(node, prefix)
+        if isinstance(node.receiver, ast.Variable) and shadowed:
+            resource = self.rules.resource_type(scope.names[node.receiver.name])
+            if resource is not None:
+                return resource, None
+        if not isinstance(node.receiver, ast.Variable | ast.Field):
+            self.lower(node.receiver, scope)
+        raise LinkError(f"receiver for operation `{node.operation}` is not a module authority", at=node.span)
+
+    def _suggest_qualified(self, node: ast.ReceiverCall, prefix: tuple[str, ...]) -> None:
+        paths = [
+            f"{name}.{node.operation}"
+            for name, module in self.catalog.module_instances.items()
+            if module.path[: len(prefix)] == prefix and node.operation in module.operations
+        ]
+        if paths:
+            raise LinkError(
+                f"module `{'.'.join(prefix)}` does not expose operation `{node.operation}`; "
+                f"available identity-qualified paths: {', '.join(sorted(paths))}",
+                at=node.span,
+            )
+
+    def argument_type(self, args: tuple[ast.Expr, ...], scope: Scope) -> TypeExpr:
+        """What an argument list is to the type of an operation."""
+        if not args:
+            return NULL
+        types = [self.inference.type_of(arg, scope) for arg in args]
+        return types[0] if len(types) == 1 else ListType(union_of(*types))
+
+    def check_input(self, node: ast.ReceiverCall, given: TypeExpr, wanted: TypeExpr) -> None:
+        """Fails unless `given` fits the operation's input."""
+        if not self.rules.assignable(given, wanted):
+            raise LinkError(
+                f"operation `{node.operation}` expects {type_text(wanted)}, got {type_text(given)}", at=node.span
+            )
+
+    def _construct(self, node: ast.ReceiverCall, type_name: str, wanted: TypeExpr, scope: Scope) -> ast.Expr:
+        path = f"{'.'.join(dotted_path(node.receiver) or ())}.{node.operation}"
+        expects = f"constructor `{path}` expects {type_text(wanted)}, got"
+        if len(node.args) != 1:
+            raise LinkError(f"{expects} {len(node.args)} arguments", at=node.span)
+        value = self.lower(node.args[0], scope)
+        given = self.inference.type_of(node.args[0], scope)
+        if not self.rules.assignable(given, wanted):
+            raise LinkError(f"{expects} {type_text(given)}", at=node.span)
+        return ast.HostDescriptorConstructor(type_name, value, span=node.span)
+
+
+def disabled(feature: str, node: ast.Node) -> NoReturn:
+    """Fails because the host switched a feature off."""
+    raise LinkError(f"lashlang feature `{feature}` is disabled by this host", at=node.span)
+
+
+__all__ = ["Lowering", "RefType", "disabled"]

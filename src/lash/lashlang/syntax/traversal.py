@@ -1,0 +1,105 @@
+"""Walking trees: children in the order that identity and tracking ids rest on.
+
+A long operator chain is a deep left spine; `spine` gives it as a flat list, so
+that no walker recurses once per operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lash.lashlang.syntax import ast
+
+
+def children(node: ast.Expr) -> tuple[ast.Expr, ...]:
+    """The direct children of `node`, in order (specification §2.8)."""
+    match node:
+        case ast.Block(items=items) | ast.List(items=items):
+            return items
+        case ast.Record(entries=entries):
+            return tuple(value for _, value in entries)
+        case ast.Assign(steps=steps, value=value):
+            return (*(step.index for step in steps if isinstance(step, ast.IndexStep)), value)
+        case ast.Binary(left=left, right=right):
+            return (left, right)
+        case ast.If(condition=condition, then=then, otherwise=otherwise):
+            return (condition, then, otherwise)
+        case ast.For(iterable=iterable, body=body):
+            return (iterable, body)
+        case ast.While(condition=condition, body=body):
+            return (condition, body)
+        case ast.StartProcess(args=args):
+            return tuple(value for _, value in args)
+        case ast.HostDescriptorConstructor(input=value):
+            return (value,)
+        case ast.ReceiverCall(receiver=receiver, args=args):
+            return (receiver, *args)
+        case ast.BuiltinCall(args=args) | ast.FunctionCall(args=args):
+            return args
+        case ast.SignalRun(run=run, payload=payload):
+            return (run, payload)
+        case ast.Field(target=target):
+            return (target,)
+        case ast.Index(target=target, index=index):
+            return (target, index)
+        case ast.LabelAnnotated(inner=inner):
+            return (inner,)
+        case ast.Comprehension(iterable=iterable, condition=condition, item=item):
+            return (iterable, item) if condition is None else (iterable, condition, item)
+        case ast.Submit(operand=operand) | ast.Finish(operand=operand):
+            return () if operand is None else (operand,)
+        case (
+            ast.Unary(operand=operand)
+            | ast.ResultUnwrap(operand=operand)
+            | ast.Await(operand=operand)
+            | ast.SleepFor(operand=operand)
+            | ast.SleepUntil(operand=operand)
+            | ast.Cancel(operand=operand)
+            | ast.Print(operand=operand)
+            | ast.Yield(operand=operand)
+            | ast.Wake(operand=operand)
+            | ast.Fail(operand=operand)
+            | ast.Return(operand=operand)
+        ):
+            return (operand,)
+        case _:
+            return ()
+
+
+def descendants(root: ast.Expr) -> Iterator[ast.Expr]:
+    """`root` and everything below it, in pre-order, without recursion."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(children(node)))
+
+
+def spine(node: ast.Binary) -> tuple[ast.Expr, list[ast.Binary]]:
+    """The leftmost operand of an operator chain, and its operators from left to right."""
+    operators: list[ast.Binary] = []
+    current: ast.Expr = node
+    while isinstance(current, ast.Binary):
+        operators.append(current)
+        current = current.left
+    operators.reverse()
+    return current, operators
+
+
+def peel_labels(node: ast.Expr) -> ast.Expr:
+    """`node` without label wrappers."""
+    while isinstance(node, ast.LabelAnnotated):
+        node = node.inner
+    return node
+
+
+def dotted_path(node: ast.Expr) -> tuple[str, ...] | None:
+    """`a.b.c` as its names, if `node` is a variable or a field chain on one."""
+    names: list[str] = []
+    while isinstance(node, ast.Field):
+        names.append(node.name)
+        node = node.target
+    if not isinstance(node, ast.Variable):
+        return None
+    names.append(node.name)
+    return tuple(reversed(names))

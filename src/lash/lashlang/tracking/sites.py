@@ -1,0 +1,154 @@
+"""Where in a program an effect stands, and the stable ids that follow from it.
+
+A node id is a hash over (module ref, entry key, AST path, kind); see
+docs/spec/lashlang.md §9.1. Ids are the same across runs, machines and
+formatting. Paths are kept as links and spelled only when an id is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from lash.lashlang.syntax import ast
+from lash.lashlang.syntax.traversal import children
+
+Path: TypeAlias = "tuple[Path, int] | None"
+
+_ID_HEX: Final = 24
+
+
+def digest(prefix: str, *parts: str) -> str:
+    """`prefix:` and 24 hex digits over NUL-terminated parts."""
+    data = b"".join(part.encode("utf-8", "surrogatepass") + b"\0" for part in parts)
+    return f"{prefix}:{hashlib.sha256(data).hexdigest()[:_ID_HEX]}"
+
+
+def path_text(path: Path) -> str:
+    """`root` or `0.1.2`."""
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(str(step))
+    return ".".join(reversed(steps)) or "root"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A body that can run: the main block or one process of a module."""
+
+    module_ref: str
+    kind: str
+    name: str
+    key: str
+    """`main`, or `component:pos`."""
+
+    def node_id(self, path: str, kind: str) -> str:
+        """The id of a node."""
+        return digest(kind, self.module_ref, self.key, path, kind)
+
+    def edge_id(self, path: str, source: str, target: str, label: str) -> str:
+        """The id of an edge."""
+        return digest("edge", self.module_ref, self.key, path, source, target, label)
+
+    def branch_edge_id(self, path: str, arm: str) -> str:
+        """The id of the edge from a branch to its `then` or `else` arm."""
+        return digest("edge", self.module_ref, self.key, path, "branch", arm)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place that is observed at run time."""
+
+    entry: Entry
+    path: Path
+    kind: str
+    label: str
+
+    @property
+    def path_text(self) -> str:
+        """The AST path."""
+        return path_text(self.path)
+
+    @property
+    def node_id(self) -> str:
+        """The stable id."""
+        return self.entry.node_id(self.path_text, self.kind)
+
+
+def site_kind(node: ast.Expr) -> tuple[str, str] | None:
+    """Kind and run-time label of a node that is observed."""
+    match node:
+        case ast.ReceiverCall(operation=operation):
+            return "resource_operation", operation
+        case ast.StartProcess(process=process):
+            return "child_process", f"start {process}"
+        case ast.SleepFor():
+            return "sleep", "sleep for"
+        case ast.SleepUntil():
+            return "sleep", "sleep until"
+        case ast.WaitSignal(name=name):
+            return "wait", "wait_signal" if name else "wait signal"
+        case ast.SignalRun(name=name):
+            return "signal", "signal_run" if name else "signal run"
+        case ast.Yield():
+            return "process_event", "yield"
+        case ast.Wake():
+            return "process_event", "wake"
+        case ast.Submit() | ast.Finish():
+            return "terminal", "result"
+        case ast.Fail():
+            return "terminal", "failure"
+        case ast.If():
+            return "branch", "if"
+        case ast.LabelAnnotated(label=label):
+            return "step", label.title
+        case ast.Await():
+            # Awaits and cancels are silent, but their requests have keys too.
+            return "await", "await"
+        case ast.Cancel():
+            return "cancel", "cancel"
+        case _:
+            return None
+
+
+def labelled_effect(node: ast.Expr) -> ast.Expr | None:
+    """The effect that a label on statement `node` attaches to, if there is one (§9.3)."""
+    while True:
+        if isinstance(node, ast.Assign):
+            node = node.value
+        elif isinstance(node, ast.Await | ast.ResultUnwrap):
+            node = node.operand
+        else:
+            break
+    if isinstance(node, ast.If) and not isinstance(node.then, ast.Block):
+        return None
+    if isinstance(node, ast.LabelAnnotated | ast.Cancel):
+        return None
+    return node if site_kind(node) is not None else None
+
+
+class BodySites:
+    """The sites of one body, numbered in pre-order."""
+
+    def __init__(self, entry: Entry, body: ast.Expr) -> None:
+        self.entry = entry
+        self.sites: list[Site] = []
+        self._numbers: dict[int, int] = {}
+        work: list[tuple[ast.Expr, Path]] = [(body, None)]
+        while work:
+            node, path = work.pop()
+            found = site_kind(node)
+            if found is not None:
+                self._numbers[id(node)] = len(self.sites)
+                self.sites.append(Site(entry, path, *found))
+            if isinstance(node, ast.LabelAnnotated):
+                work.append((node.inner, path))
+            else:
+                inner = children(node)
+                work.extend((child, (path, at)) for at, child in reversed(list(enumerate(inner))))
+
+    def number(self, node: ast.Expr) -> int:
+        """The number of a node's site."""
+        return self._numbers[id(node)]

@@ -1,0 +1,105 @@
+"""Values from JSON and back (specification §3.9).
+
+In: numbers become doubles, objects with the right markers become images and
+resources. Out: integral doubles become integers, non-finite ones null. Both
+copy, so neither side can change what the other holds.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Final
+
+from lash.base.json import Json
+from lash.lashlang.errors import RuntimeFailure
+from lash.lashlang.values.coercion import exact_to_float
+from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Image, LazyValue, Resource, Value
+from lash.lashlang.values.text import image_record
+
+_EXACT: Final = 2**53
+_IMAGE_KEYS: Final = frozenset(("type", "id", "label", "size", "width", "height"))
+
+
+def from_json(data: Json, *, sort_keys: bool = False) -> Value:
+    """The value that `data` stands for."""
+    return _decode(data, sort_keys, 0)
+
+
+def _decode(data: Json, sort_keys: bool, depth: int) -> Value:
+    kind = type(data)
+    if kind is str or kind is float or data is None or kind is bool:
+        return data  # type: ignore[return-value]
+    if kind is int:
+        return float(data) if -_EXACT <= data <= _EXACT else data  # type: ignore[arg-type,operator,return-value]
+    if depth > DEPTH_LIMIT:
+        raise RuntimeFailure(TOO_DEEP)
+    if isinstance(data, list | tuple):
+        return [_decode(item, sort_keys, depth + 1) for item in data]
+    if isinstance(data, dict):
+        if "type" in data or "__resource__" in data:
+            special = _image(data) if data.get("type") == "image" else _resource(data)
+            if special is not None:
+                return special
+        keys = sorted(data) if sort_keys else data
+        return {str(key): _decode(data[key], sort_keys, depth + 1) for key in keys}
+    if isinstance(data, int | float):
+        return exact_to_float(int(data)) if isinstance(data, int) else float(data)
+    if isinstance(data, str):
+        return str(data)
+    raise RuntimeFailure(f"host value of type {kind.__name__} is not JSON")
+
+
+def _image(data: dict[str, Json]) -> Image | None:
+    if not data.keys() >= _IMAGE_KEYS:
+        return None
+    size, width, height = data["size"], data["width"], data["height"]
+    if not (isinstance(data["id"], str) and isinstance(data["label"], str) and _is_count(size)):
+        return None
+    if not all(item is None or _is_count(item) for item in (width, height)):
+        return None
+    numbers = [None if item is None else float(item) for item in (size, width, height)]  # type: ignore[arg-type]
+    return Image(data["id"], data["label"], numbers[0] or 0.0, numbers[1], numbers[2])
+
+
+def _is_count(data: Json) -> bool:
+    return type(data) in {int, float}
+
+
+def _resource(data: dict[str, Json]) -> Resource | None:
+    type_, alias = data.get("type"), data.get("alias")
+    if data.get("__resource__") is True and isinstance(type_, str) and isinstance(alias, str):
+        return Resource(type_, alias)
+    return None
+
+
+def to_json(value: Value) -> Json:
+    """The JSON that stands for `value`."""
+    return _encode(value, 0)
+
+
+def _encode(value: Value, depth: int) -> Json:
+    kind = type(value)
+    if kind is float:
+        return number_json(value)  # type: ignore[arg-type]
+    if kind is str or value is None or kind is bool or kind is int:
+        return value  # type: ignore[return-value]
+    if depth > DEPTH_LIMIT:
+        raise RuntimeFailure(TOO_DEEP)
+    if isinstance(value, list):
+        return [_encode(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {key: _encode(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, Image):
+        return _encode(image_record(value), depth)
+    if isinstance(value, Resource):
+        return {"__resource__": True, "type": value.type, "alias": value.alias}
+    if isinstance(value, LazyValue):
+        return {"__lashlang_snapshot_projected__": True, "name": value.name, "type_name": value.type_name}
+    raise TypeError(f"not a lashlang value: {value!r}")
+
+
+def number_json(number: float) -> Json:
+    """A number for JSON: integers where integral and exactly representable there."""
+    if number.is_integer() and -(2.0**63) <= number < 2.0**64:
+        return int(number)
+    return number if isfinite(number) else None

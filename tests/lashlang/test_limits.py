@@ -1,0 +1,229 @@
+"""No program can hold more than its budget, crash the host, or stop the loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lash.lashlang import (
+    IMPROVED,
+    Answer,
+    Answered,
+    BudgetExceeded,
+    Budgets,
+    Continued,
+    Execution,
+    Faulted,
+    Finished,
+    Limits,
+    ParseError,
+    Request,
+    Spent,
+    compile_body,
+    parse,
+    run_body,
+)
+from lashlang.running import drive, error_of, linked, run, submitted
+
+_SMALL = Budgets(active_ms=20_000, limits=Limits(memory_bytes=48 * 1024 * 1024))
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ('s = "ab"\nwhile true { s = s + s }', "text of"),
+        ('s = "ab"\nwhile true { s = format("{}{}", s, s) }', "text of"),
+        ('s = "ab"\nwhile true { s = join([s, s, s], "-") }', "text of"),
+        ('s = "ab"\nwhile true { s = replace(s, "a", "aaaa") }', "text of"),
+        ("xs = [1]\nwhile true { xs = xs + xs }", "memory budget"),
+        ("xs = []\nwhile true { xs = push(xs, range(1000)) }", "memory budget"),
+        ("xs = []\nwhile true { xs = xs + [range(1000)] }", "memory budget"),
+        ('d = {}\ni = 0\nwhile true { i = i + 1\n d["k" + i] = range(1000) }', "memory budget"),
+        ("d = { a: [] }\nwhile true { d.a = push(d.a, range(1000)) }", "memory budget"),
+        ('s = join(range(200000), ",")\nxs = []\nwhile true { xs = push(xs, split(s, ",")) }', "memory budget"),
+        ('s = join(range(200000), ",")\nsubmit split(s + s + s + s + s + s, ",")', "a value of"),
+        (
+            's = "[" + join(range(200000), ",") + "]"\nxs = []\nwhile true { xs = push(xs, json_parse(s)) }',
+            "memory budget",
+        ),
+        ("submit range(1000001)", "`range` would create more than 1000000 items"),
+        ("xs = range(1000000)\nys = [xs, [x for x in xs], [x + 1 for x in xs]]", "memory budget"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_memory_bomb_ends_in_a_typed_error(source: str, text: str) -> None:
+    assert text in error_of(source, budgets=_SMALL)
+
+
+def test_garbage_does_not_count_against_the_memory_budget() -> None:
+    source = "n = 0\nfor i in range(3000) { xs = range(1000)\n n = n + len(xs) }\nsubmit n"
+
+    assert run(source, budgets=_SMALL) == Finished(3_000_000)
+
+
+def test_straight_line_garbage_does_not_count_either() -> None:
+    source = "\n".join(["xs = range(200000)"] * 12) + "\nsubmit len(xs)"
+
+    assert run(source, budgets=_SMALL) == Finished(200_000)
+
+
+def test_an_endless_loop_meets_its_instruction_budget() -> None:
+    outcome = run("while true {}", budgets=Budgets(instructions=100_000))
+
+    assert isinstance(outcome, Faulted)
+    assert isinstance(outcome.error, BudgetExceeded)
+    assert outcome.error.budget == "instructions"
+    assert outcome.error.span is not None
+
+
+def test_an_endless_loop_meets_its_time_budget() -> None:
+    outcome = run("while true {}", budgets=Budgets(active_ms=50))
+
+    assert isinstance(outcome, Faulted)
+    assert isinstance(outcome.error, BudgetExceeded)
+    assert outcome.error.budget == "active_time"
+
+
+def test_budgets_are_cumulative_over_replays() -> None:
+    body = compile_body(linked("for i in range(50000) {}").artifact, None, IMPROVED)
+    spent = Spent()
+    budgets = Budgets(instructions=80_000)
+
+    first = drive(Execution(body, budgets=budgets, spent=spent))
+    second = drive(Execution(body, budgets=budgets, spent=spent))
+
+    assert isinstance(first, Continued)
+    assert isinstance(second, Faulted)
+
+
+def test_started_children_are_limited() -> None:
+    source = "process p() { finish 1 }\nfor i in range(10) { start p() }"
+
+    outcome = run(source, budgets=Budgets(started_children=5))
+
+    assert isinstance(outcome, Faulted)
+    assert "more than 5 processes started" in str(outcome.error)
+
+
+def test_endless_recursion_ends_in_a_typed_error() -> None:
+    assert "nested deeper than" in error_of("fn f(n) { return f(n + 1) }\nsubmit f(1)")
+
+
+def test_a_long_pure_call_gives_way_and_finishes() -> None:
+    source = "fn fib(n: int) -> int { if n < 2 { return n } return fib(n - 1) + fib(n - 2) }\nsubmit fib(25)"
+
+    assert submitted(source) == 75025
+
+
+class _Silent:
+    async def perform(self, request: Request) -> Answer:
+        return Answered(None)
+
+
+async def _turns_of_others(source: str, budgets: Budgets) -> tuple[int, object]:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(count())
+    body = compile_body(linked(source).artifact, None, IMPROVED)
+    outcome = await run_body(Execution(body, budgets=budgets), _Silent())
+    other.cancel()
+    return turns, outcome
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "while true {}",
+        "xs = range(1000)\nwhile true { ys = [x * 2 for x in xs] }",
+        "fn f(n) { while true { n = n + 1 }\n return n }\nx = f(1)",
+        "fn fib(n: int) -> int { if n < 2 { return n } return fib(n - 1) + fib(n - 2) }\nsubmit fib(60)",
+        's = join(range(20000), ",")\nwhile true { n = len(split(s, ",")) }',
+    ],
+)
+async def test_other_tasks_run_beside_an_endless_program(source: str) -> None:
+    turns, outcome = await _turns_of_others(source, Budgets(active_ms=300))
+
+    assert isinstance(outcome, Faulted)
+    assert turns > 2
+
+
+async def test_a_cancelled_cell_keeps_what_it_assigned() -> None:
+    variables = {"n": 1.0}
+    body = compile_body(linked("n = 2\nwhile true {}").artifact, None, IMPROVED)
+    execution = Execution(body, variables=variables, budgets=Budgets(active_ms=None))  # type: ignore[arg-type]
+    task = asyncio.create_task(run_body(execution, _Silent()))
+    await asyncio.sleep(0)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert variables["n"] == 2.0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "submit " + "(" * 5000 + "1" + ")" * 5000,
+        "submit " + "[" * 5000 + "]" * 5000,
+        "submit " + "- " * 5000 + "1",
+        "submit " + "not " * 5000 + "1",
+        "submit a" + ".b" * 5000,
+        "submit a" + "[0]" * 5000,
+        "submit a" + "?" * 5000,
+        "submit " + "1 + " * 5000 + "1",
+        "x " + ".k" * 5000 + " = 1",
+        "if a {}" + " else if a {}" * 5000,
+        "{" * 5000,
+        "type T = " + "list[" * 5000,
+        "submit " + "a ? " * 500 + "1" + " : 2" * 500,
+        "submit " + "await " * 5000 + "1",
+        "submit " + "{ a: " * 5000,
+    ],
+    ids=range(15),
+)
+def test_absurd_nesting_is_a_parse_error(source: str) -> None:
+    with pytest.raises(ParseError):
+        parse(source)
+
+
+@pytest.mark.parametrize("operator", ["+", "and", "==", "*"])
+def test_a_chain_of_two_thousand_operators_runs(operator: str) -> None:
+    source = "x = 1\nsubmit " + f"x {operator} " * 1999 + "1"
+
+    outcome = run(source)
+
+    assert isinstance(outcome, Finished)
+
+
+def test_the_deepest_program_that_parses_also_runs() -> None:
+    prefix = "- " * 90
+    source = "x = " + "[" * 60 + prefix + "1" + "]" * 60 + "\nfor i in [1] { " * 0 + "\nsubmit 1"
+
+    assert submitted(source) == 1
+
+
+def test_a_value_nested_too_deep_is_an_error_where_it_is_walked() -> None:
+    source = "x = []\nfor i in range(100000) { x = [x] }\nsubmit x"
+
+    assert error_of(source) == "value is nested too deep (limit 200)"
+
+
+@pytest.mark.parametrize("size", [10**4, 10**5])
+def test_in_place_updates_do_not_copy_per_step(size: int) -> None:
+    budgets = Budgets(active_ms=20_000)
+    source = (
+        f'xs = []\nd = {{}}\nm = [[0]]\nfor i in range({size}) {{ xs = push(xs, i)\n d["k" + i] = i\n'
+        " m[0][0] = i\n xs[i] = xs[i] + 1 }\nsubmit [len(xs), len(d), m[0][0]]"
+    )
+
+    outcome = run(source, budgets=budgets)
+
+    assert outcome == Finished([size, size, size - 1])
