@@ -207,6 +207,9 @@ class SessionActor:
             match acceptance:
                 case Settled(turn=turn):
                     result = await self._stored_result(turn)
+                    if result.revision > self._memory.head_revision and not self._driving.locked():
+                        # Somebody else drove it: what it committed is part of what the caller sees now.
+                        await self.refresh()
                     if not isinstance(result.outcome, FrameSwitch):
                         return result
                     turn_id, acceptance = await self._follow(turn_id, request)
