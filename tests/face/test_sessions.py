@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 import lash
-from face.places import Gate, Place, asked, settled, texts
+from face.places import Gate, Place, asked, settled, texts, until
 from lash.attachments.store import AttachmentMeta
 from lash.base.errors import ConfigurationError, InvalidArgument, LashRuntimeError
 from lash.core import DurableStorePeerRequired, MissingModel
@@ -25,6 +25,7 @@ from lash.runtime.activity import PluginRuntime, TurnActivity
 from lash.sessions.errors import StoredDataCorrupt
 from lash.stores.store import Store
 from lash.testing import ScriptedModel, calls, says
+from lash.testing.script import Step
 
 
 @lash.tool(repeat="idempotent")
@@ -341,9 +342,11 @@ async def test_a_damaged_journal_ends_the_turn_typed(file: Place, tmp_path: Path
     session = await dying.session("s").open()
     lost = asyncio.create_task(session.run("go", turn_id="t"))
     await gate.arrival()
-    async with asyncio.timeout(20):
-        while len(await dying.store.journal.load(ExecutionScope.turn("s", "t"))) < 3:
-            await asyncio.sleep(0)
+
+    async def is_recorded() -> bool:
+        return len(await dying.store.journal.load(ExecutionScope.turn("s", "t"))) >= 3
+
+    await until(is_recorded, "the tool's row")
     await file.crash(dying)
     await asyncio.gather(lost, return_exceptions=True)
     damage(
@@ -379,7 +382,7 @@ async def test_a_plain_turn_is_two_write_transactions(file: Place) -> None:
 
 
 async def test_a_turn_with_two_rounds_of_tools_is_at_most_four(file: Place) -> None:
-    script = [
+    script: list[Step] = [
         says("warm"),
         [calls("double", number=1), calls("double", number=2)],
         calls("double", number=3),
@@ -390,7 +393,7 @@ async def test_a_turn_with_two_rounds_of_tools_is_at_most_four(file: Place) -> N
 
 
 async def test_a_turn_with_one_round_of_tools_is_at_most_four(file: Place) -> None:
-    script = [
+    script: list[Step] = [
         says("warm"),
         [calls("double", number=1), calls("double", number=2), calls("double", number=3)],
         says("ok"),
