@@ -47,6 +47,7 @@ from lash.runtime.settle import (
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
 from lash.sessions.commit import LeaseGuard, StoredTurn, delta_nodes
+from lash.sessions.errors import SessionDeleted
 from lash.sessions.graph import ActivePath, Conversation
 from lash.sessions.queue import TurnInputPayload
 from lash.sessions.store import SessionStore
@@ -95,6 +96,7 @@ class TurnDrive:
         self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
         self._holding = Holding(owned.lease, cancel, [owned.claim], has_new_work=owned.has_more)
         self._is_settled = False
+        self._must_not_repeat = False
 
     async def run(self) -> Driven:
         """Drives, with a few tries against trouble that may pass; always gives the lease back."""
@@ -127,10 +129,12 @@ class TurnDrive:
             except TurnAborted as refused:
                 issue = TurnIssue("plugin", refused.code, None, refused.message)
                 return await self._settle_without_history(Stopped("plugin_abort"), issue)
+            except SessionDeleted:
+                raise  # nothing is left to settle
             except Exception as error:
                 if self._cancel.is_cancelled and not self._cancel.is_requested:
                     return Lost(self._cancel.reason or "cancelled")
-                if attempt == options.drive_attempts:
+                if attempt == options.drive_attempts or self._must_not_repeat:
                     return await self._give_up(error)
                 logger.warning("turn %s: drive %d failed", self._turn_id, attempt, exc_info=True)
                 is_fresh = False
@@ -149,7 +153,10 @@ class TurnDrive:
         )
         options = inputs[0].options
         machine = self._machine(inputs, options)
-        driven = await self._driver(machine, controller, options).run()
+        driver = self._driver(machine, controller, options)
+        # Where nothing is recorded a second drive would do everything again, payments too.
+        self._must_not_repeat = controller.durability_tier() != "durable"
+        driven = await driver.run()
         await self._after_turn(driven, machine)
         return await self._commit(driven, machine, controller, options)
 
