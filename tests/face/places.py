@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import lash
+from lash.effects.scope import ExecutionScope
 from lash.hosts.choice import HostChoice
 from lash.machine.llm import LlmRequest
 from lash.plugins import PluginFactory
@@ -183,3 +184,13 @@ async def drained(session: lash.Session) -> None:
 
     await until(holds, "an empty queue")
     await session.refresh()
+
+
+async def recorded(core: lash.StandardCore, key_part: str) -> None:
+    """Waits until an effect of turn `t` of session `s` has reached the database."""
+
+    async def holds() -> bool:
+        rows = await core.store.journal.load(ExecutionScope.turn("s", "t"))
+        return any(key_part in row.replay_key for row in rows)
+
+    await until(holds, f"an effect {key_part}")

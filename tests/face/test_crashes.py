@@ -12,25 +12,14 @@ from pathlib import Path
 import pytest
 
 import lash
-from face.places import Gate, Place, drained, eventually, settled, texts, until
+from face.places import Gate, Place, drained, eventually, recorded, settled, texts
 from lash.base.errors import InvalidArgument
 from lash.base.messages import unsettled_tool_calls
-from lash.effects.scope import ExecutionScope
 from lash.machine.outcome import Stopped
 from lash.runtime.engine import DoubtfulEffect, TurnRef
 from lash.sessions.errors import StoreUnavailable
 from lash.testing import ScriptedModel, calls, says
 from lash.tools import ToolResult
-
-
-async def recorded(core: lash.StandardCore, key_part: str) -> None:
-    """Waits until an effect of turn `t` of session `s` has reached the database."""
-
-    async def holds() -> bool:
-        rows = await core.store.journal.load(ExecutionScope.turn("s", "t"))
-        return any(key_part in row.replay_key for row in rows)
-
-    await until(holds, f"an effect {key_part}")
 
 
 class Ledger:
