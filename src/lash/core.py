@@ -285,6 +285,8 @@ class LashCore:
         actor = self._actors.get(session_id)
         if actor is None:
             actor = self._actors[session_id] = SessionActor(self._running(), session_id, policy)
+        else:
+            actor.memory.configure(policy)
         return actor
 
     def _default_policy(self) -> SessionPolicy:

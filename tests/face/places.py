@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import lash
+from lash.effects.scope import ExecutionScope
 from lash.hosts.choice import HostChoice
 from lash.machine.llm import LlmRequest
 from lash.plugins import PluginFactory
@@ -30,7 +31,7 @@ class Place:
     """One database that several cores may open, one after another or side by side."""
 
     name: str
-    open_store: Callable[[], Awaitable[Store]]
+    make_store: Callable[[], Awaitable[Store]]
     cores: list[lash.StandardCore] = field(default_factory=list)
     stores: list[Store] = field(default_factory=list)
 
@@ -38,6 +39,13 @@ class Place:
     def is_durable(self) -> bool:
         """Whether anything survives a crash."""
         return self.name != "memory"
+
+    async def open_store(self) -> Store:
+        """A store over this place, closed at the end of the test."""
+        store = await self.make_store()
+        if store not in self.stores:
+            self.stores.append(store)
+        return store
 
     async def core(
         self,
@@ -53,8 +61,6 @@ class Place:
     ) -> lash.StandardCore:
         """An open core over this place, closed at the end of the test."""
         store = await self.open_store()
-        if store not in self.stores:
-            self.stores.append(store)
         core = lash.StandardCore(
             model=model,
             store=store,
@@ -143,17 +149,48 @@ def asked(model: ScriptedModel, number: int = -1) -> list[str]:
 
 async def eventually(holds: Callable[[], bool], what: str) -> None:
     """Lets the loop run until something holds; `what` names it when it never does."""
-    async with asyncio.timeout(20):
-        for _ in range(200_000):
-            if holds():
-                return
-            await asyncio.sleep(0)
-    raise TimeoutError(f"never happened: {what}")
+
+    async def ask() -> bool:
+        return holds()
+
+    await until(ask, what)
+
+
+async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Asks until something holds; `what` names it when it never does."""
+    try:
+        async with asyncio.timeout(20):
+            while not await holds():  # noqa: ASYNC110 - the store is what is watched
+                await asyncio.sleep(0)
+    except TimeoutError:
+        raise TimeoutError(f"never happened: {what}") from None
 
 
 async def settled(session: lash.Session, number: int) -> None:
     """Waits until so many turns of the session are settled, and takes them over."""
-    async with asyncio.timeout(20):
-        while len(await session.turns()) < number:
-            await asyncio.sleep(0)
+
+    async def holds() -> bool:
+        return len(await session.turns()) >= number
+
+    await until(holds, f"{number} settled turns")
     await session.refresh()
+
+
+async def drained(session: lash.Session) -> None:
+    """Waits until nothing is queued, and takes over what came of it."""
+
+    async def holds() -> bool:
+        return not await session.queued_work()
+
+    await until(holds, "an empty queue")
+    await session.refresh()
+
+
+async def recorded(core: lash.StandardCore, key_part: str) -> None:
+    """Waits until an effect of turn `t` of session `s` has reached the database."""
+
+    async def holds() -> bool:
+        rows = await core.store.journal.load(ExecutionScope.turn("s", "t"))
+        return any(key_part in row.replay_key for row in rows)
+
+    await until(holds, f"an effect {key_part}")

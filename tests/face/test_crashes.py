@@ -12,24 +12,14 @@ from pathlib import Path
 import pytest
 
 import lash
-from face.places import Gate, Place, settled, texts
+from face.places import Gate, Place, drained, eventually, recorded, settled, texts
 from lash.base.errors import InvalidArgument
 from lash.base.messages import unsettled_tool_calls
-from lash.effects.scope import ExecutionScope
 from lash.machine.outcome import Stopped
 from lash.runtime.engine import DoubtfulEffect, TurnRef
 from lash.sessions.errors import StoreUnavailable
 from lash.testing import ScriptedModel, calls, says
 from lash.tools import ToolResult
-
-
-async def recorded(core: lash.StandardCore, key_part: str) -> None:
-    """Waits until an effect of turn `t` of session `s` has reached the database."""
-    async with asyncio.timeout(20):
-        while not any(
-            key_part in row.replay_key for row in await core.store.journal.load(ExecutionScope.turn("s", "t"))
-        ):
-            await asyncio.sleep(0)
 
 
 class Ledger:
@@ -200,9 +190,7 @@ async def test_input_taken_in_at_a_checkpoint_is_taken_in_again_after_a_crash(du
     core = await durable.core(ScriptedModel([calls("work"), says("done")]), tools=[work])
     async with core.session("s") as again:
         turn = await again.run("go", turn_id="t")
-        async with asyncio.timeout(20):
-            while await again.queued_work():
-                await asyncio.sleep(0)
+        await drained(again)
 
         said = texts(again.messages)
         assert turn.ok
@@ -373,9 +361,7 @@ async def test_recovery_reports_a_doubt_it_meets(durable: Place) -> None:
         return ledger.note("again!")
 
     core = await durable.core(ScriptedModel([calls("pay", amount=5), says("paid")]), tools=[pay])
-    async with asyncio.timeout(20):
-        while not core.recovery.in_doubt:
-            await asyncio.sleep(0)
+    await eventually(lambda: bool(core.recovery.in_doubt), "a doubt")
 
     assert core.recovery.in_doubt[0].turn_id == "t"
     assert ledger.done == ["paid 5"]
@@ -437,9 +423,7 @@ async def test_input_that_arrives_between_two_drives_does_not_change_what_is_rec
 
         store.commit = flaky  # type: ignore[method-assign, assignment]
         turn = await session.run("go", turn_id="t")
-        async with asyncio.timeout(20):
-            while await session.queued_work():
-                await asyncio.sleep(0)
+        await drained(session)
 
         assert turn.ok, turn.errors
         assert texts(session.messages)[-2:] == ["user: by the way", "assistant: and that too"]

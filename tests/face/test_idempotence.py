@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import lash
-from face.places import Gate, Place, settled, texts
+from face.places import Gate, Place, settled, texts, until
 from lash.machine.outcome import AssistantMessage, Stopped
 from lash.runtime.actor import TurnInputWithdrawn
 from lash.testing import ScriptedModel, calls, fails, says
@@ -267,11 +267,13 @@ async def test_a_turn_whose_input_was_withdrawn_says_so(place: Place) -> None:
         await session.enqueue("first")
         await gate.arrival()
         running = asyncio.create_task(session.run("second", turn_id="t"))
-        async with asyncio.timeout(20):
-            while not (waiting := await session.queued_work()):
-                await asyncio.sleep(0)
 
-        await session.cancel_queued(waiting[0].batch_id)
+        async def is_queued() -> bool:
+            return bool(await session.queued_work())
+
+        await until(is_queued, "the second input in the queue")
+
+        await session.cancel_queued((await session.queued_work())[0].batch_id)
         gate.open()
 
         with pytest.raises(TurnInputWithdrawn):

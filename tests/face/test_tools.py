@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,12 @@ from lash.base.messages import unsettled_tool_calls
 from lash.machine.outcome import Stopped, ToolValue
 from lash.runtime.activity import ToolCallProgress
 from lash.testing import ScriptedModel, VirtualClock, calls, says
+from lash.testing.script import Step
 from lash.tools import (
     FailTurn,
     FinishTurn,
     SwitchAgentFrame,
+    Tool,
     ToolCall,
     ToolContract,
     ToolExecution,
@@ -111,7 +114,7 @@ async def test_serial_tools_run_one_by_one_after_the_parallel_ones(place: Place)
         order.append(name)
         return name
 
-    script = [
+    script: list[Step] = [
         [calls("one_by_one", name="a"), calls("beside", name="p"), calls("one_by_one", name="b")],
         says("ok"),
     ]
@@ -202,7 +205,7 @@ async def test_wrong_arguments_are_named_by_their_path(place: Place) -> None:
     async def order(items: list[Item]) -> int:
         return len(items)
 
-    script = [calls("order", items=[{"name": "a", "count": 1}, {"name": "b", "count": "many"}]), says("ok")]
+    script: list[Step] = [calls("order", items=[{"name": "a", "count": 1}, {"name": "b", "count": "many"}]), says("ok")]
     core = await place.core(ScriptedModel(script), tools=[order])
     async with core.session("s") as session:
         turn = await session.run("go")
@@ -361,7 +364,7 @@ async def test_the_last_failure_stands_and_says_that_it_is_exhausted(memory: Pla
 
 async def test_a_retry_pause_goes_on_after_a_crash_where_it_was(durable: Place) -> None:
     flaky = Flaky(1)
-    script = [calls("work"), says("ok")]
+    script: list[Step] = [calls("work"), says("ok")]
     dying, clock = await virtual(durable, ScriptedModel(script), flaky, lash.Retry(2, 600_000, 600_000))
     session = await dying.session("s").open()
     lost = asyncio.create_task(session.run("go", turn_id="t"))
@@ -511,7 +514,7 @@ async def test_a_provider_prepares_and_executes_its_own_tools(place: Place) -> N
 # controls and frames
 
 
-def controlled(result: ToolResult) -> lash.tools.Tool[[], object]:
+def controlled(result: ToolResult) -> Tool[..., Any]:
     @lash.tool
     async def act() -> object:
         return result
@@ -524,7 +527,7 @@ async def test_the_first_terminal_control_of_a_batch_wins(place: Place) -> None:
     async def finish(value: int) -> object:
         return ToolResult.ok("x").with_control(FinishTurn(value))
 
-    script = [[calls("finish", value=1), calls("finish", value=2)]]
+    script: list[Step] = [[calls("finish", value=1), calls("finish", value=2)]]
     core = await place.core(ScriptedModel(script), tools=[finish])
     async with core.session("s") as session:
         turn = await session.run("go")

@@ -24,6 +24,7 @@ from lash.runtime.activity import (
     Usage,
 )
 from lash.testing import ScriptedModel, calls, fails, says, thinks
+from lash.testing.script import Step
 from lash.tools import FinishTurn, ToolResult
 
 PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13)
@@ -262,7 +263,7 @@ def kinds(activities: list[TurnActivity]) -> list[str]:
 
 
 async def test_a_stream_tells_everything_in_order(place: Place) -> None:
-    script = [[thinks("hm"), says("One moment."), calls("double", number=2)], says("Four.")]
+    script: list[Step] = [[thinks("hm"), says("One moment."), calls("double", number=2)], says("Four.")]
     core = await place.core(ScriptedModel(script), tools=[double])
     async with core.session("s") as session, session.stream("go") as stream:
         activities = [activity async for activity in stream]
@@ -284,7 +285,10 @@ async def test_a_stream_tells_everything_in_order(place: Place) -> None:
 
 
 async def test_activities_of_one_thing_share_a_correlation(place: Place) -> None:
-    script = [[calls("double", number=2), calls("double", number=3)], says("A rather long answer, in pieces.")]
+    script: list[Step] = [
+        [calls("double", number=2), calls("double", number=3)],
+        says("A rather long answer, in pieces."),
+    ]
     core = await place.core(ScriptedModel(script), tools=[double])
     async with core.session("s") as session:
         output = await session.turn("go").collect()
@@ -401,10 +405,13 @@ async def test_a_stream_tells_its_reader_that_the_turn_was_refused(place: Place)
     async with core.session("s") as session:
         await session.run("this", turn_id="t")
 
-        with pytest.raises(lash.TurnInputConflict):
+        async def read() -> None:
             async with session.stream("that", turn_id="t") as stream:
                 async for _ in stream:
                     pass
+
+        with pytest.raises(lash.TurnInputConflict):
+            await read()
 
 
 async def test_a_stream_that_was_not_entered_has_no_result(memory: Place) -> None:
@@ -452,7 +459,7 @@ async def test_cancel_in_the_middle_of_tools_leaves_a_valid_history(place: Place
         await gate.wait()
         return "never"
 
-    script = [[calls("hang"), calls("double", number=2), calls("hang")], says("fine")]
+    script: list[Step] = [[calls("hang"), calls("double", number=2), calls("hang")], says("fine")]
     model = ScriptedModel(script)
     core = await place.core(model, tools=[hang, double])
     async with core.session("s") as session:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lash.base.messages import unsettled_tool_calls, user_message
 from lash.base.usage import TokenUsage
-from lash.machine.llm import LlmCallError, LlmPart, LlmResponse, ReasoningPart, TextPart, ToolCallPart
+from lash.machine.llm import LlmCallError, LlmPart, LlmResponse, ReasoningPart, TerminalReason, TextPart, ToolCallPart
 from lash.machine.outcome import Stopped
 from lash.machine.turn import TurnMachine
 from lash.machine.values import (
@@ -36,7 +37,15 @@ from lash.machine.values import (
 )
 from machine.plans import config
 
-REASONS = ["stop", "tool_use", "unknown", "output_limit", "context_overflow", "content_filter", "cancelled"]
+REASONS: list[TerminalReason] = [
+    "stop",
+    "tool_use",
+    "unknown",
+    "output_limit",
+    "context_overflow",
+    "content_filter",
+    "cancelled",
+]
 CONTROLS: list[TurnControl | None] = [
     None,
     None,
@@ -69,7 +78,9 @@ class Run:
                     return LlmAnswered(effect.id, error=LlmCallError("http", "no"))
                 return LlmAnswered(effect.id, self.response())
             case ToolCalls(calls=calls):
-                status = st.sampled_from(["success", "failure", "cancelled"])
+                status: st.SearchStrategy[Literal["success", "failure", "cancelled"]] = st.sampled_from(
+                    ["success", "failure", "cancelled"]
+                )
                 return ToolsCompleted(
                     effect.id,
                     [
@@ -103,7 +114,7 @@ class Run:
                 case _:
                     self.calls += 1
                     parts.append(ToolCallPart(f"c{self.calls}", "look", "{}" if kind == "call" else "{oops"))
-        return LlmResponse(parts, TokenUsage(10, 1), draw(st.sampled_from(REASONS)))  # type: ignore[arg-type]
+        return LlmResponse(parts, TokenUsage(10, 1), draw(st.sampled_from(REASONS)))
 
     def poll(self, turn: TurnMachine) -> AnsweredEffect | Done:
         while True:

@@ -643,13 +643,16 @@ async def test_hooks_of_recorded_effects_do_not_run_again(file: Place) -> None:
     gate = Gate()
     ran: list[str] = []
 
+    def note(what: str, directive: Directive | None) -> Callable[[object], Directive | None]:
+        def hook(_context: object) -> Directive | None:
+            ran.append(what)
+            return directive
+
+        return hook
+
     def plugin() -> lash.Plugin:
-        return (
-            lash.Plugin("p")
-            .before_turn(lambda _: [ran.append("before_turn"), NOTE][1])
-            .before_tool_call(lambda _: ran.append("before_tool"))
-            .after_tool_call(lambda _: [ran.append("after_tool"), NOTE][1])
-        )
+        made = lash.Plugin("p").before_turn(note("before_turn", NOTE))
+        return made.before_tool_call(note("before_tool", None)).after_tool_call(note("after_tool", NOTE))
 
     @lash.tool(repeat="idempotent")
     async def work(step: int) -> int:

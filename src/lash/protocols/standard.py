@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from lash.base.canonical import parse_json
 from lash.base.json import JsonObject
 from lash.base.messages import Message, Part
@@ -25,6 +27,7 @@ from lash.machine.llm import (
     ImageBlock,
     LlmBlock,
     LlmMessage,
+    LlmPart,
     LlmResponse,
     ReasoningBlock,
     ReasoningPart,
@@ -66,6 +69,7 @@ class StandardDriver:
     ) -> list[Action]:
         """Calls run; text ends the turn; nothing at all is an error, unless tools were just answered."""
         del driver_state
+        response = _told_apart(context, response)
         calls = response.tool_calls
         if calls:
             message = _assistant_message(context.message_id(), response)
@@ -174,6 +178,20 @@ def _assistant_message(number: str, response: LlmResponse) -> Message:
                     )
                 )
     return Message(number, "assistant", parts)
+
+
+def _told_apart(context: DriverContext, response: LlmResponse) -> LlmResponse:
+    """The response with call ids that are unique in the turn: some wires send none, or the same again."""
+    known = {part.tool_call_id for message in context.messages for part in message.parts if part.kind == "tool_call"}
+    parts: list[LlmPart] = []
+    for index, part in enumerate(response.parts):
+        if isinstance(part, ToolCallPart):
+            if not part.call_id or part.call_id in known:
+                place = context.message_id().replace(".", "_")
+                part = msgspec.structs.replace(part, call_id=f"{part.call_id or 'call'}_{place}_{index}")  # noqa: PLW2901
+            known.add(part.call_id)
+        parts.append(part)
+    return msgspec.structs.replace(response, parts=parts)
 
 
 def _pending(call: ToolCallPart) -> PendingCall:

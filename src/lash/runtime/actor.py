@@ -207,6 +207,9 @@ class SessionActor:
             match acceptance:
                 case Settled(turn=turn):
                     result = await self._stored_result(turn)
+                    if result.revision > self._memory.head_revision and not self._driving.locked():
+                        # Somebody else drove it: what it committed is part of what the caller sees now.
+                        await self.refresh()
                     if not isinstance(result.outcome, FrameSwitch):
                         return result
                     turn_id, acceptance = await self._follow(turn_id, request)
@@ -298,16 +301,19 @@ class SessionActor:
     async def _drive_owned(self, owned: Owned, cancel: CancelToken, live: TurnRequest | None) -> Driven:
         assert self._plugins is not None
         stream = ActivityStream(owned.turn.turn_id, live.sinks if live is not None else [])
-        async with self._driving:
-            self._running = cancel
-            try:
-                drive = TurnDrive(self._engine, self.store, self._memory, self._plugins, owned, cancel, stream)
-                return await drive.run()
-            finally:
-                self._running = None
-                turned, self._turned = self._turned, asyncio.Event()
-                turned.set()
-                await stream.settled()
+        try:
+            async with self._driving:
+                self._running = cancel
+                try:
+                    drive = TurnDrive(self._engine, self.store, self._memory, self._plugins, owned, cancel, stream)
+                    return await drive.run()
+                finally:
+                    self._running = None
+                    turned, self._turned = self._turned, asyncio.Event()
+                    turned.set()
+        finally:
+            # Not under the lock: who reads the end of this turn slowly holds up no other.
+            await stream.settled()
 
     async def _drain(self) -> None:
         """Runs what is queued until nothing is ready."""

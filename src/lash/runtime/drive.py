@@ -23,7 +23,7 @@ from lash.effects.scope import ExecutionScope
 from lash.machine.driver import message_id
 from lash.machine.outcome import Stopped, TurnOutcome
 from lash.machine.turn import MachineConfig, TurnMachine
-from lash.machine.values import ErrorReported, Said
+from lash.machine.values import Done, Said
 from lash.plugins.directives import EmitRuntimeEvents, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginError, PluginInvokeError
 from lash.plugins.hooks import AfterTurn, TurnFinalized, TurnPersisted
@@ -47,6 +47,7 @@ from lash.runtime.settle import (
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
 from lash.sessions.commit import LeaseGuard, StoredTurn, delta_nodes
+from lash.sessions.errors import SessionDeleted
 from lash.sessions.graph import ActivePath, Conversation
 from lash.sessions.queue import TurnInputPayload
 from lash.sessions.store import SessionStore
@@ -95,6 +96,7 @@ class TurnDrive:
         self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
         self._holding = Holding(owned.lease, cancel, [owned.claim], has_new_work=owned.has_more)
         self._is_settled = False
+        self._must_not_repeat = False
 
     async def run(self) -> Driven:
         """Drives, with a few tries against trouble that may pass; always gives the lease back."""
@@ -127,10 +129,12 @@ class TurnDrive:
             except TurnAborted as refused:
                 issue = TurnIssue("plugin", refused.code, None, refused.message)
                 return await self._settle_without_history(Stopped("plugin_abort"), issue)
+            except SessionDeleted:
+                raise  # nothing is left to settle
             except Exception as error:
                 if self._cancel.is_cancelled and not self._cancel.is_requested:
                     return Lost(self._cancel.reason or "cancelled")
-                if attempt == options.drive_attempts:
+                if attempt == options.drive_attempts or self._must_not_repeat:
                     return await self._give_up(error)
                 logger.warning("turn %s: drive %d failed", self._turn_id, attempt, exc_info=True)
                 is_fresh = False
@@ -149,7 +153,10 @@ class TurnDrive:
         )
         options = inputs[0].options
         machine = self._machine(inputs, options)
-        driven = await self._driver(machine, controller, options).run()
+        driver = self._driver(machine, controller, options)
+        # Where nothing is recorded a second drive would do everything again, payments too.
+        self._must_not_repeat = controller.durability_tier() != "durable"
+        driven = await driver.run()
         await self._after_turn(driven, machine)
         return await self._commit(driven, machine, controller, options)
 
@@ -316,13 +323,16 @@ class TurnDrive:
     async def _give_up(self, error: Exception) -> TurnResult:
         """The last try failed: the input is kept in history, the failure is the outcome."""
         logger.error("turn %s: given up after %d drives", self._turn_id, self._engine.options.drive_attempts)
-        inputs = self._inputs()
-        options = inputs[0].options
-        machine = self._machine(inputs, options)
         code = getattr(error, "code", None) or type(error).__name__
-        machine.interrupt(Stopped("runtime_error"), ErrorReported("runtime_effect_controller", str(code), str(error)))
+        issue = TurnIssue("runtime_effect_controller", str(code), None, str(error))
+        # Nothing live is asked here: the model or the tools may be what is broken.
+        turn_index = self._memory.turn_index + 1
+        config = MachineConfig(driver=self._plugins.protocol.driver, turn_index=turn_index)
+        machine = TurnMachine(config, [input_message(message_id(turn_index, 0), self._inputs())])
+        machine.interrupt(Stopped("runtime_error"))
+        self._stream.tell("turn", activity.Error(issue.message))
         controller = await self._engine.host.owned(
             self._scope, self._owned.lease, is_fresh=False, on_lost=lambda: self._cancel.cancel("lease_lost")
         )
-        driven = await self._driver(machine, controller, options).run()
-        return await self._commit(driven, machine, controller, options)
+        driven = DrivenTurn(Done(Stopped("runtime_error"), machine.records, 0), [issue])
+        return await self._commit(driven, machine, controller, TurnOptions())

@@ -26,6 +26,7 @@ class SessionMemory:
     def __init__(self, session_id: str, policy: SessionPolicy, created_at_ms: int) -> None:
         self.session_id = session_id
         self.policy = policy
+        self._given = policy
         self.head_revision = 0
         self.frames: list[AgentFrame] = [AgentFrame(INITIAL_FRAME, session_id, created_at_ms=created_at_ms)]
         self.frame_id = INITIAL_FRAME
@@ -45,9 +46,15 @@ class SessionMemory:
         """Every committed message of the active path, in all frames."""
         return list(self._messages)
 
+    def configure(self, given: SessionPolicy) -> None:
+        """What the host says now; it holds from the next turn on. What it leaves open stays as it was."""
+        self._given = _over(given, self._given)
+        self.policy = _over(given, self.policy)
+
     def load(self, stored: PersistedSession) -> None:
-        """Takes over what the store holds."""
+        """Takes over what the store holds. What the host said when it opened the session wins."""
         self.head_revision = stored.head_revision
+        self.policy = _over(self._given, stored.policy)
         self.frames = stored.agent_frames
         self.frame_id = stored.current_agent_frame_id
         self.leaf_node_id = stored.graph.leaf_node_id
@@ -86,6 +93,15 @@ class SessionMemory:
 
 def _messages(nodes: Iterable[SessionNode]) -> list[Message]:
     return [node.payload.message for node in nodes if isinstance(node.payload, Conversation)]
+
+
+def _over(given: SessionPolicy, known: SessionPolicy) -> SessionPolicy:
+    """A policy whose open ends are filled from an older one."""
+    return msgspec.structs.replace(
+        given,
+        max_turns=known.max_turns if given.max_turns is None else given.max_turns,
+        prompt=known.prompt if given.prompt is None else given.prompt,
+    )
 
 
 def _referenced(checkpoint: Checkpoint) -> Checkpoint:

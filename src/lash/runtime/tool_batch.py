@@ -152,7 +152,7 @@ class ToolBatch:
         return {"record": to_json(record), "model_text": self.model_text(record)}
 
     def _attempt_envelope(self, index: int, call: PendingCall, attempt: int) -> EffectEnvelope:
-        suffix = f"child:{index}:{call.call_id}:attempt:{attempt}"
+        suffix = attempt_suffix(index, call, attempt)
         command = EffectCommand(
             "tool_call",
             {"call": {"call_id": call.call_id, "tool_name": call.tool_name, "args": call.args}, "attempt": attempt},
@@ -333,6 +333,11 @@ class _CallRun:
         # A tool that never waits must not keep its siblings from starting.
         await asyncio.sleep(0)
         return await run_attempt(self._batch.catalog, self._prepared, context)
+
+
+def attempt_suffix(index: int, call: PendingCall, attempt: int) -> str:
+    """Names one attempt of one call within its batch."""
+    return f"child:{index}:{call.call_id}:attempt:{attempt}"
 
 
 def _completed(done: _Settled) -> CompletedCall:

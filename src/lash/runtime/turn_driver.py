@@ -46,7 +46,7 @@ from lash.runtime.environment import EnvironmentSync, TurnAborted
 from lash.runtime.inbox import QueueInbox
 from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform
 from lash.runtime.result import TurnIssue
-from lash.runtime.tool_batch import ToolBatch
+from lash.runtime.tool_batch import ToolBatch, attempt_suffix
 from lash.tools.catalog import ToolCatalog
 from lash.tools.result import ToolCallRecord
 
@@ -231,7 +231,14 @@ class TurnDriver:
         """A cancel never cuts into what is recorded: the same history comes out of every drive."""
         if self._controller.has_recorded_beyond(effect.id):
             return True
-        kind = {"tool_calls": "tool_batch"}.get(str(effect.__struct_config__.tag), str(effect.__struct_config__.tag))
+        if isinstance(effect, ToolCalls):
+            # A batch is no effect of its own (decisions 11): what some of its calls did is recorded.
+            parent_key = turn_replay_key(self._runtime_scope(), "tool_batch", effect.id)
+            return any(
+                self._controller.has_recorded(f"{parent_key}:{attempt_suffix(index, call, 1)}")
+                for index, call in enumerate(effect.calls)
+            )
+        kind = str(effect.__struct_config__.tag)
         return self._controller.has_recorded(turn_replay_key(self._runtime_scope(), kind, effect.id))
 
     def _tell(self, event: MachineEvent) -> None:
