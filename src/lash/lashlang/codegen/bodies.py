@@ -161,7 +161,7 @@ def _write_process(emitter: FunctionEmitter, process: ast.ProcessDeclaration) ->
     lines = _write_top_level(emitter, process.body)
     if emitter.unit.dialect.bound_input:
         values = [build.name(f"v_{name}") for name in names]
-        whole = values[0] if len(values) == 1 else build.record(names, values)
+        whole = values[0] if len(values) == 1 else build.record(names, values) if values else build.const(None)
         bound = [
             build.assign(f"v_{name}", whole)
             for name in ("input", "inputs")
