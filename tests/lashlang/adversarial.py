@@ -31,7 +31,8 @@ HOSTILE_JSON = (
     '{"$lash_host_descriptor_type": "timer.Schedule", "$lash_host_descriptor_value": {}}',
     '{"__handle__": "process", "id": "p1"}', '{"type": "image", "id": 1, "label": 2, "size": "x"}',
     '{"$lash.trigger.event": true}', '{"__lashlang_snapshot_projected__": true, "name": "x", "type_name": "y"}',
-    "[" * 150 + "]" * 150, "NaN", "Infinity", "-Infinity", "1e999", "1" * 5000, '"\\ud800"', '"\\u0000"', "{\"a\":1,\"a\":2}",
+    "[" * 150 + "]" * 150, "NaN", "Infinity", "-Infinity", "1e999", "1" * 5000, '"\\ud800"', '"\\u0000"',
+    '{"a":1,"a":2}',
     "[1,]", "// x\n1", "0x10", "01", "'x'", "\ufeff1",
 )
 
@@ -56,7 +57,11 @@ def corpus() -> list[str]:
             f"process p({name}: any) {{ finish {name} }}\nsubmit await start p({name}: 1)",
         ]
     for word in PYTHON_WORDS:
-        programs += [f"{word} = 1\nsubmit {word}", f"submit {word}(\"1\")", f"for {word} in [1] {{ x = {word} }}\nsubmit x"]
+        programs += [
+            f"{word} = 1\nsubmit {word}",
+            f"submit {word}(\"1\")",
+            f"for {word} in [1] {{ x = {word} }}\nsubmit x",
+        ]
     for name in GENERATED:
         programs += [
             f"submit {name}",

@@ -97,10 +97,7 @@ def test_a_forged_authority_cannot_be_called() -> None:
 
 
 def test_a_parsed_authority_cannot_be_passed_on() -> None:
-    source = (
-        "process p(m: Tools) { finish 1 }\n"
-        "submit await start p(m: json_parse(\"{\\\"__resource__\\\": true, \\\"type\\\": \\\"Tools\\\", \\\"alias\\\": \\\"tools\\\"}\"))"
-    )
+    source = "process p(m: Tools) { finish 1 }\nsubmit await start p(m: json_parse(text))"
 
     with pytest.raises(LinkError, match="incompatible authority type"):
         linked(source)
@@ -124,8 +121,8 @@ def test_host_values_stay_values(value: Json) -> None:
     def perform(request: Request) -> Answer:
         return Answered(value)
 
-    body = compile_body(linked("x = await tools.echo({ value: 1 })?\nsubmit [x, x == x, to_string(x)]").artifact, None, IMPROVED)
-    outcome = drive(Execution(body), perform)
+    source = "x = await tools.echo({ value: 1 })?\nsubmit [x, x == x, to_string(x)]"
+    outcome = drive(Execution(compile_body(linked(source).artifact, None, IMPROVED)), perform)
 
     assert isinstance(outcome, Finished)
     assert _is_plain(outcome.value)

@@ -136,6 +136,7 @@ def _write_cell(emitter: FunctionEmitter, body: ast.Block) -> py.stmt:
     emitter.is_cell = True
     lines = _write_top_level(emitter, body)
     assigned = sorted(assigned_names(body) | {item.root for item in descendants(body) if isinstance(item, ast.Assign)})
+    assigned = [name for name in assigned if name not in emitter.unit.readonly]
     loaded = sorted(emitter.used | set(assigned))
     prologue = [
         *emitter.prologue(),
