@@ -15,6 +15,7 @@ from lash.machine.outcome import Stopped
 from lash.runtime.activity import AssistantProseDelta, ModelAttemptReset, RetryStatus
 from lash.sessions.errors import StoreUnavailable
 from lash.testing import ScriptedModel, calls, fails, says
+from lash.testing.script import Step
 
 # the model
 
@@ -134,7 +135,7 @@ async def test_a_cancel_in_recovery_keeps_what_was_recorded(durable: Place) -> N
             await gate.wait()
         return f"{name} done"
 
-    script = [[calls("work", name="quick"), calls("work", name="slow")], says("never")]
+    script: list[Step] = [[calls("work", name="quick"), calls("work", name="slow")], says("never")]
     dying = await durable.core(ScriptedModel(script), tools=[work])
     session = await dying.session("s").open()
     lost = asyncio.create_task(session.run("go", turn_id="t"))

@@ -92,11 +92,12 @@ def _bodies(source: str) -> list[py.Module]:
     ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_a_case_compiles_to_allowed_code(case: Case) -> None:
-    if "parse_error" in case.expected or "link_error" in case.expected or "setup" in case.expected:
-        pytest.skip("does not reach code generation in this host")
+# The others do not reach code generation in this host.
+_COMPILED = [case for case in CASES if not {"parse_error", "link_error", "setup"} & case.expected.keys()]
 
+
+@pytest.mark.parametrize("case", _COMPILED, ids=lambda case: case.id)
+def test_a_case_compiles_to_allowed_code(case: Case) -> None:
     for tree in _bodies(case.source):
         _inspect(tree)
 
