@@ -12,7 +12,7 @@ export PYTHON
 help:  ## this list
 	grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
 
-demo: venv  ## kill an agent three times, resume it, lose nothing (ARGS="--json", ARGS=some/folder)
+demo: venv  ## kill an agent again and again, resume it, lose nothing (ARGS="--json", ARGS=some/folder)
 	$(BIN)/lash demo $(ARGS)
 
 test: venv services  ## every test but the long ones (ARGS="-k name")

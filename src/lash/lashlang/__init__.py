@@ -55,13 +55,16 @@ from lash.lashlang.execution.effects import (
     Submit,
     WaitSignal,
 )
+from lash.lashlang.execution.keys import child_run_id, operation_key, request_key
 from lash.lashlang.execution.outcomes import Breath, Continued, Failed, Faulted, Finished, Outcome, Step
 from lash.lashlang.execution.running import ExecutionHost, run_body
 from lash.lashlang.execution.state import State
 from lash.lashlang.host.catalog import Catalog, NamedDataType, OperationType
 from lash.lashlang.host.environment import ALL_ABILITIES, Abilities, HostEnvironment, HostRequirements
+from lash.lashlang.host.tool_bindings import ToolBinding, add_tool, bind_tool
 from lash.lashlang.linking.linker import LinkedModule, link
 from lash.lashlang.modules.artifact import ModuleArtifact, ProcessRef
+from lash.lashlang.modules.caches import Compiler
 from lash.lashlang.modules.compilation import CompiledModule, Diagnosis, compile_module
 from lash.lashlang.syntax.ast import Program
 from lash.lashlang.syntax.canonical import canonical_process, canonical_source
@@ -93,6 +96,7 @@ __all__ = [
     "CatalogError",
     "CompiledBody",
     "CompiledModule",
+    "Compiler",
     "Continued",
     "Diagnosis",
     "Dialect",
@@ -136,16 +140,22 @@ __all__ = [
     "StaticMap",
     "Step",
     "Submit",
+    "ToolBinding",
     "Value",
     "WaitSignal",
+    "add_tool",
+    "bind_tool",
     "canonical_process",
     "canonical_source",
+    "child_run_id",
     "compile_body",
     "compile_module",
     "from_json",
     "link",
+    "operation_key",
     "parse",
     "render",
+    "request_key",
     "run_body",
     "static_map",
     "to_json",

@@ -145,6 +145,7 @@ def _write_cell(emitter: FunctionEmitter, body: ast.Block) -> py.stmt:
     emitter.is_cell = True
     lines = _write_top_level(emitter, body)
     assigned = sorted(assigned_names(body) | {item.root for item in descendants(body) if isinstance(item, ast.Assign)})
+    assigned = [name for name in assigned if name not in emitter.unit.readonly]
     loaded = sorted(emitter.used | set(assigned))
     prologue = [
         *emitter.prologue(),
@@ -170,7 +171,7 @@ def _write_process(emitter: FunctionEmitter, process: ast.ProcessDeclaration) ->
     lines = _write_top_level(emitter, process.body)
     if emitter.unit.dialect.bound_input:
         values = [build.name(f"v_{name}") for name in names]
-        whole = values[0] if len(values) == 1 else build.record(names, values)
+        whole = values[0] if len(values) == 1 else build.record(names, values) if values else build.const(None)
         bound = [
             build.assign(f"v_{name}", whole)
             for name in ("input", "inputs")

@@ -13,7 +13,8 @@ from typing import Final
 from lash.lashlang.errors import SourceError
 from lash.lashlang.host.catalog import Catalog
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.lexer import RESERVED, quote
+from lash.lashlang.syntax.cursor import NESTING_LIMIT
+from lash.lashlang.syntax.lexer import RESERVED, quote, tokenize
 from lash.lashlang.syntax.traversal import spine
 from lash.lashlang.syntax.types import LiteralType, TypeExpr, is_identifier, key_text, type_text
 from lash.lashlang.values.text import plain_decimal
@@ -56,6 +57,25 @@ _POSTFIX = (
     ast.FunctionCall,
     ast.HostDescriptorConstructor,
 )
+_LEVELS: Final = {
+    "or": 1,
+    "and": 2,
+    "equal": 3,
+    "not-equal": 3,
+    "less": 3,
+    "less-equal": 3,
+    "greater": 3,
+    "greater-equal": 3,
+    "in": 3,
+    "add": 4,
+    "subtract": 4,
+    "multiply": 5,
+    "divide": 5,
+    "modulo": 5,
+}
+_TIGHTEST: Final = 9
+_OPENERS: Final = frozenset("([{")
+_CLOSERS: Final = frozenset(")]}")
 _EVENT: Final = "$lash.trigger.event"
 _WORDS: Final = frozenset(
     (
@@ -78,12 +98,30 @@ _WORDS: Final = frozenset(
 
 def canonical_source(program: ast.Program, catalog: Catalog | None = None) -> str:
     """The whole program: declarations, then main, one blank line between."""
-    printer = _Printer(catalog or Catalog())
+    text = _print(program, catalog, spare=False)
+    if _nests_too_deep(text):
+        # Full parentheses can nest deeper than the language allows.
+        text = _print(program, catalog, spare=True)
+    return text
+
+
+def _print(program: ast.Program, catalog: Catalog | None, *, spare: bool) -> str:
+    printer = _Printer(catalog or Catalog(), spare=spare)
     parts = [printer.declaration(item) for item in program.declarations]
     main = printer.lines(program.main.items, 0)
     if main:
         parts.append("\n".join(main))
     return "\n\n".join(parts) + "\n"
+
+
+def _nests_too_deep(text: str) -> bool:
+    deepest = depth = 0
+    for kind in tokenize(text).kinds:
+        depth += (kind in _OPENERS) - (kind in _CLOSERS)
+        deepest = max(deepest, depth)
+    # A bracket costs one level; a statement's operand and a ternary's arms cost
+    # levels without one, so this is a cautious bound.
+    return deepest > NESTING_LIMIT // 2
 
 
 def canonical_process(program: ast.Program, name: str, catalog: Catalog | None = None) -> str:
@@ -93,7 +131,8 @@ def canonical_process(program: ast.Program, name: str, catalog: Catalog | None =
 
 
 class _Printer:
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, spare: bool = False) -> None:
+        self.spare = spare
         self.paths: dict[str, list[str]] = {}
         for path, made in catalog.value_constructors.items():
             self.paths.setdefault(made.type_name, []).append(path)
@@ -162,6 +201,9 @@ class _Printer:
                 return [f"{type(node).__name__.lower()} {self.expr(value)}"]
             case ast.Block():
                 raise SourceError("cannot render non-sourceable nested block expression")
+            case ast.Binary() | ast.If():
+                # An opening parenthesis would join the line before.
+                return [self._loose(node, 0)]
             case _:
                 return [self.expr(node)]
 
@@ -211,6 +253,8 @@ class _Printer:
                 return f"{{ {self._pairs(entries)} }}"
             case ast.TypeLiteral(type=type_):
                 return f"Type {_type(type_)}"
+            case ast.Binary() | ast.If() if self.spare:
+                return self._loose(node, 0)
             case ast.Binary():
                 return self._binary(node)
             case ast.Unary(op=op, operand=operand):
@@ -255,6 +299,24 @@ class _Printer:
         parts += [f" {_SYMBOLS[operator.op]} {self._closed(operator.right)})" for operator in operators]
         return "".join(parts)
 
+    def _loose(self, node: ast.Expr, level: int) -> str:
+        """`node` with only the parentheses that its place needs; `level` is what binds around it."""
+        if isinstance(node, ast.If):
+            condition = self._loose(node.condition, 1)
+            text = f"{condition} ? {self._loose(node.then, 0)} : {self._loose(node.otherwise, 0)}"
+            return f"({text})" if level > 0 else text
+        if not isinstance(node, ast.Binary):
+            return self._closed(node)
+        first, operators = spine(node)
+        text = self._loose(first, 1)
+        held = _TIGHTEST
+        for operator in operators:
+            mine = _LEVELS[operator.op]
+            left = f"({text})" if held < mine else text
+            text = f"{left} {_SYMBOLS[operator.op]} {self._loose(operator.right, mine + 1)}"
+            held = mine
+        return f"({text})" if held < level else text
+
     def _closed(self, node: ast.Expr) -> str:
         """An operand; a trailing `sleep for` would swallow the operator."""
         return f"({self.expr(node)})" if _is_open(node) else self.expr(node)
@@ -265,10 +327,14 @@ class _Printer:
     def _target(self, node: ast.Expr) -> str:
         text = self.expr(node)
         bare = isinstance(node, _ATOMIC + _POSTFIX) and not isinstance(node, ast.Number)
+        if self.spare and isinstance(node, ast.Binary | ast.If):
+            return f"({text})"
         return text if bare or (text.startswith("(") and isinstance(node, ast.Binary | ast.If)) else f"({text})"
 
     def _operand(self, node: ast.Expr) -> str:
         text = self.expr(node)
+        if self.spare and isinstance(node, ast.Binary | ast.If):
+            return f"({text})"
         if isinstance(node, _ATOMIC + _POSTFIX + (ast.Binary, ast.If)):
             return text
         return text if isinstance(node, ast.Unary | ast.Await) else f"({text})"

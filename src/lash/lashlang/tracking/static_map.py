@@ -142,8 +142,8 @@ class _Walk:
                 start = self._effect(path, "child_process", f"start {process}", owners)
                 if self.reachable and process in self.bodies:
                     child_entry = entry_of(self.artifact, process)
-                    child = child_entry.node_id("root", "process")
-                    self.edge(path, start, child, "child")
+                    child_node = child_entry.node_id("root", "process")
+                    self.edge(path, start, child_node, "child")
                     self.enter(process)
                 return self._over_children(node, path, start)
             case ast.SleepFor() | ast.SleepUntil():
@@ -197,8 +197,8 @@ class _Walk:
             arms.append(identity)
         ends: list[str] = []
         bodies = (node.then, node.otherwise)
-        for at, (owner, body) in enumerate(zip(arms, bodies, strict=True), 1):
-            for end in self.walk(body, _below(path, at), (owner,)):
+        for place, (owner, inner) in enumerate(zip(arms, bodies, strict=True), 1):
+            for end in self.walk(inner, _below(path, place), (owner,)):
                 if end not in ends:
                     ends.append(end)
         return tuple(ends)

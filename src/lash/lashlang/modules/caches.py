@@ -1,0 +1,107 @@
+"""Caches of linked programs and compiled bodies (specification §8.6).
+
+They change speed only. Everything in them is immutable and keyed by content;
+each has a bound and counts its hits. A linked program is reused only while the
+current environment satisfies what it needs.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from lash.lashlang.codegen.bodies import COMPILER_VERSION, CompiledBody, compile_body
+from lash.lashlang.dialect import IMPROVED, Dialect
+from lash.lashlang.host.environment import HostEnvironment
+from lash.lashlang.linking.linker import LinkedModule, link
+from lash.lashlang.modules.artifact import ModuleArtifact
+from lash.lashlang.syntax.parser import parse
+
+CACHE_SIZE: Final = 64
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class CacheStatistics:
+    """How often a cache had what was asked for."""
+
+    hits: int = 0
+    misses: int = 0
+
+
+class LruCache(Generic[K, V]):
+    """The most recently used entries."""
+
+    def __init__(self, size: int = CACHE_SIZE) -> None:
+        self._size = size
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self.statistics = CacheStatistics()
+
+    def find(self, key: K, accept: Callable[[V], bool] | None = None) -> V | None:
+        """The entry, if there is one and it is accepted."""
+        found = self._entries.get(key)
+        if found is None or (accept is not None and not accept(found)):
+            self.statistics.misses += 1
+            return None
+        self._entries.move_to_end(key)
+        self.statistics.hits += 1
+        return found
+
+    def keep(self, key: K, value: V) -> V:
+        """Adds an entry, dropping the oldest beyond the size."""
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+        return value
+
+
+class Compiler:
+    """Links and compiles through caches. One per runtime; not shared between threads."""
+
+    def __init__(self, *, dialect: Dialect = IMPROVED, size: int = CACHE_SIZE) -> None:
+        self.dialect = dialect
+        self.linked: LruCache[tuple[str, tuple[str, ...]], LinkedModule] = LruCache(size)
+        self.bodies: LruCache[tuple[Hashable, ...], CompiledBody] = LruCache(size)
+
+    def link(self, source: str, environment: HostEnvironment) -> LinkedModule:
+        """The linked module of `source`. Raises `ParseError` or `LinkError`."""
+        # Names resolve by what the host offers, so a surface with other modules
+        # may give another program; what it needs alone cannot show that.
+        key = (source, (repr(environment.as_json()),))
+        found = self.linked.find(key, lambda module: environment.satisfies(module.requirements))
+        if found is not None:
+            return found
+        program = parse(source, dialect=self.dialect, features=environment.language_features)
+        return self.linked.keep(key, link(program, environment, dialect=self.dialect, source=source))
+
+    def compile(
+        self,
+        artifact: ModuleArtifact,
+        process: str | None,
+        *,
+        traced: bool = False,
+        readonly: frozenset[str] = frozenset(),
+    ) -> CompiledBody:
+        """The compiled main block or process.
+
+        Keyed with the module reference: compiled code embeds it, and two modules
+        may share a process but not its siblings.
+        """
+        process_key = None if process is None else artifact.exports[process].key
+        key = (
+            artifact.module_ref,
+            artifact.host_requirements_ref,
+            process_key,
+            traced,
+            readonly,
+            self.dialect.name,
+            COMPILER_VERSION,
+        )
+        found = self.bodies.find(key)
+        if found is not None:
+            return found
+        return self.bodies.keep(key, compile_body(artifact, process, self.dialect, traced=traced, readonly=readonly))

@@ -1,0 +1,119 @@
+"""`lash lang` from the outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lash.cli.lang import lang
+
+
+def _run(tmp_path: Path, source: str, *args: str) -> Result:
+    file = tmp_path / "program.lash"
+    file.write_text(source, encoding="utf-8")
+    return CliRunner().invoke(lang, [args[0], str(file), *args[1:]])
+
+
+def test_check_is_silent_about_a_good_program(tmp_path: Path) -> None:
+    result = _run(tmp_path, "submit 1", "check")
+
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_check_shows_the_diagnostic_of_a_bad_one(tmp_path: Path) -> None:
+    result = _run(tmp_path, "submit (1", "check")
+
+    assert result.exit_code == 1
+    assert "expected `)`, found end of input\n--> line 1, column 10" in result.output
+
+
+def test_run_prints_the_value_as_json(tmp_path: Path) -> None:
+    result = _run(tmp_path, 'submit { n: n + 1, s: "é" }', "run", "--globals", '{"n": 1}')
+
+    assert json.loads(result.output) == {"n": 2, "s": "é"}
+
+
+def test_run_runs_a_process_with_arguments(tmp_path: Path) -> None:
+    source = "process p(n: int) { finish n * 2 }"
+
+    good = _run(tmp_path, source, "run", "--process", "p", "--args", '{"n": 4}')
+    bad = _run(tmp_path, source, "run", "--process", "p", "--args", '{"n": "x"}')
+    unknown = _run(tmp_path, source, "run", "--process", "q")
+
+    assert good.output == "8\n"
+    assert (bad.exit_code, bad.output) == (1, "process `p` argument `n`: expected int, got string\n")
+    assert unknown.exit_code == 1
+
+
+def test_run_reaches_the_case_host_only_when_asked(tmp_path: Path) -> None:
+    source = "submit await tools.echo({ value: 5 })?"
+
+    assert _run(tmp_path, source, "run", "--case-host").output == "5\n"
+    assert _run(tmp_path, source, "run").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "text"),
+    [
+        ("while true {}", ["--active-ms", "50"], "active time budget of 50 ms exceeded"),
+        ("while true {}", ["--instructions", "5000"], "instruction budget of 5000 exceeded"),
+        ("x = []\nwhile true { x = push(x, range(1000)) }", ["--memory-mib", "20"], "memory budget of 20 MiB exceeded"),
+        ('process p() { fail "why" }', ["--process", "p"], "process failed: why"),
+        ('submit 1 - "x"', [], "expected a number"),
+    ],
+)
+def test_run_fails_with_a_diagnostic(tmp_path: Path, source: str, options: list[str], text: str) -> None:
+    result = _run(tmp_path, source, "run", *options)
+
+    assert result.exit_code == 1
+    assert text in result.output
+
+
+def test_fmt_is_stable(tmp_path: Path) -> None:
+    once = _run(tmp_path, "x=1;submit x+1 # c", "fmt").output
+    twice = _run(tmp_path, once, "fmt").output
+
+    assert once == twice == "x = 1\nsubmit (x + 1)\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "start"), [("text", "main main"), ("json", "{"), ("svg", "<svg"), ("html", "<!doctype")]
+)
+def test_graph_has_four_forms(tmp_path: Path, form: str, start: str) -> None:
+    source = "if true { x = await tools.echo({}) }\nsubmit x"
+
+    result = _run(tmp_path, source, "graph", "--case-host", "--format", form)
+
+    assert result.exit_code == 0
+    assert result.output.startswith(start)
+    assert "http" not in result.output.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_cases_reports_what_fails(tmp_path: Path) -> None:
+    file = tmp_path / "cases.jsonl"
+    lines = [
+        {"id": "good", "source": "submit 1", "expect": 1},
+        {"id": "bad", "source": "submit 1", "expect": 2},
+        {"id": "guess", "source": "submit 1", "expect": 2, "unsure": True},
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+
+    result = CliRunner().invoke(lang, ["cases", str(file), "--json"])
+
+    report = json.loads(result.output)
+    assert result.exit_code == 1
+    assert (report["total"], report["passed"]) == (3, 1)
+    assert report["failed"] == [{"id": "bad", "why": "expect: expected 2, got 1"}]
+    assert [entry["id"] for entry in report["unsure"]] == ["guess"]
+
+
+def test_cases_reads_markdown_in_both_settings() -> None:
+    file = Path(__file__).parent / "cases" / "reference.md"
+
+    for options in ([], ["--compat"]):
+        result = CliRunner().invoke(lang, ["cases", str(file), *options])
+        assert result.exit_code == 0
+        assert "391 of 391 cases pass" in result.output
