@@ -558,3 +558,48 @@ def test_two_processes_race_for_one_turn_and_one_runs_it(tmp_path: Path) -> None
 
     assert [out for out, _ in outputs] == ["done 6 1\n"] * 2, outputs
     assert sorted(log.read_text().splitlines()) == ["a", "b", "c", "model 0", "model 1", "model 2"]
+
+
+HANGING = """
+import asyncio, sys
+import lash
+from lash.testing import ScriptedModel, calls, says
+
+@lash.tool
+async def hang() -> str:
+    print("hanging", flush=True)
+    await asyncio.Event().wait()
+    return "never"
+
+async def main():
+    model = ScriptedModel([calls("hang"), says("never")])
+    async with lash.StandardCore(model=model, tools=[hang], store=sys.argv[1]) as core:
+        async with core.session("s") as session:
+            turn = await session.run("go", turn_id="t")
+            print(turn.outcome.reason, len(session.messages), flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_turn_in_another_process_can_be_cancelled(file: Place, tmp_path: Path) -> None:
+    script = tmp_path / "hanging.py"
+    script.write_text(HANGING)
+    core = await file.core(ScriptedModel([]), recover=False)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), str(tmp_path / "agent.db"), stdout=asyncio.subprocess.PIPE
+    )
+    assert child.stdout is not None
+    async with asyncio.timeout(60):
+        assert await child.stdout.readline() == b"hanging\n"
+
+    async with core.session("s") as session:
+        is_cancelled = await session.cancel()
+        async with asyncio.timeout(60):
+            said = await child.stdout.readline()
+            await child.wait()
+        await session.refresh()
+
+        assert is_cancelled
+        assert said == b"cancelled 3\n"
+        assert unsettled_tool_calls(session.messages) == []

@@ -154,3 +154,20 @@ async def test_a_cancel_in_recovery_keeps_what_was_recorded(durable: Place) -> N
         contents = [part.content for part in again.messages[-1].parts]
         assert contents[0] == "quick done"
         assert "cancelled" in contents[1]
+
+
+async def test_many_sessions_run_side_by_side(place: Place) -> None:
+    core = await place.core(
+        ScriptedModel(lambda request: says("4") if len(request.messages) > 3 else calls("double", number=2)),
+        tools=[double],
+    )
+
+    async def talk(name: str) -> list[str]:
+        async with core.session(name) as session:
+            await session.run("go", turn_id="t")
+            return texts(session.messages)
+
+    conversations = await asyncio.gather(*(talk(f"s{number}") for number in range(25)))
+
+    assert all(conversation == conversations[0] for conversation in conversations)
+    assert len(await core.sessions()) == 25

@@ -4,6 +4,7 @@ from lash.testing.clock import VirtualClock as VirtualClock
 from lash.testing.script import Calls as Calls
 from lash.testing.script import Fails as Fails
 from lash.testing.script import Says as Says
+from lash.testing.script import Step as Step
 from lash.testing.script import Thinks as Thinks
 from lash.testing.script import calls as calls
 from lash.testing.script import fails as fails
