@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, assert_never
 
+import msgspec
+
 from lash.base.clock import Clock
 from lash.base.codec import from_json, to_json
 from lash.base.tier import DurabilityTier
@@ -82,6 +84,8 @@ class ScopeJournal(ScopedController):
         self._loaded: frozenset[str] = frozenset()
         self._horizon = 0
         self.start_over()
+        # Outcomes of effects that only read, not yet encoded: the commit drops most of their rows.
+        self._unencoded: dict[str, EffectOutcome] = {}
         self._running: dict[str, _Running] = {}
         self._outbox = Outbox(self._append)
         self._is_lost = False
@@ -165,6 +169,8 @@ class ScopeJournal(ScopedController):
         if self._is_lost:
             raise EffectLeaseLost(f"scope {self._scope.id}")
         row = self._rows.get(key)
+        if row is not None and key in self._unencoded and row.envelope_hash == envelope.stable_hash:
+            return self._unencoded[key]
         decision = decide(
             row,
             envelope_hash=envelope.stable_hash,
@@ -207,6 +213,10 @@ class ScopeJournal(ScopedController):
             started = self._clock.now_ms()
             try:
                 outcome = await self._perform(envelope, local)
+                if local.impact == "reads":
+                    self._unencoded[envelope.replay_key] = outcome
+                    self._deliver(self._row(envelope, started, attempts, status="completed"), outcome.blobs, local)
+                    return outcome
                 text, blobs = pack_outcome(outcome)
             except EffectControllerError as error:
                 if not isinstance(error, EffectLeaseLost | EffectInDoubt) and error.code != "await_event_detached":
@@ -265,7 +275,24 @@ class ScopeJournal(ScopedController):
         self._outbox.put(row, blobs, is_urgent=local.impact != "reads" if is_urgent is None else is_urgent)
 
     async def _append(self, rows: Sequence[JournalRow], blobs: Mapping[str, bytes]) -> None:
-        await self._store.append(self._scope, self._lease, rows, blobs)
+        large = dict(blobs)
+        sealed = [self._sealed(row, large) for row in rows]
+        await self._store.append(self._scope, self._lease, sealed, large)
+        for row in sealed:
+            if self._unencoded.pop(row.replay_key, None) is not None:
+                self._rows[row.replay_key] = row
+
+    def _sealed(self, row: JournalRow, blobs: dict[str, bytes]) -> JournalRow:
+        """The row with its outcome encoded; one that cannot be is a recorded failure, so that replay is stable."""
+        outcome = self._unencoded.get(row.replay_key)
+        if outcome is None:
+            return row
+        try:
+            text, large = pack_outcome(outcome)
+        except EffectControllerError as error:
+            return msgspec.structs.replace(row, status="failed", error_json=pack_error(error))
+        blobs.update(large)
+        return msgspec.structs.replace(row, outcome_json=text)
 
     def _row(
         self,

@@ -19,6 +19,7 @@ from lash.base.canonical import canonical_json_bytes
 from lash.base.clock import Clock, SystemClock
 from lash.base.codec import DecodeError, from_json, to_json
 from lash.base.errors import NotCanonical
+from lash.base.stopping import TaskStop
 from lash.effects.errors import TransientEffectError
 from lash.machine.llm import (
     AttemptReset,
@@ -125,25 +126,23 @@ async def _attempt(
     """One attempt: the response, or why it was cancelled. Raises what the provider raises."""
     if cancel.reason is not None:
         return cancel.reason
-    running = asyncio.ensure_future(provider.complete(request, watched, cancel))
-    is_patient = (policy.request_timeout_ms, policy.chunk_timeout_ms) == (None, None)
-    overdue = None if is_patient else asyncio.ensure_future(_overdue(watched, clock, policy))
-    tasks: set[asyncio.Future[Any]] = {running} if overdue is None else {running, overdue}
-    undo = cancel.on_cancel(lambda: _stop(running))
+    stop = TaskStop()
+    undo = cancel.on_cancel(lambda: stop.because("cancelled"))
+    patience = _Patience(watched, clock, policy, stop)
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if overdue is not None and not running.done():
-            raise overdue.result()
-        if not running.cancelled():
-            # The same whether or not anybody watched: this is what gets recorded.
-            return _storable(reconcile(watched.streamed, running.result()))
+        response = await provider.complete(request, watched, cancel)
+    except asyncio.CancelledError:
+        if stop.is_somebody_elses:
+            raise
+        if patience.failure is not None:
+            raise patience.failure from None
         return _reason(cancel, provider)
     finally:
         undo()
-        if unfinished := [task for task in tasks if not task.done()]:
-            for task in unfinished:
-                task.cancel()
-            await asyncio.wait(unfinished)
+        stop.take_back()
+        await patience.end()
+    # The same whether or not anybody watched: this is what gets recorded.
+    return _storable(reconcile(watched.streamed, response))
 
 
 def _reason(cancel: CancelToken, provider: Provider) -> CancelReason:
@@ -152,22 +151,62 @@ def _reason(cancel: CancelToken, provider: Provider) -> CancelReason:
     return cancel.reason
 
 
-async def _overdue(watched: _Watched, clock: Clock, policy: Reliability) -> ProviderFailure:
-    """The failure, as soon as the call has taken too long or been silent for too long."""
-    started = clock.monotonic()
-    while True:
-        now = clock.monotonic()
+class _Patience:
+    """Stops a call that has taken too long or been silent for too long."""
+
+    __slots__ = ("_clock", "_policy", "_started", "_stop", "_task", "_timer", "_watched", "failure")
+
+    def __init__(self, watched: _Watched, clock: Clock, policy: Reliability, stop: TaskStop) -> None:
+        self._watched = watched
+        self._clock = clock
+        self._policy = policy
+        self._stop = stop
+        self._started = clock.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.failure: ProviderFailure | None = None
+        if (policy.request_timeout_ms, policy.chunk_timeout_ms) == (None, None):
+            return
+        if isinstance(clock, SystemClock):
+            self._look()
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._watch())
+
+    async def end(self) -> None:
+        """The call has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def _look(self) -> None:
+        # On the system's clock a timer does, which costs nothing while all is well.
+        left_ms = self._left_ms()
+        if left_ms is not None:
+            self._timer = asyncio.get_running_loop().call_later(left_ms / 1_000, self._look)
+
+    async def _watch(self) -> None:
+        while (left_ms := self._left_ms()) is not None:
+            await self._clock.sleep(left_ms)
+
+    def _left_ms(self) -> int | None:
+        """How long the call still has; None when it was stopped."""
+        now = self._clock.monotonic()
         waits: list[tuple[int, str]] = []
+        policy = self._policy
         if policy.request_timeout_ms is not None:
-            left = policy.request_timeout_ms - round((now - started) * 1_000)
+            left = policy.request_timeout_ms - round((now - self._started) * 1_000)
             waits.append((left, f"no answer within {policy.request_timeout_ms} ms"))
         if policy.chunk_timeout_ms is not None:
-            left = policy.chunk_timeout_ms - round((now - watched.last_heard) * 1_000)
+            left = policy.chunk_timeout_ms - round((now - self._watched.last_heard) * 1_000)
             waits.append((left, f"nothing received for {policy.chunk_timeout_ms} ms"))
         left, reason = min(waits)
-        if left <= 0:
-            return ProviderFailure("timeout", reason, retryable=True)
-        await clock.sleep(left)
+        if left > 0:
+            return left
+        self.failure = ProviderFailure("timeout", reason, retryable=True)
+        self._stop.because("overdue")
+        return None
 
 
 async def _sleep(clock: Clock, delay_ms: int, cancel: CancelToken) -> CancelReason | None:

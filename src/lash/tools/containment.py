@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 from traceback import extract_tb
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from lash.base.cancel import CancelReason, CancelToken
 from lash.base.clock import Clock
 from lash.base.json import JsonObject
+from lash.base.stopping import TaskStop
 from lash.models.text import readable
 from lash.tools.result import ToolCallOutput, ToolRetry
 from lash.tools.retry import CONNECTION_LOST, TIMED_OUT
@@ -46,23 +47,20 @@ async def run_bounded(
     """
     if cancellation.reason is not None:
         return Stopped(cancellation.reason)
-    task = asyncio.current_task()
-    assert task is not None, "tools run inside a task"
-    pending_cancels = task.cancelling()
-    stop = _Stop(task)
+    stop = TaskStop()
     undo = cancellation.on_cancel(lambda: stop.because(cancellation.reason or "requested"))
     timer = None if timeout_ms is None else asyncio.create_task(_deadline(clock, timeout_ms, stop))
     try:
         return await run()
     except asyncio.CancelledError:
-        if task.cancelling() > pending_cancels + stop.count:
+        if stop.is_somebody_elses:
             raise
         if stop.reason is not None:
-            return Stopped(stop.reason)
+            return Stopped(_reason(stop))
         return ToolCallOutput.cancelled(f"tool {name} cancelled itself", source="tool")
     except Exception as error:
         # Code that turns its own cancellation into another error was still stopped.
-        return contained(name, error) if stop.reason is None else Stopped(stop.reason)
+        return contained(name, error) if stop.reason is None else Stopped(_reason(stop))
     finally:
         undo()
         stop.take_back()
@@ -72,40 +70,11 @@ async def run_bounded(
             await asyncio.wait({timer})
 
 
-class _Stop:
-    """Cancels a task at most once, and takes the request back."""
-
-    __slots__ = ("_is_over", "_task", "count", "reason")
-
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self._task = task
-        self._is_over = False
-        self.reason: StopReason | None = None
-        self.count = 0
-
-    def because(self, reason: StopReason) -> None:
-        if self.reason is None and not self._is_over:
-            self.reason = reason
-            # Code that cancels its own token is stopped at its next await, if it has one:
-            # cancelling the running task here could hit what comes after it.
-            if asyncio.current_task() is self._task:
-                asyncio.get_running_loop().call_soon(self._cancel)
-            else:
-                self._cancel()
-
-    def take_back(self) -> None:
-        self._is_over = True
-        if self.count:
-            self._task.uncancel()
-            self.count = 0
-
-    def _cancel(self) -> None:
-        if not self._is_over:
-            self.count = 1
-            self._task.cancel()
+def _reason(stop: TaskStop) -> StopReason:
+    return cast("StopReason", stop.reason)
 
 
-async def _deadline(clock: Clock, timeout_ms: int, stop: _Stop) -> None:
+async def _deadline(clock: Clock, timeout_ms: int, stop: TaskStop) -> None:
     await clock.sleep(timeout_ms)
     stop.because("deadline")
 
