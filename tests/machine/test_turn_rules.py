@@ -7,10 +7,11 @@ import pytest
 from lash.base.json import JsonObject
 from lash.base.messages import Message, Part, PluginOrigin, unsettled_tool_calls, user_message
 from lash.base.usage import TokenUsage
+from lash.machine.conversation import tool_results_message
 from lash.machine.driver import Advance, Append, Finish, ScheduleTurnLimit, StartCheckpoint, StartExec, StartLlm, Tell
 from lash.machine.llm import LlmCallError, TerminalReason
 from lash.machine.outcome import AssistantMessage, Stopped, SubmittedValue, TurnOutcome
-from lash.machine.turn import TurnMachine, tool_results_message
+from lash.machine.turn import TurnMachine
 from lash.machine.values import (
     Checkpoint,
     CheckpointDelivered,

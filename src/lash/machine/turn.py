@@ -17,14 +17,15 @@ preparing ──> waiting_environment ──> prepare_iteration ──> waiting_
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal, TypeAlias, assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
 from lash.base.codec import from_json, to_json
 from lash.base.json import Json, JsonObject
-from lash.base.messages import Message, Part, PluginOrigin
-from lash.base.usage import PromptUsage
+from lash.base.messages import Message, Part
+from lash.machine.accounting import counted, reclassified
+from lash.machine.conversation import cancelled_call, cause_message, tool_results_message, transient
 from lash.machine.driver import (
     Action,
     Advance,
@@ -40,13 +41,13 @@ from lash.machine.driver import (
     Tell,
     message_id,
 )
-from lash.machine.llm import LlmCallError, LlmResponse
+from lash.machine.llm import LlmCallError
 from lash.machine.outcome import Stopped, TurnOutcome
+from lash.machine.snapshot import MachineSnapshot, State
 from lash.machine.values import (
     AnsweredEffect,
     Checkpoint,
     CheckpointDelivered,
-    CompletedCall,
     Done,
     Emit,
     Environment,
@@ -61,7 +62,6 @@ from lash.machine.values import (
     ModelRequestStarted,
     ModelResponded,
     OutcomeReached,
-    PendingCall,
     Progress,
     Said,
     SyncEnvironment,
@@ -73,19 +73,6 @@ from lash.machine.values import (
     UsageReported,
 )
 
-State: TypeAlias = Literal[
-    "preparing_protocol",
-    "waiting_execution_environment",
-    "prepare_iteration",
-    "waiting_llm",
-    "waiting_tools",
-    "waiting_exec",
-    "waiting_checkpoint",
-    "finished",
-]
-
-# A prompt this close to the window that ends without a single token was cut by it.
-OVERFLOW_SHARE = 0.95
 _HANDED_REASONS = frozenset({"stop", "tool_use", "unknown"})
 
 
@@ -96,26 +83,6 @@ class MachineConfig(msgspec.Struct, frozen=True):
     turn_index: int
     max_turns: int | None = None
     context_window_tokens: int | None = None
-
-
-class _Snapshot(msgspec.Struct, frozen=True):
-    """The checkpointed form."""
-
-    state: State
-    iteration: int
-    next_id: int
-    next_message: int
-    synced_iteration: int
-    limit_scheduled: bool
-    records: list[TurnRecord]
-    causes: list[TurnCause]
-    totals: TurnTotals
-    environment: Environment | None
-    outstanding: JsonObject | None
-    pending: list[JsonObject]
-    driver_state: JsonObject | None
-    on_empty: JsonObject | None
-    outcome: JsonObject | None
 
 
 class TurnMachine:
@@ -239,7 +206,7 @@ class TurnMachine:
 
     def checkpoint(self) -> JsonObject:
         """The machine as JSON; the outstanding effect is delivered again after `restore`."""
-        snapshot = _Snapshot(
+        snapshot = MachineSnapshot(
             state=self._state,
             iteration=self._iteration,
             next_id=self._next_id,
@@ -261,7 +228,7 @@ class TurnMachine:
     @staticmethod
     def restore(config: MachineConfig, checkpoint: JsonObject) -> TurnMachine:
         """The machine as it was; its outstanding effect comes first out of `poll`, exactly once."""
-        snapshot = from_json(checkpoint, _Snapshot)
+        snapshot = from_json(checkpoint, MachineSnapshot)
         machine = TurnMachine(config, [])
         machine._state = snapshot.state
         machine._iteration = snapshot.iteration
@@ -309,8 +276,10 @@ class TurnMachine:
         if answer.response is None:
             self._on_llm_error(answer.error or LlmCallError("Unknown", "the call ended without an answer"))
             return
-        response = self._reclassified(answer.response)
-        self._count(response)
+        window = self._config.context_window_tokens
+        response = reclassified(answer.response, window)
+        self._totals = counted(self._totals, response, window)
+        self._pending.append(Emit(UsageReported(self._iteration, response.usage, self._totals.usage)))
         self._pending.append(Emit(ModelResponded(response.full_text, answer.text_streamed)))
         reason = response.terminal_reason
         if reason in _HANDED_REASONS:
@@ -341,7 +310,7 @@ class TurnMachine:
         for message in delivery.messages:
             self._say(message)
         for message in delivery.transient_messages:
-            self._say(_transient(message))
+            self._say(transient(message))
         known = {cause.id for cause in self._causes}
         for cause in delivery.turn_causes:
             if cause.id not in known:
@@ -442,70 +411,6 @@ class TurnMachine:
         taken = self._next_id
         self._next_id += 1
         return taken
-
-    def _reclassified(self, response: LlmResponse) -> LlmResponse:
-        """An answer of nothing at a full window is an overflow, whatever the provider calls it."""
-        window = self._config.context_window_tokens
-        prompt = response.usage.input_tokens + response.usage.cached_input_tokens
-        is_overflow = (
-            response.terminal_reason == "output_limit"
-            and response.usage.output_tokens == 0
-            and window is not None
-            and prompt >= OVERFLOW_SHARE * window
-        )
-        if not is_overflow:
-            return response
-        return msgspec.structs.replace(response, terminal_reason="context_overflow")
-
-    def _count(self, response: LlmResponse) -> None:
-        usage = self._totals.usage + response.usage
-        self._totals = TurnTotals(
-            usage,
-            self._totals.model_calls,
-            PromptUsage(
-                prompt_context_tokens=response.usage.input_tokens,
-                input_tokens=max(0, response.usage.input_tokens - response.usage.cached_input_tokens),
-                cached_input_tokens=response.usage.cached_input_tokens,
-                context_budget_tokens=self._config.context_window_tokens,
-            ),
-        )
-        self._pending.append(Emit(UsageReported(self._iteration, response.usage, usage)))
-
-
-def tool_results_message(number: str, results: list[CompletedCall]) -> Message:
-    """One user message with a result part per call, images after the result they belong to."""
-    parts: list[Part] = []
-    for result in results:
-        parts.append(
-            Part(
-                f"p{len(parts)}",
-                "tool_result",
-                result.content,
-                tool_call_id=result.call_id,
-                tool_name=result.tool_name,
-            )
-        )
-        parts.extend(
-            Part(f"p{len(parts) + index}", "image", attachment=attachment)
-            for index, attachment in enumerate(result.attachments)
-        )
-    return Message(number, "user", parts)
-
-
-def cancelled_call(call: PendingCall) -> CompletedCall:
-    """The result of a call that was cut off."""
-    return CompletedCall(call.call_id, call.tool_name, "[tool call cancelled]", "cancelled")
-
-
-def cause_message(number: str, cause: TurnCause) -> Message:
-    """A turn cause as it is kept in the conversation."""
-    return Message(number, "event", [Part("p0", "text", cause.text)], cause.origin)
-
-
-def _transient(message: Message) -> Message:
-    origin = message.origin
-    plugin_id = origin.plugin_id if isinstance(origin, PluginOrigin) else "runtime"
-    return msgspec.structs.replace(message, origin=PluginOrigin(plugin_id, transient=True))
 
 
 def _object(json: Json) -> JsonObject:

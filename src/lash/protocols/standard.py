@@ -13,6 +13,7 @@ import msgspec
 from lash.base.canonical import parse_json
 from lash.base.json import JsonObject
 from lash.base.messages import Message, Part
+from lash.machine.conversation import tool_results_message
 from lash.machine.driver import (
     Action,
     Advance,
@@ -38,7 +39,6 @@ from lash.machine.llm import (
     ToolResultBlock,
 )
 from lash.machine.outcome import AssistantMessage, FrameSwitch, Stopped, ToolValue, TurnOutcome
-from lash.machine.turn import tool_results_message
 from lash.machine.values import (
     CompletedCall,
     ErrorReported,
