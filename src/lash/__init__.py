@@ -121,15 +121,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is not None:
-        value = getattr(import_module(home), name)
-        globals()[name] = value
-        return value
-    if name in _SUBMODULES:
-        return import_module(f"lash.{name}")
-    raise AttributeError(f"module 'lash' has no attribute {name!r}")
+if not TYPE_CHECKING:  # or a checker would believe in every name
+
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is not None:
+            value = getattr(import_module(home), name)
+            globals()[name] = value
+            return value
+        if name in _SUBMODULES:
+            return import_module(f"lash.{name}")
+        raise AttributeError(f"module 'lash' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 Expiry makes a lease takeable; a takeover makes it lost. Claims and renewals
 compare the time, guarded writes compare only the token: a laptop that slept past
-its expiry without a rival simply goes on (docs/decisions, stores §5).
+its expiry without a rival simply goes on (docs/design/stores.md §5).
 """
 
 from __future__ import annotations

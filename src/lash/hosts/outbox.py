@@ -2,7 +2,7 @@
 
 Rows of one event-loop tick travel in one statement. A row of an effect that may
 have changed the world is sent when its tick ends; one that only read lingers up to
-5 ms for the next barrier or the commit (docs/decisions, stores §6).
+5 ms for the next barrier or the commit (docs/design/stores.md §6).
 
 `barrier` waits for a snapshot, what had been delivered before the call. If it
 looped until nothing is pending, a group member that waits at its start would also

@@ -3,7 +3,7 @@
 While the lease holds nobody else writes, so the rows loaded at the start are the
 whole truth: looking an effect up costs no IO, and an effect needs one write, at its
 end, fenced by the lease. What must be durable before what is the table of
-docs/decisions, stores §7.
+docs/design/stores.md §7.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 One program looks the turn up among settled ones, enqueues its input, takes the
 session lease and claims what must run next. Looking at the stamp first is what
 keeps a turn from running twice: its journal is gone once it is settled
-(docs/decisions, stores §8).
+(docs/design/stores.md §8).
 """
 
 from __future__ import annotations
