@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
 from lash.lashlang.syntax.types import TypeExpr
-from lash.lashlang.values import access, operators, ownership
+from lash.lashlang.values import access, lazy, operators, ownership
 from lash.lashlang.values.awaiting import await_value
 from lash.lashlang.values.builtins import BUILTINS, arity_error, is_in, range_, range_bounds
 from lash.lashlang.values.coercion import truthy
@@ -22,6 +22,7 @@ from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.meter import Meter
 from lash.lashlang.values.more_builtins import MORE_BUILTINS
 from lash.lashlang.values.schema import Schema, find_problem, schema_of, type_value_schema
+from lash.lashlang.values.text import show_number
 
 
 class Marker:
@@ -184,7 +185,9 @@ NAMESPACE: Final[dict[str, object]] = {
     "save": save, "item_limit": item_limit, "text_limit": text_room, "due_list": due_list, "counted": counted,
     "out_of_fuel": out_of_fuel, "too_deep": too_deep, "check_value": check_value, "arity_error": arity_error,
     "branch_taken": branch_taken, "step_started": step_started, "step_completed": step_completed,
-    "is_in": is_in, "truthy": truthy, "await_value": await_value,
+    "lazy_field": lazy.lazy_field, "lazy_index": lazy.lazy_index, "materialize": lazy.materialize,
+    "read_lazy": lazy.read_lazy, "lazy_truth": lazy.lazy_truth, "lazy_render": lazy.lazy_render,
+    "is_in": is_in, "show_number": show_number, "truthy": truthy, "await_value": await_value,
     "add": operators.add, "concat": operators.concat, "subtract": operators.subtract,
     "multiply": operators.multiply, "divide": operators.divide, "remainder": operators.remainder,
     "negate": operators.negate, "equal": operators.equal, "unequal": operators.unequal, "less": operators.less,

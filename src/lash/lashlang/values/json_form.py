@@ -17,6 +17,7 @@ from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Image, LazyValue, 
 from lash.lashlang.values.text import image_record
 
 _EXACT: Final = 2**53
+_PLAIN: Final = 2.0**53
 _IMAGE_KEYS: Final = frozenset(("type", "id", "label", "size", "width", "height"))
 
 
@@ -80,15 +81,23 @@ def to_json(value: Value) -> Json:
 def _encode(value: Value, depth: int) -> Json:
     kind = type(value)
     if kind is float:
+        if -_PLAIN < value < _PLAIN and value.is_integer():  # type: ignore[operator,union-attr]
+            return int(value)  # type: ignore[arg-type]
         return number_json(value)  # type: ignore[arg-type]
     if kind is str or value is None or kind is bool or kind is int:
         return value  # type: ignore[return-value]
     if depth > DEPTH_LIMIT:
         raise RuntimeFailure(TOO_DEEP)
     if isinstance(value, list):
-        return [_encode(item, depth + 1) for item in value]
+        return [
+            item if type(item) is str else _encode(item, depth + 1)
+            for item in value
+        ]
     if isinstance(value, dict):
-        return {key: _encode(item, depth + 1) for key, item in value.items()}
+        return {
+            key: item if type(item) is str else _encode(item, depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, Image):
         return _encode(image_record(value), depth)
     if isinstance(value, Resource):

@@ -40,6 +40,13 @@ def display_number(number: float) -> str:
     return plain_decimal(number)
 
 
+def show_number(number: float) -> str:
+    """`display_number`, for numbers that generated code has proved to be floats."""
+    if number.is_integer() and number:
+        return f"{number:.0f}"
+    return display_number(number)
+
+
 def saturating_display(number: float) -> str:
     """A number as the reference prints it: saturated at 64 bits, zero-padded beyond."""
     if type(number) is int:
