@@ -31,7 +31,7 @@ _DOCUMENT: Json = {"title": "T", "pages": ["one", "two", "three"], "n": 4}
 def _at(path: tuple[str | int, ...]) -> Json:
     value = _DOCUMENT
     for step in path:
-        value = value[step]  # type: ignore[index,call-overload]
+        value = value[step]  # type: ignore[index]
     return value
 
 
@@ -128,7 +128,8 @@ def test_a_restored_lazy_value_says_that_it_is_unavailable(operation: str) -> No
     saved = State({"x": LazyValue("history", "history", None)}).snapshot()
     variables = State.restore(saved).variables
 
-    outcome = drive(Execution(compile_body(linked(f"submit {operation}").artifact, None, IMPROVED), variables=variables))
+    body = compile_body(linked(f"submit {operation}").artifact, None, IMPROVED)
+    outcome = drive(Execution(body, variables=variables))
 
     assert isinstance(outcome, Finished)
     assert "projected host descriptor `history` (history) is unavailable" in str(outcome.value)

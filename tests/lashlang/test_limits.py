@@ -216,6 +216,52 @@ def test_a_value_nested_too_deep_is_an_error_where_it_is_walked() -> None:
     assert error_of(source) == "value is nested too deep (limit 200)"
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        "submit x",
+        "print x",
+        "submit to_string(x)",
+        "submit \"\" + x",
+        "submit x == y",
+        "submit contains([x, x], y)",
+        "submit await x",
+        "submit len(unique([x, y]))",
+        "submit await tools.echo({ value: x })",
+        "submit validate(x, { \"$lash_type\": t })",
+        "submit format(\"{}\", x)",
+    ],
+)
+def test_a_value_that_is_endless_to_walk_is_an_error_or_an_answer(use: str) -> None:
+    build = (
+        "x = [1]\ny = [1]\nt = { type: \"string\" }\n"
+        "for i in range(60) { x = [x, x]\n y = [y, y]\n t = { anyOf: [t, t] } }\n"
+    )
+
+    outcome = run(build + use, perform=lambda _request: Answered(None))
+
+    assert isinstance(outcome, Faulted)
+    assert "too large to walk" in str(outcome.error)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "submit range(100000000000000000000000000)",
+        "submit range(0, 100000000000000000000000000, 7)",
+        "for i in range(0, -100000000000000000000000000, -1) { x = i }",
+    ],
+)
+def test_a_range_of_any_bounds_is_refused(source: str) -> None:
+    assert error_of(source) == "`range` would create more than 1000000 items"
+
+
+def test_a_text_of_many_lines_is_searched_line_by_line() -> None:
+    source = "s = \"a\\n\"\nfor i in range(18) { s = s + s }\nsubmit len(grep_text(s + \"b\", \"b\"))"
+
+    assert submitted(source) == 1
+
+
 @pytest.mark.parametrize("size", [10**4, 10**5])
 def test_in_place_updates_do_not_copy_per_step(size: int) -> None:
     budgets = Budgets(active_ms=20_000)

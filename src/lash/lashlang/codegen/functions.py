@@ -162,7 +162,7 @@ class FunctionEmitter(StatementEmitter):
             test = build.compare(build.call("type", build.name(local)), py.IsNot(), build.name("float"))
             if param.type == INT:
                 test = build.either(test, build.binop(build.name(local), py.Mod(), build.const(1.0)))
-            return [build.when(test, [build.expr(self._problem(build.name(local), param.type, what))])]
+            return [build.when(test, [build.assign(local, self._problem(build.name(local), param.type, what))])]
         return [build.assign(local, self._problem(build.name(local), param.type, what))]
 
     def _checked(self, value: py.expr, kind: int, type_: TypeExpr, what: str) -> py.expr:

@@ -17,8 +17,8 @@ from lash.lashlang.syntax.types import TypeExpr
 from lash.lashlang.values import access, lazy, operators, ownership
 from lash.lashlang.values.awaiting import await_value
 from lash.lashlang.values.builtins import BUILTINS, arity_error, is_in, range_, range_bounds
-from lash.lashlang.values.coercion import truthy
-from lash.lashlang.values.kinds import Value
+from lash.lashlang.values.coercion import exact_to_float, truthy
+from lash.lashlang.values.kinds import Value, kind_name
 from lash.lashlang.values.meter import Meter
 from lash.lashlang.values.more_builtins import MORE_BUILTINS
 from lash.lashlang.values.schema import Schema, find_problem, schema_of, type_value_schema
@@ -169,10 +169,9 @@ def too_deep() -> NoReturn:
 def check_value(value: Value, schema: Schema, what: str, wanted: str) -> Value:
     """`value`, if it fits a declared type."""
     if find_problem(value, schema, "$", 0) is not None:
-        from lash.lashlang.values.kinds import kind_name
-
         raise RuntimeFailure(f"{what}: expected {wanted}, got {kind_name(value)}")
-    return value
+    # Generated code takes a checked number for a float.
+    return exact_to_float(value) if type(value) is int else value
 
 
 NAMESPACE: Final[dict[str, object]] = {

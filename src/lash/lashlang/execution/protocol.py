@@ -181,7 +181,9 @@ class BodyProtocol:
         self._signals[name] = sequence + 1
         return Pending("signal", [at]), effects.SignalRun(to_json(run), name or None, to_json(payload), sequence, site)
 
-    def _ask_read(self, value: LazyValue, operation: str, args: tuple[Value, ...]) -> tuple[Pending, effects.Request]:
+    def _ask_read(
+        self, value: LazyValue, operation: str, args: tuple[Value, ...]
+    ) -> tuple[Pending, effects.Request]:
         arguments = tuple(to_json(arg) for arg in args)
         return Pending("read"), effects.ReadValue(value.name, value.descriptor, value.path, operation, arguments)
 
@@ -290,7 +292,8 @@ class BodyProtocol:
 
 
 _PREFIXES: Final = {
-    "read": "", "print": "print failed: ", "submit": "submit failed: ", "finish": "finish failed: ", "fail": "fail failed: ",
+    "read": "",
+    "print": "print failed: ", "submit": "submit failed: ", "finish": "finish failed: ", "fail": "fail failed: ",
     "event": "process event failed: ", "cancel": "cancel failed: ", "sleep": "sleep failed: ",
     "wait": "wait_signal failed: ", "signal": "signal_run failed: ", "start": "process start failed: ",
 }

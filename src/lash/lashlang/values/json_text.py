@@ -24,14 +24,13 @@ _MESSAGES = (
     ("Illegal trailing comma", "trailing comma"),
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_BRACKETS = re.compile(r"[,\[{]")
 
 
 def parse_json_text(meter: Meter, text: str) -> Value:
     """The value that `text` encodes; raises `invalid json: …`."""
     if len(text) > SMALL_TEXT:
         meter.allocate(len(text))
-        entries = len(_BRACKETS.findall(text))
+        entries = text.count(",") + text.count("[") + text.count("{")
         meter.allocate(entries * ITEM_BYTES)
     try:
         data: Json = json.loads(text, parse_constant=_refuse, parse_int=_integer)

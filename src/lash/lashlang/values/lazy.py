@@ -13,7 +13,7 @@ from typing import Final
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values.coercion import as_text
 from lash.lashlang.values.json_form import to_json
-from lash.lashlang.values.kinds import LazyValue, Value
+from lash.lashlang.values.kinds import LazyValue, Value, kind_name
 from lash.lashlang.values.meter import Meter
 from lash.lashlang.values.text import lazy_text
 
@@ -27,6 +27,22 @@ READS: Final = {
     "trim": "Trim", "slice": "Slice", "push": "Push", "to_int": "ToNumber", "to_float": "ToNumber",
     "json_parse": "JsonParse",
 }
+
+
+_ANSWERS: Final[dict[str, tuple[type, ...]]] = {
+    "Len": (float,), "Empty": (bool,), "Contains": (bool,), "StartsWith": (bool,), "EndsWith": (bool,),
+    "Find": (float, type(None)), "Keys": (list,), "Values": (list,), "Split": (list,), "GrepText": (list,),
+    "Push": (list,), "Join": (str,), "Trim": (str,), "Slice": (str, list),
+}
+
+
+def _fits(operation: str, result: Value) -> bool:
+    """Whether an answer is of the kind that the builtin gives: generated code relies on it."""
+    if operation in _ANSWERS and type(result) not in _ANSWERS[operation]:
+        return False
+    if operation in {"Keys", "Split"} and type(result) is list:
+        return all(type(item) is str for item in result)
+    return True
 
 
 def lazy_field(value: Value, name: str) -> Value:
@@ -59,7 +75,11 @@ def read_lazy(
     """`function(value, …)`, answered by the host where it can."""
     found, result = yield ("read", value, operation, args)
     if found:
-        return function(meter, result) if operation == "ToNumber" else result
+        if operation == "ToNumber":
+            return function(meter, result)
+        if not _fits(operation, result):
+            raise RuntimeFailure(f"host answered `{operation}` with {kind_name(result)}")
+        return result
     return function(meter, (yield from materialize(value)), *args)
 
 

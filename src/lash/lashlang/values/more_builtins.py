@@ -12,9 +12,10 @@ from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values.access import field, index
 from lash.lashlang.values.builtins import Builtin
 from lash.lashlang.values.coercion import as_number, as_text
-from lash.lashlang.values.kinds import Value, kind_name
+from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.meter import ITEM_BYTES, Meter
-from lash.lashlang.values.operators import SMALL_TEXT, equal, less
+from lash.lashlang.values.operators import SMALL_TEXT, equal_within, less
+from lash.lashlang.values.room import Room
 from lash.lashlang.values.text import display
 
 
@@ -117,20 +118,16 @@ def _cased(meter: Meter, text: str) -> str:
 def unique(meter: Meter, items: Value) -> list[Value]:
     """`unique(l)`: the first of each equal item, in order."""
     found: list[Value] = []
-    seen: set[tuple[str, str]] = set()
+    # Equal items have equal text, so only items of one text need comparing.
+    buckets: dict[str, list[Value]] = {}
+    room = Room()
     for item in _list("unique", meter, items):
-        kind = kind_name(item)
-        if type(item) is list or type(item) is dict or kind not in {"string", "number", "bool", "null"}:
-            # Equal containers have equal text, so text finds the candidates.
-            key = (kind, display(item))
-            meter.work(len(key[1]))
-            if key in seen and any(equal(item, other) for other in found):
-                continue
-        else:
-            key = (kind, as_text(item) if item != 0.0 else "0")
-            if key in seen and item == item:
-                continue
-        seen.add(key)
+        text = display(item) if item != 0.0 else "0"
+        meter.work(len(text))
+        bucket = buckets.setdefault(text, [])
+        if any(equal_within(item, other, room) for other in bucket):
+            continue
+        bucket.append(item)
         found.append(item)
     return found
 
