@@ -145,6 +145,9 @@ async def _turns_of_others(source: str, budgets: Budgets) -> tuple[int, object]:
         "fn f(n) { while true { n = n + 1 }\n return n }\nx = f(1)",
         "fn fib(n: int) -> int { if n < 2 { return n } return fib(n - 1) + fib(n - 2) }\nsubmit fib(60)",
         "s = join(range(20000), \",\")\nwhile true { n = len(split(s, \",\")) }",
+        "xs = reverse(range(400000))\nwhile true { n = len(sort(xs)) }",
+        "xs = [to_string(x) for x in range(100000)] + [1]\nwhile true { n = len(sort(xs)) }",
+        "s = \"[\" + join(range(300000), \",\") + \"]\"\nwhile true { n = len(json_parse(s)) }",
     ],
 )
 async def test_other_tasks_run_beside_an_endless_program(source: str) -> None:
@@ -260,6 +263,28 @@ def test_a_text_of_many_lines_is_searched_line_by_line() -> None:
     source = "s = \"a\\n\"\nfor i in range(18) { s = s + s }\nsubmit len(grep_text(s + \"b\", \"b\"))"
 
     assert submitted(source) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        (
+            "xs = sort(reverse(range(120000)))\nsubmit [xs[0], xs[60000], xs[119999], len(xs)]",
+            [0, 60000, 119999, 120000],
+        ),
+        ("xs = sort([x % 7 for x in range(70000)] + [\"3\"])\nsubmit [xs[0], xs[70000], xs[40000]]", [0, 6, "3"]),
+        ("xs = sort_by([{ n: x % 2, at: x } for x in range(60000)], \"n\")\nsubmit [xs[0].at, xs[1].at, xs[30000].at]",
+         [0, 2, 1]),
+        (
+            "s = \"[[\" + join(range(100000), \",\") + \"],{\\\"a\\\":[1]}]\"\n"
+            "x = json_parse(s)\nsubmit [len(x[0]), x[1].a]",
+            [100000, [1]],
+        ),
+    ],
+    ids=range(4),
+)
+def test_work_in_slices_gives_what_work_in_one_piece_gives(source: str, value: object) -> None:
+    assert submitted(source) == value
 
 
 @pytest.mark.parametrize("size", [10**4, 10**5])

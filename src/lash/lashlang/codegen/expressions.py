@@ -33,6 +33,8 @@ _ORDER: Final[dict[str, tuple[type[py.cmpop], str]]] = {
     "greater-equal": (py.GtE, "greater_equal"),
 }
 _METERED: Final = frozenset(("add",))
+# Builtins that give way on large values, where the function being written can.
+SLICED: Final = frozenset(("sort", "sort_by", "json_parse"))
 # Builtins whose cost does not grow with their input.
 _LIGHT: Final = frozenset(("len", "empty", "to_int", "to_float", "ceil_div", "floor_div"))
 # Chains longer than this are evaluated through a temporary, so that the Python
@@ -382,6 +384,8 @@ class ExpressionEmitter(Frame):
             return joined
         if name == "range":
             return build.call(f"range_{len(values)}", build.name("m"), *values)
+        if name in SLICED and self.mode != "fast":
+            return build.delegate(build.call(f"sliced_{name}", build.name("m"), *values))
         return build.call(f"b_{name}", build.name("m"), *values)
 
     def _joined(self, args: tuple[ast.Expr, ...], values: list[py.expr]) -> py.expr | None:

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
 from lash.lashlang.syntax.types import TypeExpr
-from lash.lashlang.values import access, lazy, operators, ownership
+from lash.lashlang.values import access, lazy, operators, ownership, slices
 from lash.lashlang.values.awaiting import await_value
 from lash.lashlang.values.builtins import BUILTINS, arity_error, is_in, range_, range_bounds
 from lash.lashlang.values.coercion import exact_to_float, truthy
@@ -186,6 +186,8 @@ NAMESPACE: Final[dict[str, object]] = {
     "branch_taken": branch_taken, "step_started": step_started, "step_completed": step_completed,
     "lazy_field": lazy.lazy_field, "lazy_index": lazy.lazy_index, "materialize": lazy.materialize,
     "read_lazy": lazy.read_lazy, "lazy_truth": lazy.lazy_truth, "lazy_render": lazy.lazy_render,
+    "sliced_sort": slices.sliced_sort, "sliced_sort_by": slices.sliced_sort_by,
+    "sliced_json_parse": slices.sliced_json_parse,
     "is_in": is_in, "show_number": show_number, "truthy": truthy, "await_value": await_value,
     "add": operators.add, "concat": operators.concat, "subtract": operators.subtract,
     "multiply": operators.multiply, "divide": operators.divide, "remainder": operators.remainder,

@@ -26,19 +26,30 @@ def _list(name: str, meter: Meter, items: Value) -> list[Value]:
     return items
 
 
-def _compare(left: Value, right: Value) -> int:
+def compare(left: Value, right: Value) -> int:
+    """The order of `<`, as `sorted` wants it."""
     return -1 if less(left, right) else int(less(right, left))
+
+
+def has_native_order(keys: list[Value]) -> bool:
+    """Whether Python orders these keys as the language does."""
+    kinds = set(map(type, keys))
+    return kinds <= {str} or (kinds <= {float} and all(key == key for key in keys))
+
+
+def sort_keys(items: list[Value], key: Value) -> list[Value]:
+    """What `sort_by` compares."""
+    return [field(item, key) if type(key) is str and type(item) is dict else index(item, key) for item in items]
 
 
 def _sorted(meter: Meter, items: list[Value], keys: list[Value]) -> list[Value]:
     meter.allocate(len(items) * ITEM_BYTES)
     meter.work(len(items) * 8)
-    kinds = set(map(type, keys))
     order = range(len(items))
-    if (kinds <= {float} and all(key == key for key in keys)) or kinds <= {str}:
+    if has_native_order(keys):
         return [items[at] for at in sorted(order, key=keys.__getitem__)]  # type: ignore[arg-type]
-    compare = cmp_to_key(_compare)
-    return [items[at] for at in sorted(order, key=lambda at: compare(keys[at]))]
+    wrapped = cmp_to_key(compare)
+    return [items[at] for at in sorted(order, key=lambda at: wrapped(keys[at]))]
 
 
 def sort(meter: Meter, items: Value) -> list[Value]:
@@ -50,8 +61,7 @@ def sort(meter: Meter, items: Value) -> list[Value]:
 def sort_by(meter: Meter, items: Value, key: Value) -> list[Value]:
     """`sort_by(l, key)`: by a field name or list index, stable."""
     whole = _list("sort_by", meter, items)
-    found = [field(item, key) if type(key) is str and type(item) is dict else index(item, key) for item in whole]
-    return _sorted(meter, whole, found)
+    return _sorted(meter, whole, sort_keys(whole, key))
 
 
 def sum_(meter: Meter, items: Value) -> float:
