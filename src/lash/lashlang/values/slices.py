@@ -1,6 +1,6 @@
 """Builtins that give other tasks their turn while they work on a large value.
 
-Each is a generator that yields `None` between slices and gives what its plain
+Each is a generator that yields `0` between slices and gives what its plain
 form gives. Small values take the plain form at once.
 """
 
@@ -19,7 +19,7 @@ from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.meter import ITEM_BYTES, Meter
 from lash.lashlang.values.more_builtins import compare, has_native_order, sort, sort_by, sort_keys
 
-Slices = Generator[None, object, Value]
+Slices = Generator[int, object, Value]
 
 # Items sorted or decoded between two looks around: about 5 ms.
 _SLICE: Final = 10_000
@@ -41,7 +41,7 @@ def sliced_sort_by(meter: Meter, items: Value, key: Value) -> Slices:
     keys: list[Value] = []
     for at in range(0, len(items), _SLICE):
         keys += sort_keys(items[at : at + _SLICE], key)
-        yield
+        yield 0
     return (yield from _sorted(meter, items, keys))
 
 
@@ -55,12 +55,12 @@ def _sorted(meter: Meter, items: list[Value], keys: list[Value]) -> Slices:
     runs: list[list[int]] = []
     for at in range(0, len(items), _SLICE):
         runs.append(sorted(range(at, min(at + _SLICE, len(items))), key=place))  # type: ignore[arg-type]
-        yield
+        yield 0
     found: list[Value] = []
     for at in merge(*runs, key=place):  # type: ignore[arg-type]
         found.append(items[at])
         if not len(found) % _SLICE:
-            yield
+            yield 0
     return found
 
 
@@ -70,7 +70,7 @@ def sliced_json_parse(meter: Meter, text: Value) -> Slices:
     data = decode_json_text(meter, source)
     if len(source) <= _SMALL_TEXT:
         return from_json(data)
-    yield
+    yield 0
     value = yield from _decoded(data)
     return value
 
@@ -82,7 +82,7 @@ def _decoded(data: Json) -> Slices:
             for at in range(0, len(data), _SLICE):
                 part = from_json(data[at : at + _SLICE])
                 items += part if isinstance(part, list) else []
-                yield
+                yield 0
             return items
         for item in data:
             items.append((yield from _decoded(item)) if isinstance(item, list) else from_json(item))
