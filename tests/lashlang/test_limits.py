@@ -56,6 +56,34 @@ def test_a_memory_bomb_ends_in_a_typed_error(source: str, text: str) -> None:
     assert text in error_of(source, budgets=_SMALL)
 
 
+class _Hurried:
+    """A clock that is always past every breath, so that every measuring is interrupted."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def now_ms(self) -> int:
+        return int(self.now * 1000)
+
+    def monotonic(self) -> float:
+        self.now += 0.01
+        return self.now
+
+    async def sleep(self, ms: int) -> None:
+        del ms
+
+
+def test_measuring_that_is_interrupted_is_not_lost() -> None:
+    source = "xs = []\nwhile true { xs = push(xs, { a: [1] }) }"
+    budgets = Budgets(instructions=3_000_000, active_ms=None, limits=Limits(memory_bytes=16 * 1024 * 1024))
+    body = compile_body(linked(source).artifact, None, IMPROVED)
+
+    outcome = drive(Execution(body, budgets=budgets, clock=_Hurried()))
+
+    assert isinstance(outcome, Faulted)
+    assert "memory budget" in str(outcome.error)
+
+
 def test_garbage_does_not_count_against_the_memory_budget() -> None:
     source = "n = 0\nfor i in range(3000) { xs = range(1000)\n n = n + len(xs) }\nsubmit n"
 

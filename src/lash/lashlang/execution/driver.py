@@ -59,6 +59,7 @@ class Execution:
         self._generator = self._begin(variables, projected, arguments)
         self._pending: Pending | None = None
         self._measuring: Iterator[int] | None = None
+        self._measured = 0
         self._since = 0.0
         self.is_done = False
 
@@ -168,14 +169,13 @@ class Execution:
 
     def _measure(self) -> bool:
         """Goes on measuring live memory; whether it is done. The body waits meanwhile."""
-        total = 0
         for size in self._measuring or ():
-            total = size
+            self._measured = size
             if self._clock.monotonic() - self._since > BREATH_S:
                 return False
         self._measuring = None
         try:
-            self._meter.measured(total)
+            self._meter.measured(self._measured)
         except BudgetExceeded as error:
             raise Thrown(error) from None
         return True
