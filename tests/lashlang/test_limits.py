@@ -179,7 +179,7 @@ async def _turns_of_others(source: str, budgets: Budgets) -> tuple[int, object]:
     ],
 )
 async def test_other_tasks_run_beside_an_endless_program(source: str) -> None:
-    turns, outcome = await _turns_of_others(source, Budgets(active_ms=300))
+    turns, outcome = await _turns_of_others(source, Budgets(active_ms=900))
 
     assert isinstance(outcome, Faulted)
     assert turns > 2
