@@ -175,3 +175,10 @@ def test_values_survive_the_way_through_json() -> None:
     for text in ("null", '[1,2.5,"x",{"a":[true]}]'):
         value = from_json(py.literal_eval(text.replace("null", "None").replace("true", "True")))
         assert from_json(to_json(value)) == value
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"submit 1", b"while true {}", b"submit (", b"x = [x]"])
+def test_the_fuzzing_target_accepts_anything(data: bytes) -> None:
+    from lashlang.fuzz_lashlang import one_input
+
+    one_input(data)

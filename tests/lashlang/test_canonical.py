@@ -18,6 +18,7 @@ from lash.lashlang import (
     link,
     parse,
 )
+from lash.lashlang.cases.document import Case
 from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.ast import block_program
 from lash.lashlang.syntax.tree_json import program_from_json, program_to_json
@@ -43,15 +44,28 @@ def _round_trip(source: str) -> None:
     assert canonical_source(again.program, ENVIRONMENT.resources) == text
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_a_case_keeps_its_reference(case: object) -> None:
-    source = getattr(case, "source")  # noqa: B009
+def _links(source: str) -> bool:
     try:
         linked(source)
     except LanguageError:
+<<<<<<< HEAD
         return  # what does not link in this host has no reference to keep
+=======
+        return False
+    return True
+>>>>>>> lang
 
-    _round_trip(source)
+
+_LINKABLE = [case for case in CASES if _links(case.source)]
+
+
+def test_most_cases_link() -> None:
+    assert len(_LINKABLE) > 250
+
+
+@pytest.mark.parametrize("case", _LINKABLE, ids=lambda case: case.id)
+def test_a_case_keeps_its_reference(case: Case) -> None:
+    _round_trip(case.source)
 
 
 @_SETTINGS

@@ -56,6 +56,34 @@ def test_a_memory_bomb_ends_in_a_typed_error(source: str, text: str) -> None:
     assert text in error_of(source, budgets=_SMALL)
 
 
+class _Hurried:
+    """A clock that is always past every breath, so that every measuring is interrupted."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def now_ms(self) -> int:
+        return int(self.now * 1000)
+
+    def monotonic(self) -> float:
+        self.now += 0.01
+        return self.now
+
+    async def sleep(self, ms: int) -> None:
+        del ms
+
+
+def test_measuring_that_is_interrupted_is_not_lost() -> None:
+    source = "xs = []\nwhile true { xs = push(xs, { a: [1] }) }"
+    budgets = Budgets(instructions=3_000_000, active_ms=None, limits=Limits(memory_bytes=16 * 1024 * 1024))
+    body = compile_body(linked(source).artifact, None, IMPROVED)
+
+    outcome = drive(Execution(body, budgets=budgets, clock=_Hurried()))
+
+    assert isinstance(outcome, Faulted)
+    assert "memory budget" in str(outcome.error)
+
+
 def test_garbage_does_not_count_against_the_memory_budget() -> None:
     source = "n = 0\nfor i in range(3000) { xs = range(1000)\n n = n + len(xs) }\nsubmit n"
 
@@ -144,11 +172,18 @@ async def _turns_of_others(source: str, budgets: Budgets) -> tuple[int, object]:
         "xs = range(1000)\nwhile true { ys = [x * 2 for x in xs] }",
         "fn f(n) { while true { n = n + 1 }\n return n }\nx = f(1)",
         "fn fib(n: int) -> int { if n < 2 { return n } return fib(n - 1) + fib(n - 2) }\nsubmit fib(60)",
+<<<<<<< HEAD
         's = join(range(20000), ",")\nwhile true { n = len(split(s, ",")) }',
+=======
+        "s = join(range(20000), \",\")\nwhile true { n = len(split(s, \",\")) }",
+        "xs = reverse(range(400000))\nwhile true { n = len(sort(xs)) }",
+        "xs = [to_string(x) for x in range(100000)] + [1]\nwhile true { n = len(sort(xs)) }",
+        "s = \"[\" + join(range(300000), \",\") + \"]\"\nwhile true { n = len(json_parse(s)) }",
+>>>>>>> lang
     ],
 )
 async def test_other_tasks_run_beside_an_endless_program(source: str) -> None:
-    turns, outcome = await _turns_of_others(source, Budgets(active_ms=300))
+    turns, outcome = await _turns_of_others(source, Budgets(active_ms=900))
 
     assert isinstance(outcome, Faulted)
     assert turns > 2
@@ -214,6 +249,74 @@ def test_a_value_nested_too_deep_is_an_error_where_it_is_walked() -> None:
     source = "x = []\nfor i in range(100000) { x = [x] }\nsubmit x"
 
     assert error_of(source) == "value is nested too deep (limit 200)"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "submit x",
+        "print x",
+        "submit to_string(x)",
+        "submit \"\" + x",
+        "submit x == y",
+        "submit contains([x, x], y)",
+        "submit await x",
+        "submit len(unique([x, y]))",
+        "submit await tools.echo({ value: x })",
+        "submit validate(x, { \"$lash_type\": t })",
+        "submit format(\"{}\", x)",
+    ],
+)
+def test_a_value_that_is_endless_to_walk_is_an_error_or_an_answer(use: str) -> None:
+    build = (
+        "x = [1]\ny = [1]\nt = { type: \"string\" }\n"
+        "for i in range(60) { x = [x, x]\n y = [y, y]\n t = { anyOf: [t, t] } }\n"
+    )
+
+    outcome = run(build + use, perform=lambda _request: Answered(None))
+
+    assert isinstance(outcome, Faulted)
+    assert "too large to walk" in str(outcome.error)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "submit range(100000000000000000000000000)",
+        "submit range(0, 100000000000000000000000000, 7)",
+        "for i in range(0, -100000000000000000000000000, -1) { x = i }",
+    ],
+)
+def test_a_range_of_any_bounds_is_refused(source: str) -> None:
+    assert error_of(source) == "`range` would create more than 1000000 items"
+
+
+def test_a_text_of_many_lines_is_searched_line_by_line() -> None:
+    source = "s = \"a\\n\"\nfor i in range(18) { s = s + s }\nsubmit len(grep_text(s + \"b\", \"b\"))"
+
+    assert submitted(source) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        (
+            "xs = sort(reverse(range(120000)))\nsubmit [xs[0], xs[60000], xs[119999], len(xs)]",
+            [0, 60000, 119999, 120000],
+        ),
+        ("xs = sort([x % 7 for x in range(70000)] + [\"3\"])\nsubmit [xs[0], xs[70000], xs[40000]]", [0, 6, "3"]),
+        ("xs = sort_by([{ n: x % 2, at: x } for x in range(60000)], \"n\")\nsubmit [xs[0].at, xs[1].at, xs[30000].at]",
+         [0, 2, 1]),
+        (
+            "s = \"[[\" + join(range(100000), \",\") + \"],{\\\"a\\\":[1]}]\"\n"
+            "x = json_parse(s)\nsubmit [len(x[0]), x[1].a]",
+            [100000, [1]],
+        ),
+    ],
+    ids=range(4),
+)
+def test_work_in_slices_gives_what_work_in_one_piece_gives(source: str, value: object) -> None:
+    assert submitted(source) == value
 
 
 @pytest.mark.parametrize("size", [10**4, 10**5])

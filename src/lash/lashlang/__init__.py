@@ -45,6 +45,7 @@ from lash.lashlang.execution.effects import (
     NoAnswer,
     Print,
     ProcessEvent,
+    ReadValue,
     Refused,
     Request,
     ResourceOperation,
@@ -72,7 +73,7 @@ from lash.lashlang.syntax.features import ALL_FEATURES, NO_FEATURES, LanguageFea
 from lash.lashlang.syntax.parser import parse
 from lash.lashlang.tracking.static_map import StaticMap, static_map
 from lash.lashlang.values.json_form import from_json, to_json
-from lash.lashlang.values.kinds import Image, Resource, Value
+from lash.lashlang.values.kinds import Image, LazyValue, Resource, Value
 from lash.lashlang.values.meter import Limits
 
 __all__ = [
@@ -112,6 +113,7 @@ __all__ = [
     "Image",
     "LanguageError",
     "LanguageFeatures",
+    "LazyValue",
     "Limits",
     "LinkError",
     "LinkedModule",
@@ -125,6 +127,7 @@ __all__ = [
     "ProcessEvent",
     "ProcessRef",
     "Program",
+    "ReadValue",
     "Refused",
     "Request",
     "Resource",

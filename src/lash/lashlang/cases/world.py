@@ -137,6 +137,8 @@ class CaseWorld:
                 return effects.Answered(queue.pop(0)) if queue else effects.Refused(f"no signal `{name}`")
             case effects.SignalRun(run=run, name=name, payload=payload):
                 log.sent_signals.append({"run": run, "name": name, "payload": payload})
+            case effects.ReadValue():
+                return effects.NoAnswer()
         return effects.Answered(None)
 
     def _operation(self, request: effects.ResourceOperation) -> effects.Answered | effects.Refused:

@@ -65,8 +65,13 @@ def compile_body(
     *,
     traced: bool = False,
     readonly: frozenset[str] = frozenset(),
+    lazy: frozenset[str] = frozenset(),
 ) -> CompiledBody:
-    """The main block of a linked module (`process=None`), or one of its processes."""
+    """The main block of a linked module (`process=None`), or one of its processes.
+
+    `readonly` names the projected bindings of the run; `lazy` those of them that
+    are `LazyValue`s.
+    """
     program = artifact.canonical_ir
     declaration = next((item for item in program.processes() if item.name == process), None)
     body = program.main if declaration is None else declaration.body
@@ -76,7 +81,14 @@ def compile_body(
     named: dict[str, object] = {name: data.type for name, data in data_types.items()}
     named.update((item.name, item.type) for item in program.types())
     unit = Unit(
-        program, dialect, BodySites(entry, body), _process_values(artifact), traced, readonly, named_types=named
+        program,
+        dialect,
+        BodySites(entry, body),
+        _process_values(artifact),
+        traced,
+        readonly | lazy,
+        lazy,
+        named_types=named,
     )
     kinds = {param.name: ANY for param in params}
     emitter = FunctionEmitter(unit, "body", body, kinds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast as py
 
+from lash.lashlang.codegen.costs import allocated_by
 from lash.lashlang.codegen.expressions import ExpressionEmitter
 from lash.lashlang.codegen.kinds import ANY, LIST, UNSET
 from lash.lashlang.syntax import ast
@@ -92,7 +93,7 @@ class CallEmitter(ExpressionEmitter):
             body = [build.expr(build.call("append", build.name(result), value))]
             if test is not None:
                 body = [build.when(test, body)]
-            loop = build.loop(item, build.name("items"), [*self.tick(2), *body])
+            loop = build.loop(item, build.name("items"), [*self.tick(2, 16 + allocated_by(node.item)), *body])
             done = build.call("counted", build.name("m"), build.name(result))
             statements = [*self.prologue(), build.assign(result, build.list_of()), loop, build.give(done)]
             if self.mode == "slow":
@@ -146,7 +147,7 @@ class CallEmitter(ExpressionEmitter):
             inner[reference] = self._declared_schema(reference, seen | {name}) or {}
         return schema_of(definition, inner)  # type: ignore[arg-type]
 
-    def tick(self, weight: int) -> list[py.stmt]:
+    def tick(self, weight: int, allocates: int = 0) -> list[py.stmt]:
         """Statements at a loop's head that count it against the budget."""
         raise NotImplementedError
 

@@ -71,6 +71,9 @@ class EffectEmitter(CallEmitter):
                 return build.request(build.const("signal"), self._site(node), build.const(name), *values)
             case ast.Cancel(operand=operand):
                 return build.request(build.const("cancel"), self._site(node), self.expr(operand))
+            case ast.Print(operand=operand) if self.lazy_root(operand):
+                shown = build.delegate(build.call("lazy_render", self.lazy_chain(operand)))
+                return build.request(build.const("print"), shown)
             case ast.Print(operand=operand):
                 return build.request(build.const("print"), self.expr(operand))
             case ast.Yield(operand=operand) | ast.Wake(operand=operand):

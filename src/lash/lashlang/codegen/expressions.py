@@ -18,6 +18,9 @@ from lash.lashlang.syntax.traversal import spine
 from lash.lashlang.syntax.types import TypeExpr
 from lash.lashlang.values.builtins import all_arities
 from lash.lashlang.values.kinds import Resource
+from lash.lashlang.values.lazy import READS
+from lash.lashlang.values.operators import SMALL_TEXT
+from lash.lashlang.values.templates import plain_slots
 
 _ARITHMETIC: Final[dict[str, tuple[type[py.operator], str]]] = {
     "subtract": (py.Sub, "subtract"),
@@ -30,6 +33,8 @@ _ORDER: Final[dict[str, tuple[type[py.cmpop], str]]] = {
     "greater-equal": (py.GtE, "greater_equal"),
 }
 _METERED: Final = frozenset(("add",))
+# Builtins that give way on large values, where the function being written can.
+SLICED: Final = frozenset(("sort", "sort_by", "json_parse"))
 # Builtins whose cost does not grow with their input.
 _LIGHT: Final = frozenset(("len", "empty", "to_int", "to_float", "ceil_div", "floor_div"))
 # Chains longer than this are evaluated through a temporary, so that the Python
@@ -49,8 +54,19 @@ class ExpressionEmitter(Frame):
         """What `node` may evaluate to here."""
         return kind_of(node, self.kinds)
 
+    def lazy_chain(self, node: ast.Expr) -> py.expr:
+        """The lazy value that `node` names, unread."""
+        if isinstance(node, ast.Field):
+            return self.build.call("lazy_field", self.lazy_chain(node.target), self.build.const(node.name))
+        if isinstance(node, ast.Index):
+            return self.build.call("lazy_index", self.lazy_chain(node.target), self.expr(node.index))
+        assert isinstance(node, ast.Variable)
+        return self.read(node.name)
+
     def _emit(self, node: ast.Expr, borrow: bool) -> py.expr:
         build = self.build
+        if self.unit.lazy and self.lazy_root(node):
+            return build.delegate(build.call("materialize", self.lazy_chain(node)))
         match node:
             case ast.Null():
                 return build.const(None)
@@ -288,6 +304,9 @@ class ExpressionEmitter(Frame):
 
     def truth(self, node: ast.Expr) -> py.expr:
         """A Python boolean expression of the truth of `node`."""
+        if self.unit.lazy and self.lazy_root(node):
+            build = self.build
+            return build.delegate(build.call("lazy_truth", build.name("truthy"), self.lazy_chain(node)))
         kind = self.kind_now(node)
         value = self.expr(node, borrow=True)
         return self._truth_of(value, kind)
@@ -349,15 +368,43 @@ class ExpressionEmitter(Frame):
 
     def _builtin(self, name: str, args: tuple[ast.Expr, ...]) -> py.expr:
         build = self.build
+        if args and name in READS and self.lazy_root(args[0]) and all_arities()[name][0] <= len(args):
+            rest = [self.expr(arg) for arg in args[1:]]
+            operation, function = build.const(READS[name]), build.name(f"b_{name}")
+            whole = self.lazy_chain(args[0])
+            return build.delegate(build.call("read_lazy", build.name("m"), operation, function, whole, *rest))
         values = [self.expr(arg, borrow=self._only_reads(name, at, arg)) for at, arg in enumerate(args)]
         low, high, _ = all_arities()[name]
         if not low <= len(args) <= high:
             return build.call("arity_error", build.const(name), build.const(len(args)), *values)
         if name not in _LIGHT:
             self.heavy = True
+        if name == "format" and (joined := self._joined(args, values)) is not None:
+            return joined
         if name == "range":
             return build.call(f"range_{len(values)}", build.name("m"), *values)
+        if name in SLICED and self.mode != "fast":
+            return build.delegate(build.call(f"sliced_{name}", build.name("m"), *values))
         return build.call(f"b_{name}", build.name("m"), *values)
+
+    def _joined(self, args: tuple[ast.Expr, ...], values: list[py.expr]) -> py.expr | None:
+        """`format` of a constant template and proved numbers, without looking at the template again."""
+        template = args[0]
+        if not isinstance(template, ast.String) or not self.unit.dialect.exact_integers:
+            return None
+        if len(template.value) > SMALL_TEXT or any(self.kind_now(arg) != NUMBER for arg in args[1:]):
+            return None
+        slots = plain_slots(template.value, len(args) - 1)
+        if slots is None:
+            return None
+        build = self.build
+        parts: list[py.expr] = []
+        for slot in slots:
+            if isinstance(slot, str):
+                parts.append(build.const(slot))
+            else:
+                parts.append(py.FormattedValue(build.call("show_number", values[slot + 1]), -1, None, **build.at()))
+        return py.JoinedStr(parts, **build.at())
 
     def _only_reads(self, name: str, at: int, arg: ast.Expr) -> bool:
         if name in READS_ONLY:

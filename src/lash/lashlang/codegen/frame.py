@@ -31,6 +31,7 @@ class Unit:
     process_values: dict[str, dict[str, object]]
     traced: bool
     readonly: frozenset[str]
+    lazy: frozenset[str] = frozenset()
     functions: list[py.stmt] = field(default_factory=list)
     constants: dict[str, object] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
@@ -95,6 +96,14 @@ class Frame:
     def kind(self, name: str) -> int:
         """What a variable may hold now."""
         return self.kinds.get(name, ANY | UNSET)
+
+    def lazy_root(self, node: ast.Expr) -> bool:
+        """Whether `node` is a lazy binding, or a field or item of one."""
+        while isinstance(node, ast.Field | ast.Index):
+            node = node.target
+        if not self.unit.lazy or not isinstance(node, ast.Variable) or node.name not in self.unit.lazy:
+            return False
+        return self.mode != "fast" and self.places.get(node.name, f"v_{node.name}") == f"v_{node.name}"
 
     def own_flag(self, name: str) -> str | None:
         """The ownership flag of a variable that is changed in place, or None."""

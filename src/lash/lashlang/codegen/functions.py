@@ -52,16 +52,17 @@ class FunctionEmitter(StatementEmitter):
         lines += [build.assign(flag, build.const(None)) for flag in sorted(self.owned)]
         return lines
 
-    def give_turn(self) -> py.stmt:
-        """Lets the driver look around; it answers with new steps."""
+    def give_turn(self, allocated: int = 0) -> py.stmt:
+        """Lets the driver look around; it is told what may have been allocated, and answers with new steps."""
         build = self.build
-        nothing = py.Yield(build.const(None), **build.at())
+        turn = py.Yield(build.const(allocated), **build.at())
         if self.counts_itself:
-            return build.assign("n", nothing)
-        return build.store_item(build.name("c"), build.const(0), nothing)
+            return build.assign("n", turn)
+        return build.store_item(build.name("c"), build.const(0), turn)
 
-    def tick(self, weight: int) -> Stmts:
-        """Counts one turn of a loop."""
+    def tick(self, weight: int, allocates: int = 0) -> Stmts:
+        """Counts one turn of a loop that makes about `allocates` bytes per turn."""
+        allocated = allocates * TURN_STEPS // weight
         build = self.build
         if self.mode == "fast":
             spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
@@ -70,11 +71,11 @@ class FunctionEmitter(StatementEmitter):
             spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
             return [
                 build.subtract_first("c", weight),
-                build.when(build.either(spent, build.name("due")), [self.give_turn()]),
+                build.when(build.either(spent, build.name("due")), [self.give_turn(allocated)]),
             ]
         spent = build.compare(build.name("n"), py.Lt(), build.const(0))
         test = build.either(spent, build.name("due")) if self.heavy else spent
-        return [build.subtract_from("n", weight), build.when(test, [self.give_turn()])]
+        return [build.subtract_from("n", weight), build.when(test, [self.give_turn(allocated)])]
 
     def result_kind(self, function: ast.FunctionDeclaration) -> Kinds:
         """What calls of a function give, for the kinds of a body."""
@@ -162,7 +163,7 @@ class FunctionEmitter(StatementEmitter):
             test = build.compare(build.call("type", build.name(local)), py.IsNot(), build.name("float"))
             if param.type == INT:
                 test = build.either(test, build.binop(build.name(local), py.Mod(), build.const(1.0)))
-            return [build.when(test, [build.expr(self._problem(build.name(local), param.type, what))])]
+            return [build.when(test, [build.assign(local, self._problem(build.name(local), param.type, what))])]
         return [build.assign(local, self._problem(build.name(local), param.type, what))]
 
     def _checked(self, value: py.expr, kind: int, type_: TypeExpr, what: str) -> py.expr:

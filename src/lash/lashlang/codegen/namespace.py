@@ -14,14 +14,15 @@ from typing import Final, NoReturn
 
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
 from lash.lashlang.syntax.types import TypeExpr
-from lash.lashlang.values import access, operators, ownership
+from lash.lashlang.values import access, lazy, operators, ownership, slices
 from lash.lashlang.values.awaiting import await_value
 from lash.lashlang.values.builtins import BUILTINS, arity_error, is_in, range_, range_bounds
-from lash.lashlang.values.coercion import truthy
-from lash.lashlang.values.kinds import Value
+from lash.lashlang.values.coercion import exact_to_float, truthy
+from lash.lashlang.values.kinds import Value, kind_name
 from lash.lashlang.values.meter import Meter
 from lash.lashlang.values.more_builtins import MORE_BUILTINS
 from lash.lashlang.values.schema import Schema, find_problem, schema_of, type_value_schema
+from lash.lashlang.values.text import show_number
 
 
 class Marker:
@@ -168,14 +169,14 @@ def too_deep() -> NoReturn:
 def check_value(value: Value, schema: Schema, what: str, wanted: str) -> Value:
     """`value`, if it fits a declared type."""
     if find_problem(value, schema, "$", 0) is not None:
-        from lash.lashlang.values.kinds import kind_name
-
         raise RuntimeFailure(f"{what}: expected {wanted}, got {kind_name(value)}")
-    return value
+    # Generated code takes a checked number for a float.
+    return exact_to_float(value) if type(value) is int else value
 
 
 NAMESPACE: Final[dict[str, object]] = {
     "__builtins__": {},
+<<<<<<< HEAD
     "type": type,
     "len": len,
     "float": float,
@@ -241,6 +242,29 @@ NAMESPACE: Final[dict[str, object]] = {
     "fresh_registry": ownership.fresh_registry,
     "release": ownership.release,
     "store_path": ownership.store_path,
+=======
+    "type": type, "len": len, "float": float, "str": str, "list": list, "dict": dict, "inf": inf,
+    "get": dict.get, "record_get": dict.get, "append": list.append, "extend": list.extend,
+    "UNSET": UNSET, "UNFINISHED": UNFINISHED, "OutOfFuel": OutOfFuel, "BudgetExceeded": BudgetExceeded,
+    "unknown_name": unknown_name, "readonly": readonly, "as_list": as_list, "each_1": each_1, "each_2": each_2,
+    "each_3": each_3, "range_1": range_1, "range_2": range_2, "range_3": range_3, "type_value": type_value,
+    "save": save, "item_limit": item_limit, "text_limit": text_room, "due_list": due_list, "counted": counted,
+    "out_of_fuel": out_of_fuel, "too_deep": too_deep, "check_value": check_value, "arity_error": arity_error,
+    "branch_taken": branch_taken, "step_started": step_started, "step_completed": step_completed,
+    "lazy_field": lazy.lazy_field, "lazy_index": lazy.lazy_index, "materialize": lazy.materialize,
+    "read_lazy": lazy.read_lazy, "lazy_truth": lazy.lazy_truth, "lazy_render": lazy.lazy_render,
+    "sliced_sort": slices.sliced_sort, "sliced_sort_by": slices.sliced_sort_by,
+    "sliced_json_parse": slices.sliced_json_parse,
+    "is_in": is_in, "show_number": show_number, "truthy": truthy, "await_value": await_value,
+    "add": operators.add, "concat": operators.concat, "subtract": operators.subtract,
+    "multiply": operators.multiply, "divide": operators.divide, "remainder": operators.remainder,
+    "negate": operators.negate, "equal": operators.equal, "unequal": operators.unequal, "less": operators.less,
+    "less_equal": operators.less_equal, "greater": operators.greater, "greater_equal": operators.greater_equal,
+    "unwrap": operators.unwrap, "field": access.field, "index": access.index, "own": access.own,
+    "index_number": access.index_number, "store_number": access.store_number,
+    "concat_number": operators.concat_number, "store_field": access.store_field, "store_index": access.store_index,
+    "fresh_registry": ownership.fresh_registry, "release": ownership.release, "store_path": ownership.store_path,
+>>>>>>> lang
     "push_at_path": ownership.push_at_path,
     **{f"b_{name}": function for name, function in {**BUILTINS, **MORE_BUILTINS}.items()},
 }

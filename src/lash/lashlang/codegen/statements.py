@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast as py
 
 from lash.lashlang.codegen.assignments import AssignmentEmitter
+from lash.lashlang.codegen.costs import allocated_by, weight_of
 from lash.lashlang.codegen.kinds import BOOL, bind_loop, join, loop_entry
 from lash.lashlang.codegen.pyast import Stmts
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.traversal import descendants
 from lash.lashlang.tracking.sites import labelled_effect
 
 
@@ -81,7 +81,7 @@ class StatementEmitter(AssignmentEmitter):
             self.places[node.binding] = outer
         self.kinds.clear()
         self.kinds.update(head)
-        return [build.loop(item, iterable, [*self.tick(_weight(node)), *body])]
+        return [build.loop(item, iterable, [*self.tick(weight_of(node), allocated_by(node.body)), *body])]
 
     def _while(self, node: ast.While) -> Stmts:
         head = loop_entry(node, self.kinds)
@@ -94,7 +94,7 @@ class StatementEmitter(AssignmentEmitter):
         self.kinds.update(after_test)
         if self.kind_now(node.condition) != BOOL and isinstance(test, py.Constant):
             test = self.build.call("truthy", test)
-        return [self.build.repeat(test, [*self.tick(_weight(node)), *body])]
+        return [self.build.repeat(test, [*self.tick(weight_of(node), allocated_by(node.body)), *body])]
 
     def _labelled(self, node: ast.LabelAnnotated) -> Stmts:
         if not self.unit.traced or labelled_effect(node.inner) is not None:
@@ -126,11 +126,6 @@ class StatementEmitter(AssignmentEmitter):
     def returned(self, operand: ast.Expr) -> py.expr:
         """The value a function returns."""
         return self.expr(operand)
-
-
-def _weight(node: ast.For | ast.While) -> int:
-    """What one turn of a loop counts for: roughly its statements."""
-    return 1 + sum(isinstance(item, ast.Assign | ast.If | ast.BuiltinCall) for item in descendants(node.body)) // 4
 
 
 def _awaits(node: ast.Expr) -> bool:

@@ -8,10 +8,11 @@ to the next replay or segment of the same run.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from sys import getrefcount
 from typing import Final
 
-from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.meter import DEFAULT_LIMITS, ITEM_BYTES, Limits
 
 
@@ -25,6 +26,10 @@ class Budgets:
     limits: Limits = DEFAULT_LIMITS
 
 
+# Parts of values looked at between two looks at the clock: about 2 ms.
+_MEASURED_AT_ONCE: Final = 20_000
+# Its container, the loop variable and the argument of getrefcount itself.
+_SOLE_HOLDER: Final = 3
 DEFAULT_BUDGETS: Final = Budgets()
 
 
@@ -37,21 +42,33 @@ class Spent:
     started_children: int = 0
 
 
-def logical_size(roots: list[object]) -> int:
-    """The bytes that values count for; a container reached twice counts once."""
+def logical_sizes(roots: list[object]) -> Iterator[int]:
+    """The bytes that values count for, as a running total; the last one is the whole.
+
+    A container reached twice counts once.
+    """
     total = 0
     seen: set[int] = set()
-    stack: list[object] = list(roots)
+    stack: list[object] = [roots]
+    visited = 0
     while stack:
         item = stack.pop()
-        kind = type(item)
-        if kind is str:
-            total += len(item) if item.isascii() else 4 * len(item)  # type: ignore[attr-defined,arg-type]
-        elif kind is list or kind is dict:
-            if id(item) in seen:
-                continue
-            seen.add(id(item))
-            inner: list[Value] | dict[str, Value] = item  # type: ignore[assignment]
-            total += ITEM_BYTES * (len(inner) + 1)
-            stack.extend(inner if isinstance(inner, list) else inner.values())
-    return total
+        inner: list[object] = item if isinstance(item, list) else list(item.values())  # type: ignore[attr-defined]
+        total += ITEM_BYTES * (len(inner) + 1)
+        for part in inner:
+            kind = type(part)
+            if kind is str:
+                total += len(part) if part.isascii() else 4 * len(part)  # type: ignore[attr-defined,arg-type]
+            elif kind is list or kind is dict:
+                # Only what has a second holder can be reached twice; remembering
+                # every container would cost as much as the containers.
+                if getrefcount(part) > _SOLE_HOLDER:
+                    if id(part) in seen:
+                        continue
+                    seen.add(id(part))
+                stack.append(part)
+        visited += len(inner) + 1
+        if visited > _MEASURED_AT_ONCE:
+            visited = 0
+            yield total
+    yield total

@@ -8,14 +8,14 @@ answers always lead to the same requests.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 from lash.base.clock import Clock, SystemClock
 from lash.lashlang.codegen.bodies import FILENAME, CompiledBody
 from lash.lashlang.codegen.functions import TURN_STEPS
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
-from lash.lashlang.execution.budgets import DEFAULT_BUDGETS, Budgets, Spent, logical_size
+from lash.lashlang.execution.budgets import DEFAULT_BUDGETS, Budgets, Spent, logical_sizes
 from lash.lashlang.execution.effects import Answer, Answered
 from lash.lashlang.execution.outcomes import Breath, Continued, Faulted, Finished, Step
 from lash.lashlang.execution.protocol import BodyProtocol, Pending, Thrown
@@ -58,6 +58,8 @@ class Execution:
         self._protocol = BodyProtocol(body, counter, self.budgets, self.spent)
         self._generator = self._begin(variables, projected, arguments)
         self._pending: Pending | None = None
+        self._measuring: Iterator[int] | None = None
+        self._measured = 0
         self._since = 0.0
         self.is_done = False
 
@@ -114,9 +116,11 @@ class Execution:
         self._since = self._clock.monotonic()
         send = self._generator.send
         try:
+            if self._measuring is not None and not self._measure():
+                return Breath()
             message = send(value)
-            while message is None:
-                if self._tick():
+            while type(message) is int:
+                if self._tick(message):
                     return Breath()
                 message = send(TURN_STEPS)
             self._pending, request = self._protocol.request(message)  # type: ignore[arg-type]
@@ -144,18 +148,16 @@ class Execution:
         self.spent.active_ms += (now - self._since) * 1000
         self._since = now
 
-    def _tick(self) -> bool:
+    def _tick(self, allocated: int) -> bool:
         """Looks around; whether it is time for a breath."""
         spent, budgets, meter = self.spent, self.budgets, self._meter
         meter.due.clear()
         spent.instructions += TURN_STEPS
-        # What short inline operations may have allocated since the last look.
-        meter.allocated += TURN_STEPS * 64
+        meter.allocated += allocated
         if meter.allocated > meter.measure_at:
-            try:
-                meter.measured(logical_size(self._live()))
-            except BudgetExceeded as error:
-                raise Thrown(error) from None
+            self._measuring = logical_sizes(self._live())
+            if not self._measure():
+                return True
         if budgets.instructions is not None and spent.instructions > budgets.instructions:
             text = f"instruction budget of {budgets.instructions} exceeded; do less work per run"
             raise Thrown(BudgetExceeded("instructions", text))
@@ -164,6 +166,19 @@ class Execution:
             text = f"active time budget of {budgets.active_ms} ms exceeded; do less work per run"
             raise Thrown(BudgetExceeded("active_time", text))
         return elapsed > BREATH_S
+
+    def _measure(self) -> bool:
+        """Goes on measuring live memory; whether it is done. The body waits meanwhile."""
+        for size in self._measuring or ():
+            self._measured = size
+            if self._clock.monotonic() - self._since > BREATH_S:
+                return False
+        self._measuring = None
+        try:
+            self._meter.measured(self._measured)
+        except BudgetExceeded as error:
+            raise Thrown(error) from None
+        return True
 
     def _live(self) -> list[object]:
         values: list[object] = []

@@ -140,7 +140,25 @@ class SignalRun:
     site: CallSite
 
 
+@dataclass(frozen=True, slots=True)
+class ReadValue:
+    """A read of a lazy binding, not journaled unless its source may change.
+
+    `operation` is one of Len, Empty, Truthy, Contains, Find, GrepText, Keys,
+    Values, StartsWith, EndsWith, Split, Join, Trim, Slice, Push, ToNumber,
+    JsonParse, Render, Materialize, on what `path` leads to inside `descriptor`.
+    `NoAnswer` means: fetch the whole value instead.
+    """
+
+    name: str
+    descriptor: Json
+    path: tuple[str | int, ...]
+    operation: str
+    args: tuple[Json, ...]
+
+
 Request: TypeAlias = (
+<<<<<<< HEAD
     ResourceOperation
     | ResourceOperationBatch
     | AwaitHandle
@@ -154,6 +172,10 @@ Request: TypeAlias = (
     | Sleep
     | WaitSignal
     | SignalRun
+=======
+    ReadValue | ResourceOperation | ResourceOperationBatch | AwaitHandle | CancelHandle | Print | Submit | Finish | Fail
+    | StartProcess | ProcessEvent | Sleep | WaitSignal | SignalRun
+>>>>>>> lang
 )
 
 

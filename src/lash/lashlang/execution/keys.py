@@ -16,6 +16,7 @@ from lash.lashlang.execution.effects import (
     Finish,
     Print,
     ProcessEvent,
+    ReadValue,
     Request,
     ResourceOperation,
     ResourceOperationBatch,
@@ -93,6 +94,8 @@ def request_key(run: str, request: Request) -> str:
             return child_run_id(f"parent-process:{run}", request)
         case AwaitHandle(site=site) | CancelHandle(site=site) | Finish(site=site) | Fail(site=site):
             return f"lashlang:{run}:{site.node_kind}:{site.node_id}:{site.occurrence}"
+        case ReadValue(name=name, operation=operation):
+            return f"lashlang:{run}:read:{name}:{operation}"
         case Print():
             return f"lashlang:{run}:print"
         case Submit():

@@ -21,7 +21,7 @@ from lash.lashlang.execution.outcomes import Failed, Finished, Outcome
 from lash.lashlang.tracking.observations import ChildStarted, NodeCompleted, NodeFailed, SiteCounter
 from lash.lashlang.tracking.sites import Site
 from lash.lashlang.values.json_form import from_json, to_json
-from lash.lashlang.values.kinds import Resource, Value, kind_name
+from lash.lashlang.values.kinds import LazyValue, Resource, Value, kind_name
 from lash.lashlang.values.text import display
 
 Message = tuple[str, ...]
@@ -51,7 +51,7 @@ class Pending:
 class Settled:
     """What the body receives, or how the run ends."""
 
-    value: Value = None
+    value: Value | tuple[bool, Value] = None
     outcome: Outcome | None = None
 
 
@@ -179,6 +179,12 @@ class BodyProtocol:
         self._signals[name] = sequence + 1
         return Pending("signal", [at]), effects.SignalRun(to_json(run), name or None, to_json(payload), sequence, site)
 
+    def _ask_read(
+        self, value: LazyValue, operation: str, args: tuple[Value, ...]
+    ) -> tuple[Pending, effects.Request]:
+        arguments = tuple(to_json(arg) for arg in args)
+        return Pending("read"), effects.ReadValue(value.name, value.descriptor, value.path, operation, arguments)
+
     # Answers
 
     def settle(self, pending: Pending, answer: effects.Answer) -> Settled:
@@ -192,6 +198,9 @@ class BodyProtocol:
             return Settled(self._wrapped(answer))
         if isinstance(answer, effects.Refused):
             raise Thrown(self._failed_all(pending, _PREFIXES[kind] + answer.error))
+        if kind == "read":
+            found = isinstance(answer, effects.Answered)
+            return Settled((found, from_json(self._json(answer), sort_keys=self.sort_keys)))
         if kind == "submit":
             if not isinstance(answer, effects.Answered):
                 raise Thrown(RuntimeFailure("submit returned no value"))
@@ -279,6 +288,7 @@ class BodyProtocol:
 
 
 _PREFIXES: Final = {
+<<<<<<< HEAD
     "print": "print failed: ",
     "submit": "submit failed: ",
     "finish": "finish failed: ",
@@ -304,4 +314,17 @@ _ASK: Final[dict[str, Callable[..., tuple[Pending, effects.Request]]]] = {
     "sleep": BodyProtocol._ask_sleep,
     "wait": BodyProtocol._ask_wait,
     "signal": BodyProtocol._ask_signal,
+=======
+    "read": "",
+    "print": "print failed: ", "submit": "submit failed: ", "finish": "finish failed: ", "fail": "fail failed: ",
+    "event": "process event failed: ", "cancel": "cancel failed: ", "sleep": "sleep failed: ",
+    "wait": "wait_signal failed: ", "signal": "signal_run failed: ", "start": "process start failed: ",
+}
+_ASK: Final[dict[str, Callable[..., tuple[Pending, effects.Request]]]] = {
+    "op": BodyProtocol._ask_operation, "batch": BodyProtocol._ask_batch, "await": BodyProtocol._ask_await,
+    "cancel": BodyProtocol._ask_cancel, "print": BodyProtocol._ask_print, "submit": BodyProtocol._ask_submit,
+    "finish": BodyProtocol._ask_finish, "fail": BodyProtocol._ask_fail, "start": BodyProtocol._ask_start,
+    "event": BodyProtocol._ask_event, "sleep": BodyProtocol._ask_sleep, "wait": BodyProtocol._ask_wait,
+    "signal": BodyProtocol._ask_signal, "read": BodyProtocol._ask_read,
+>>>>>>> lang
 }

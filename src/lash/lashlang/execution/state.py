@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from lash.base.json import Json, JsonObject
 from lash.lashlang.errors import LanguageError
 from lash.lashlang.values.json_form import from_json, to_json
@@ -33,7 +35,11 @@ class State:
     def snapshot(self, files: dict[str, str] | None = None) -> JsonObject:
         """The stored form. Variables keep their order."""
         body = {"globals": {name: to_json(value) for name, value in self.variables.items()}}
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        try:
+            text = msgspec.json.encode(body).decode()
+        except (OverflowError, ValueError):
+            # Integers beyond 64 bits are carried exactly, in the slower way.
+            text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return {"version": SNAPSHOT_VERSION, "engine": "lashlang", "vars": text, "files": dict(files or {})}
 
     @classmethod

@@ -1,1 +1,1 @@
-"""."""
+"""Fitting a program to a host: inference, assignability, lowering, requirements."""

@@ -19,6 +19,24 @@ from lash.lashlang.syntax.types import (
     UnionType,
 )
 
+_IRRELEVANT = frozenset(
+    (
+        ast.Number,
+        ast.String,
+        ast.Variable,
+        ast.Null,
+        ast.Bool,
+        ast.Block,
+        ast.List,
+        ast.Record,
+        ast.Field,
+        ast.Index,
+        ast.Unary,
+        ast.If,
+        ast.For,
+        ast.While,
+    )
+)
 _SLEEPS = (ast.SleepFor, ast.SleepUntil)
 _SIGNALS = (ast.WaitSignal, ast.SignalRun)
 
@@ -79,6 +97,8 @@ class _Collector:
         from lash.lashlang.linking.inference import MORE_BUILTIN_TYPES
 
         for node in descendants(body):
+            if type(node) in _IRRELEVANT:
+                continue
             self.labels |= isinstance(node, ast.LabelAnnotated)
             self.sleeps |= isinstance(node, _SLEEPS)
             self.signals |= isinstance(node, _SIGNALS)

@@ -1,1 +1,1 @@
-"""."""
+"""Linked modules by content: identity, artifacts, stores, caches, the compile facade."""

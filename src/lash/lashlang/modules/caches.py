@@ -85,6 +85,7 @@ class Compiler:
         *,
         traced: bool = False,
         readonly: frozenset[str] = frozenset(),
+        lazy: frozenset[str] = frozenset(),
     ) -> CompiledBody:
         """The compiled main block or process.
 
@@ -93,15 +94,25 @@ class Compiler:
         """
         process_key = None if process is None else artifact.exports[process].key
         key = (
+<<<<<<< HEAD
             artifact.module_ref,
             artifact.host_requirements_ref,
             process_key,
             traced,
             readonly,
             self.dialect.name,
+=======
+            artifact.module_ref, artifact.host_requirements_ref, process_key, traced, readonly, lazy, self.dialect.name,
+>>>>>>> lang
             COMPILER_VERSION,
         )
         found = self.bodies.find(key)
         if found is not None:
             return found
+<<<<<<< HEAD
         return self.bodies.keep(key, compile_body(artifact, process, self.dialect, traced=traced, readonly=readonly))
+=======
+        return self.bodies.keep(
+            key, compile_body(artifact, process, self.dialect, traced=traced, readonly=readonly, lazy=lazy)
+        )
+>>>>>>> lang

@@ -1,1 +1,1 @@
-"""."""
+"""From text to tree and back: lexer, parser, tree, types, JSON form and canonical source."""

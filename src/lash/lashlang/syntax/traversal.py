@@ -6,13 +6,16 @@ that no walker recurses once per operator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Final
 
 from lash.lashlang.syntax import ast
 
 
 def children(node: ast.Expr) -> tuple[ast.Expr, ...]:
     """The direct children of `node`, in order (specification §2.8)."""
+<<<<<<< HEAD
     match node:
         case ast.Block(items=items) | ast.List(items=items):
             return items
@@ -64,6 +67,56 @@ def children(node: ast.Expr) -> tuple[ast.Expr, ...]:
             return (operand,)
         case _:
             return ()
+=======
+    reader = _CHILDREN.get(type(node))
+    return () if reader is None else reader(node)
+
+
+def _maybe(node: ast.Submit | ast.Finish) -> tuple[ast.Expr, ...]:
+    return () if node.operand is None else (node.operand,)
+
+
+def _assigned(node: ast.Assign) -> tuple[ast.Expr, ...]:
+    return (*(step.index for step in node.steps if isinstance(step, ast.IndexStep)), node.value)
+
+
+def _comprehended(node: ast.Comprehension) -> tuple[ast.Expr, ...]:
+    if node.condition is None:
+        return (node.iterable, node.item)
+    return (node.iterable, node.condition, node.item)
+
+
+# A table, because every walker asks this once per node.
+_CHILDREN: Final[dict[type[ast.Node], Callable[..., tuple[ast.Expr, ...]]]] = {
+    ast.Block: attrgetter("items"),
+    ast.List: attrgetter("items"),
+    ast.Record: lambda node: tuple([value for _, value in node.entries]),
+    ast.Assign: _assigned,
+    ast.Binary: attrgetter("left", "right"),
+    ast.If: attrgetter("condition", "then", "otherwise"),
+    ast.For: attrgetter("iterable", "body"),
+    ast.While: attrgetter("condition", "body"),
+    ast.StartProcess: lambda node: tuple([value for _, value in node.args]),
+    ast.HostDescriptorConstructor: lambda node: (node.input,),
+    ast.ReceiverCall: lambda node: (node.receiver, *node.args),
+    ast.BuiltinCall: attrgetter("args"),
+    ast.FunctionCall: attrgetter("args"),
+    ast.SignalRun: attrgetter("run", "payload"),
+    ast.Field: lambda node: (node.target,),
+    ast.Index: attrgetter("target", "index"),
+    ast.LabelAnnotated: lambda node: (node.inner,),
+    ast.Comprehension: _comprehended,
+    ast.Submit: _maybe,
+    ast.Finish: _maybe,
+    **dict.fromkeys(
+        (
+            ast.Unary, ast.ResultUnwrap, ast.Await, ast.SleepFor, ast.SleepUntil, ast.Cancel, ast.Print, ast.Yield,
+            ast.Wake, ast.Fail, ast.Return,
+        ),
+        lambda node: (node.operand,),
+    ),
+}
+>>>>>>> lang
 
 
 def descendants(root: ast.Expr) -> Iterator[ast.Expr]:

@@ -1,1 +1,1 @@
-"""."""
+"""What programs compute with: kinds, coercions, operators, builtins, limits."""

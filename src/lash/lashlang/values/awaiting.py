@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from lash.lashlang.errors import RuntimeFailure
-from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Value
+from lash.lashlang.values.kinds import Value
+from lash.lashlang.values.room import Room
 
 Request = tuple[object, ...]
 
@@ -23,35 +23,38 @@ def await_value(line: int, value: Value, plain_is_itself: bool) -> Generator[Req
     """Awaits `value`; under `plain_is_itself` only handles inside containers reach the host."""
     if is_handle(value) or (type(value) is not list and type(value) is not dict):
         return (yield ("await", line, value))
-    return (yield from _await_leaves(line, value, plain_is_itself, 0))
+    return (yield from _await_leaves(line, value, plain_is_itself, 0, Room()))
 
 
-def _await_leaves(line: int, value: Value, plain: bool, depth: int) -> Generator[Request, Value, Value]:
-    if depth > DEPTH_LIMIT:
-        raise RuntimeFailure(TOO_DEEP)
+def _await_leaves(line: int, value: Value, plain: bool, depth: int, room: Room) -> Generator[Request, Value, Value]:
+    room.enter(len(value) if isinstance(value, list | dict) else 0, depth)
     if type(value) is list:
-        if plain and not _holds_handle(value, depth):
+        if plain and not _holds_handle(value):
             return value
         items = list(value)
         for at, item in enumerate(items):
-            items[at] = yield from _await_leaves(line, item, plain, depth + 1)
+            items[at] = yield from _await_leaves(line, item, plain, depth + 1, room)
         return items
     if type(value) is dict and not is_handle(value):
-        if plain and not _holds_handle(value, depth):
+        if plain and not _holds_handle(value):
             return value
         record: dict[str, Value] = {}
         for key, item in value.items():
-            record[key] = yield from _await_leaves(line, item, plain, depth + 1)
+            record[key] = yield from _await_leaves(line, item, plain, depth + 1, room)
         return record
     if plain and not is_handle(value):
         return value
     return (yield ("await", line, value))
 
 
-def _holds_handle(value: Value, depth: int) -> bool:
-    if depth > DEPTH_LIMIT:
-        raise RuntimeFailure(TOO_DEEP)
-    if is_handle(value):
-        return True
-    items = value if type(value) is list else list(value.values()) if type(value) is dict else []
-    return any(_holds_handle(item, depth + 1) for item in items if type(item) is list or type(item) is dict)
+def _holds_handle(value: Value) -> bool:
+    seen: set[int] = set()
+    stack: list[Value] = [value]
+    while stack:
+        item = stack.pop()
+        if is_handle(item):
+            return True
+        if isinstance(item, list | dict) and id(item) not in seen:
+            seen.add(id(item))
+            stack.extend(item if isinstance(item, list) else item.values())
+    return False

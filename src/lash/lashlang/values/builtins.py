@@ -6,7 +6,7 @@ kinds are checked here, with the texts of the specification.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import ceil, isfinite, trunc
 from typing import Final
 
@@ -15,7 +15,8 @@ from lash.lashlang.values.coercion import as_index, as_number, as_text, trimmed
 from lash.lashlang.values.json_text import parse_json_text
 from lash.lashlang.values.kinds import Image, LazyValue, Value, kind_name
 from lash.lashlang.values.meter import ITEM_BYTES, Meter
-from lash.lashlang.values.operators import SMALL_LIST, SMALL_TEXT, equal
+from lash.lashlang.values.operators import SMALL_LIST, SMALL_TEXT, equal_within
+from lash.lashlang.values.room import Room
 from lash.lashlang.values.schema import validate
 from lash.lashlang.values.templates import format_text
 from lash.lashlang.values.text import display
@@ -71,7 +72,8 @@ def contains(meter: Meter, holder: Value, needle: Value) -> bool:
         return as_text(needle) in holder
     if type(holder) is list:
         meter.work(len(holder))
-        return any(equal(item, needle) for item in holder)
+        room = Room()
+        return any(equal_within(item, needle, room) for item in holder)
     if type(holder) is dict:
         return as_text(needle) in holder
     if holder is None:
@@ -165,11 +167,14 @@ def grep_text(meter: Meter, text: Value, needle: Value) -> list[Value]:
     return found
 
 
-def _lines(text: str) -> list[str]:
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return lines
+def _lines(text: str) -> Iterator[str]:
+    # Never as a list: a text may have millions of lines.
+    start, size = 0, len(text)
+    while start < size:
+        end = text.find("\n", start)
+        end = size if end < 0 else end
+        yield text[start:end]
+        start = end + 1
 
 
 def slice_(meter: Meter, value: Value, start: Value, end: Value) -> Value:
@@ -202,7 +207,8 @@ def range_bounds(start: Value, end: Value, step: Value) -> tuple[int, int, int]:
     low, high, stride = (_whole(bound) for bound in (start, end, step))
     if stride == 0:
         raise RuntimeFailure("`range` step must not be 0")
-    if len(range(low, high, stride)) > RANGE_LIMIT:
+    distance = high - low if stride > 0 else low - high
+    if distance > 0 and -(-distance // abs(stride)) > RANGE_LIMIT:
         raise RuntimeFailure(f"`range` would create more than {RANGE_LIMIT} items")
     return low, high, stride
 

@@ -14,9 +14,11 @@ from lash.base.json import Json
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values.coercion import exact_to_float
 from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Image, LazyValue, Resource, Value
+from lash.lashlang.values.room import LONG_TEXT, Room
 from lash.lashlang.values.text import image_record
 
 _EXACT: Final = 2**53
+_PLAIN: Final = 2.0**53
 _IMAGE_KEYS: Final = frozenset(("type", "id", "label", "size", "width", "height"))
 
 
@@ -74,23 +76,34 @@ def _resource(data: dict[str, Json]) -> Resource | None:
 
 def to_json(value: Value) -> Json:
     """The JSON that stands for `value`."""
-    return _encode(value, 0)
+    return _encode(value, 0, Room())
 
 
-def _encode(value: Value, depth: int) -> Json:
+def _encode(value: Value, depth: int, room: Room) -> Json:
     kind = type(value)
     if kind is float:
+        if -_PLAIN < value < _PLAIN and value.is_integer():  # type: ignore[operator,union-attr]
+            return int(value)  # type: ignore[arg-type]
         return number_json(value)  # type: ignore[arg-type]
-    if kind is str or value is None or kind is bool or kind is int:
+    if isinstance(value, str):
+        if len(value) > LONG_TEXT:
+            room.text(len(value))
+        return value
+    if value is None or kind is bool or kind is int:
         return value  # type: ignore[return-value]
-    if depth > DEPTH_LIMIT:
-        raise RuntimeFailure(TOO_DEEP)
     if isinstance(value, list):
-        return [_encode(item, depth + 1) for item in value]
+        room.enter(len(value), depth)
+        return [
+            item if type(item) is str and len(item) <= LONG_TEXT else _encode(item, depth + 1, room) for item in value
+        ]
     if isinstance(value, dict):
-        return {key: _encode(item, depth + 1) for key, item in value.items()}
+        room.enter(len(value), depth)
+        return {
+            key: item if type(item) is str and len(item) <= LONG_TEXT else _encode(item, depth + 1, room)
+            for key, item in value.items()
+        }
     if isinstance(value, Image):
-        return _encode(image_record(value), depth)
+        return _encode(image_record(value), depth, room)
     if isinstance(value, Resource):
         return {"__resource__": True, "type": value.type, "alias": value.alias}
     if isinstance(value, LazyValue):

@@ -24,14 +24,18 @@ _MESSAGES = (
     ("Illegal trailing comma", "trailing comma"),
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_BRACKETS = re.compile(r"[,\[{]")
 
 
 def parse_json_text(meter: Meter, text: str) -> Value:
     """The value that `text` encodes; raises `invalid json: …`."""
+    return from_json(decode_json_text(meter, text))
+
+
+def decode_json_text(meter: Meter, text: str) -> Json:
+    """The JSON of `text`, within the limits."""
     if len(text) > SMALL_TEXT:
         meter.allocate(len(text))
-        entries = len(_BRACKETS.findall(text))
+        entries = text.count(",") + text.count("[") + text.count("{")
         meter.allocate(entries * ITEM_BYTES)
     try:
         data: Json = json.loads(text, parse_constant=_refuse, parse_int=_integer)
@@ -41,9 +45,9 @@ def parse_json_text(meter: Meter, text: str) -> Value:
         raise RuntimeFailure("invalid json: recursion limit exceeded") from None
     if "\\u" in text:
         _refuse_surrogates(data)
-    value = from_json(data)
-    _check_sizes(meter, value)
-    return value
+    if isinstance(data, list | dict):
+        meter.check_items(len(data))
+    return data
 
 
 def _integer(digits: str) -> Json:
@@ -78,8 +82,3 @@ def _refuse_surrogates(data: Json) -> None:
         elif isinstance(item, dict):
             stack.extend(item)
             stack.extend(item.values())
-
-
-def _check_sizes(meter: Meter, value: Value) -> None:
-    if type(value) is list or type(value) is dict:
-        meter.check_items(len(value))

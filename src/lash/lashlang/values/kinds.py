@@ -50,12 +50,13 @@ class LazyValue:
     host's own key for it, never shown to the program.
     """
 
-    __slots__ = ("descriptor", "name", "type_name")
+    __slots__ = ("descriptor", "name", "path", "type_name")
 
-    def __init__(self, name: str, type_name: str, descriptor: Json) -> None:
+    def __init__(self, name: str, type_name: str, descriptor: Json, path: tuple[str | int, ...] = ()) -> None:
         self.name = name
         self.type_name = type_name
         self.descriptor = descriptor
+        self.path = path
 
 
 Value: TypeAlias = "bool | float | int | str | list[Value] | dict[str, Value] | Image | Resource | LazyValue | None"

@@ -21,6 +21,9 @@ ITEM_BYTES: Final = 64
 # About 10 ms of the slowest builtin per byte (json_parse) on a small machine.
 _TURN_WORK: Final = 256 * 1024
 _FIRST_MEASURE: Final = 64 * MIB
+# Measuring again sooner than after this part of the budget costs more than the
+# overshoot it avoids.
+_LEAST_AHEAD: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Meter:
         if live > self.memory_bytes:
             raise self.out_of_memory()
         ahead = max(_FIRST_MEASURE, live)
-        self.measure_at = live + min(ahead, max(1, (self.memory_bytes - live) // 2))
+        self.measure_at = live + max(self.memory_bytes // _LEAST_AHEAD, min(ahead, (self.memory_bytes - live) // 2))
 
     def check_text(self, length: int) -> None:
         """Refuses a text of `length` characters that is too long to make."""

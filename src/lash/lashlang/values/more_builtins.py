@@ -12,9 +12,10 @@ from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values.access import field, index
 from lash.lashlang.values.builtins import Builtin
 from lash.lashlang.values.coercion import as_number, as_text
-from lash.lashlang.values.kinds import Value, kind_name
+from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.meter import ITEM_BYTES, Meter
-from lash.lashlang.values.operators import SMALL_TEXT, equal, less
+from lash.lashlang.values.operators import SMALL_TEXT, equal_within, less
+from lash.lashlang.values.room import Room
 from lash.lashlang.values.text import display
 
 
@@ -25,19 +26,30 @@ def _list(name: str, meter: Meter, items: Value) -> list[Value]:
     return items
 
 
-def _compare(left: Value, right: Value) -> int:
+def compare(left: Value, right: Value) -> int:
+    """The order of `<`, as `sorted` wants it."""
     return -1 if less(left, right) else int(less(right, left))
+
+
+def has_native_order(keys: list[Value]) -> bool:
+    """Whether Python orders these keys as the language does."""
+    kinds = set(map(type, keys))
+    return kinds <= {str} or (kinds <= {float} and all(key == key for key in keys))
+
+
+def sort_keys(items: list[Value], key: Value) -> list[Value]:
+    """What `sort_by` compares."""
+    return [field(item, key) if type(key) is str and type(item) is dict else index(item, key) for item in items]
 
 
 def _sorted(meter: Meter, items: list[Value], keys: list[Value]) -> list[Value]:
     meter.allocate(len(items) * ITEM_BYTES)
     meter.work(len(items) * 8)
-    kinds = set(map(type, keys))
     order = range(len(items))
-    if (kinds <= {float} and all(key == key for key in keys)) or kinds <= {str}:
+    if has_native_order(keys):
         return [items[at] for at in sorted(order, key=keys.__getitem__)]  # type: ignore[arg-type]
-    compare = cmp_to_key(_compare)
-    return [items[at] for at in sorted(order, key=lambda at: compare(keys[at]))]
+    wrapped = cmp_to_key(compare)
+    return [items[at] for at in sorted(order, key=lambda at: wrapped(keys[at]))]
 
 
 def sort(meter: Meter, items: Value) -> list[Value]:
@@ -49,8 +61,7 @@ def sort(meter: Meter, items: Value) -> list[Value]:
 def sort_by(meter: Meter, items: Value, key: Value) -> list[Value]:
     """`sort_by(l, key)`: by a field name or list index, stable."""
     whole = _list("sort_by", meter, items)
-    found = [field(item, key) if type(key) is str and type(item) is dict else index(item, key) for item in whole]
-    return _sorted(meter, whole, found)
+    return _sorted(meter, whole, sort_keys(whole, key))
 
 
 def sum_(meter: Meter, items: Value) -> float:
@@ -117,20 +128,16 @@ def _cased(meter: Meter, text: str) -> str:
 def unique(meter: Meter, items: Value) -> list[Value]:
     """`unique(l)`: the first of each equal item, in order."""
     found: list[Value] = []
-    seen: set[tuple[str, str]] = set()
+    # Equal items have equal text, so only items of one text need comparing.
+    buckets: dict[str, list[Value]] = {}
+    room = Room()
     for item in _list("unique", meter, items):
-        kind = kind_name(item)
-        if type(item) is list or type(item) is dict or kind not in {"string", "number", "bool", "null"}:
-            # Equal containers have equal text, so text finds the candidates.
-            key = (kind, display(item))
-            meter.work(len(key[1]))
-            if key in seen and any(equal(item, other) for other in found):
-                continue
-        else:
-            key = (kind, as_text(item) if item != 0.0 else "0")
-            if key in seen and item == item:
-                continue
-        seen.add(key)
+        text = display(item) if item != 0.0 else "0"
+        meter.work(len(text))
+        bucket = buckets.setdefault(text, [])
+        if any(equal_within(item, other, room) for other in bucket):
+            continue
+        bucket.append(item)
         found.append(item)
     return found
 

@@ -13,8 +13,9 @@ from typing import Final
 
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values.coercion import as_number
-from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Value, kind_name
+from lash.lashlang.values.kinds import Value, kind_name
 from lash.lashlang.values.meter import ITEM_BYTES, Meter
+from lash.lashlang.values.room import Room
 from lash.lashlang.values.text import display
 
 # Texts shorter than this are not worth an entry in the account.
@@ -104,43 +105,42 @@ def negate(value: Value) -> float:
 
 def equal(left: Value, right: Value) -> bool:
     """`==`: no coercion, deep, records without regard to order."""
-    return _equal(left, right, 0)
+    return equal_within(left, right, Room())
 
 
 def unequal(left: Value, right: Value) -> bool:
     """`!=`."""
-    return not _equal(left, right, 0)
+    return not equal_within(left, right, Room())
 
 
-def _equal(left: Value, right: Value, depth: int) -> bool:
+def equal_within(left: Value, right: Value, room: Room, depth: int = 0) -> bool:
+    """`==`, spending from `room`."""
     kind, other = type(left), type(right)
     if kind is not other:
         return ((kind is int and other is float) or (kind is float and other is int)) and left == right
     if kind is list:
-        return _equal_lists(left, right, depth)  # type: ignore[arg-type]
+        return _equal_lists(left, right, room, depth)  # type: ignore[arg-type]
     if kind is dict:
         if len(left) != len(right):  # type: ignore[arg-type]
             return False
-        if depth > DEPTH_LIMIT:
-            raise RuntimeFailure(TOO_DEEP)
+        room.enter(len(left), depth)  # type: ignore[arg-type]
         return all(
-            key in right and _equal(item, right[key], depth + 1)  # type: ignore[operator,index]
+            key in right and equal_within(item, right[key], room, depth + 1)  # type: ignore[operator,index]
             for key, item in left.items()  # type: ignore[union-attr]
         )
     return left == right
 
 
-def _equal_lists(left: list[Value], right: list[Value], depth: int) -> bool:
+def _equal_lists(left: list[Value], right: list[Value], room: Room, depth: int) -> bool:
     if len(left) != len(right):
         return False
-    if depth > DEPTH_LIMIT:
-        raise RuntimeFailure(TOO_DEEP)
+    room.enter(len(left), depth)
     for item, other in zip(left, right, strict=True):
         kind = type(item)
         if kind in _SCALARS and kind is type(other):
             if item != other:
                 return False
-        elif not _equal(item, other, depth + 1):
+        elif not equal_within(item, other, room, depth + 1):
             return False
     return True
 

@@ -17,7 +17,8 @@ from lash.lashlang.syntax.types import (
     TypeExpr,
     UnionType,
 )
-from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Image, Value
+from lash.lashlang.values.kinds import Image, Value
+from lash.lashlang.values.room import Room
 from lash.lashlang.values.text import display
 
 _NAMES: Final = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "null": "null"}
@@ -94,15 +95,15 @@ def validate(value: Value, type_value: Value) -> Value:
     return value
 
 
-def find_problem(value: Value, schema: Value, path: str, depth: int) -> str | None:
+def find_problem(value: Value, schema: Value, path: str, depth: int, room: Room | None = None) -> str | None:
     """`PATH: what is wrong`, or None."""
-    if depth > DEPTH_LIMIT:
-        raise RuntimeFailure(TOO_DEEP)
+    room = Room() if room is None else room
+    room.enter(1, depth)
     if type(schema) is not dict:
         return None
     arms = schema.get("anyOf")
     if type(arms) is list:
-        if any(find_problem(value, arm, path, depth + 1) is None for arm in arms):
+        if any(find_problem(value, arm, path, depth + 1, room) is None for arm in arms):
             return None
         return f"{path}: expected one of [{', '.join(map(_describe, arms))}], got {schema_kind(value)}"
     allowed = schema.get("enum")
@@ -115,20 +116,20 @@ def find_problem(value: Value, schema: Value, path: str, depth: int) -> str | No
     if type(expected) is str and not _is_kind(value, expected):
         return f"{path}: expected {expected}, got {schema_kind(value)}"
     if expected == "array" and type(value) is list and "items" in schema:
-        return _item_problem(value, schema["items"], path, depth)
+        return _item_problem(value, schema["items"], path, depth, room)
     if expected == "object" and type(value) is dict:
-        return _field_problem(value, schema, path, depth)
+        return _field_problem(value, schema, path, depth, room)
     return None
 
 
-def _item_problem(items: list[Value], schema: Value, path: str, depth: int) -> str | None:
+def _item_problem(items: list[Value], schema: Value, path: str, depth: int, room: Room) -> str | None:
     for at, item in enumerate(items):
-        if (problem := find_problem(item, schema, f"{path}[{at}]", depth + 1)) is not None:
+        if (problem := find_problem(item, schema, f"{path}[{at}]", depth + 1, room)) is not None:
             return problem
     return None
 
 
-def _field_problem(record: dict[str, Value], schema: Schema, path: str, depth: int) -> str | None:
+def _field_problem(record: dict[str, Value], schema: Schema, path: str, depth: int, room: Room) -> str | None:
     required = schema.get("required")
     for name in required if type(required) is list else ():
         if type(name) is str and name not in record:
@@ -136,7 +137,9 @@ def _field_problem(record: dict[str, Value], schema: Schema, path: str, depth: i
     properties = schema.get("properties")
     if type(properties) is dict:
         for name, inner in properties.items():
-            if name in record and (problem := find_problem(record[name], inner, f"{path}.{name}", depth + 1)):
+            if name not in record:
+                continue
+            if (problem := find_problem(record[name], inner, f"{path}.{name}", depth + 1, room)) is not None:
                 return problem
     return None
 

@@ -46,6 +46,20 @@ def format_text(meter: Meter, template: Value, *args: Value) -> str:
     return text
 
 
+def plain_slots(template: str, count: int) -> list[str | int] | None:
+    """The literal texts and slots of a faultless template that uses `count` arguments once, in order."""
+    found: list[str | int] = []
+    for piece in _parse(template):
+        if isinstance(piece, str):
+            found.append(piece)
+        elif isinstance(piece, tuple) and isinstance(piece[0], int):
+            found.append(piece[0])
+        else:
+            return None
+    slots = [slot for slot in found if isinstance(slot, int)]
+    return found if slots == list(range(count)) else None
+
+
 def _parse(template: str) -> tuple[object, ...]:
     pieces: list[object] = []
     literal: list[str] = []

@@ -13,8 +13,8 @@ from json.encoder import encode_basestring
 from math import isfinite
 from typing import Final
 
-from lash.lashlang.errors import RuntimeFailure
-from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Image, LazyValue, Resource, Value
+from lash.lashlang.values.kinds import Image, LazyValue, Resource, Value
+from lash.lashlang.values.room import LONG_TEXT, Room
 
 _I64_MAX: Final = 2**63 - 1
 _U64_MAX: Final = 2**64 - 1
@@ -38,6 +38,13 @@ def display_number(number: float) -> str:
     if number.is_integer():
         return f"{number:.0f}" if number else "0"
     return plain_decimal(number)
+
+
+def show_number(number: float) -> str:
+    """`display_number`, for numbers that generated code has proved to be floats."""
+    if number.is_integer() and number:
+        return f"{number:.0f}"
+    return display_number(number)
 
 
 def saturating_display(number: float) -> str:
@@ -70,7 +77,7 @@ def display(value: Value, *, exact: bool = True) -> str:
     if value is None or value is True or value is False:
         return _LITERALS[value]
     parts: list[str] = []
-    _write(value, parts, 0, display_number if exact else saturating_display)
+    _write(value, parts, 0, display_number if exact else saturating_display, Room())
     return "".join(parts)
 
 
@@ -91,31 +98,33 @@ def json_number(number: float, integral: Callable[[float], str] = display_number
     return f"{mantissa}e{int(exponent)}"
 
 
-def _write(value: Value, parts: list[str], depth: int, integral: Callable[[float], str]) -> None:
-    if depth > DEPTH_LIMIT:
-        raise RuntimeFailure(TOO_DEEP)
+def _write(value: Value, parts: list[str], depth: int, integral: Callable[[float], str], room: Room) -> None:
     if isinstance(value, str):
+        if len(value) > LONG_TEXT:
+            room.text(len(value))
         parts.append(encode_basestring(value))
     elif value is None or value is True or value is False:
         parts.append(_LITERALS[value])
     elif isinstance(value, float | int):
         parts.append(json_number(value, integral))
     elif isinstance(value, list):
+        room.enter(len(value), depth)
         lead = "["
         for item in value:
             parts.append(lead)
-            _write(item, parts, depth + 1, integral)
+            _write(item, parts, depth + 1, integral, room)
             lead = ","
         parts.append("]" if value else "[]")
     elif isinstance(value, dict):
+        room.enter(len(value), depth)
         lead = "{"
         for key in sorted(value):
             parts.append(f"{lead}{encode_basestring(key)}:")
-            _write(value[key], parts, depth + 1, integral)
+            _write(value[key], parts, depth + 1, integral, room)
             lead = ","
         parts.append("}" if value else "{}")
     elif isinstance(value, Image):
-        _write(image_record(value), parts, depth, integral)
+        _write(image_record(value), parts, depth, integral, room)
     elif isinstance(value, Resource):
         parts.append(
             f'{{"__resource__":true,"type":{encode_basestring(value.type)},"alias":{encode_basestring(value.alias)}}}'
