@@ -48,12 +48,8 @@ def _links(source: str) -> bool:
     try:
         linked(source)
     except LanguageError:
-<<<<<<< HEAD
-        return  # what does not link in this host has no reference to keep
-=======
         return False
     return True
->>>>>>> lang
 
 
 _LINKABLE = [case for case in CASES if _links(case.source)]

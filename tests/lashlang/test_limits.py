@@ -172,14 +172,10 @@ async def _turns_of_others(source: str, budgets: Budgets) -> tuple[int, object]:
         "xs = range(1000)\nwhile true { ys = [x * 2 for x in xs] }",
         "fn f(n) { while true { n = n + 1 }\n return n }\nx = f(1)",
         "fn fib(n: int) -> int { if n < 2 { return n } return fib(n - 1) + fib(n - 2) }\nsubmit fib(60)",
-<<<<<<< HEAD
         's = join(range(20000), ",")\nwhile true { n = len(split(s, ",")) }',
-=======
-        "s = join(range(20000), \",\")\nwhile true { n = len(split(s, \",\")) }",
         "xs = reverse(range(400000))\nwhile true { n = len(sort(xs)) }",
         "xs = [to_string(x) for x in range(100000)] + [1]\nwhile true { n = len(sort(xs)) }",
-        "s = \"[\" + join(range(300000), \",\") + \"]\"\nwhile true { n = len(json_parse(s)) }",
->>>>>>> lang
+        's = "[" + join(range(300000), ",") + "]"\nwhile true { n = len(json_parse(s)) }',
     ],
 )
 async def test_other_tasks_run_beside_an_endless_program(source: str) -> None:
@@ -257,19 +253,19 @@ def test_a_value_nested_too_deep_is_an_error_where_it_is_walked() -> None:
         "submit x",
         "print x",
         "submit to_string(x)",
-        "submit \"\" + x",
+        'submit "" + x',
         "submit x == y",
         "submit contains([x, x], y)",
         "submit await x",
         "submit len(unique([x, y]))",
         "submit await tools.echo({ value: x })",
-        "submit validate(x, { \"$lash_type\": t })",
-        "submit format(\"{}\", x)",
+        'submit validate(x, { "$lash_type": t })',
+        'submit format("{}", x)',
     ],
 )
 def test_a_value_that_is_endless_to_walk_is_an_error_or_an_answer(use: str) -> None:
     build = (
-        "x = [1]\ny = [1]\nt = { type: \"string\" }\n"
+        'x = [1]\ny = [1]\nt = { type: "string" }\n'
         "for i in range(60) { x = [x, x]\n y = [y, y]\n t = { anyOf: [t, t] } }\n"
     )
 
@@ -292,7 +288,7 @@ def test_a_range_of_any_bounds_is_refused(source: str) -> None:
 
 
 def test_a_text_of_many_lines_is_searched_line_by_line() -> None:
-    source = "s = \"a\\n\"\nfor i in range(18) { s = s + s }\nsubmit len(grep_text(s + \"b\", \"b\"))"
+    source = 's = "a\\n"\nfor i in range(18) { s = s + s }\nsubmit len(grep_text(s + "b", "b"))'
 
     assert submitted(source) == 1
 
@@ -304,12 +300,13 @@ def test_a_text_of_many_lines_is_searched_line_by_line() -> None:
             "xs = sort(reverse(range(120000)))\nsubmit [xs[0], xs[60000], xs[119999], len(xs)]",
             [0, 60000, 119999, 120000],
         ),
-        ("xs = sort([x % 7 for x in range(70000)] + [\"3\"])\nsubmit [xs[0], xs[70000], xs[40000]]", [0, 6, "3"]),
-        ("xs = sort_by([{ n: x % 2, at: x } for x in range(60000)], \"n\")\nsubmit [xs[0].at, xs[1].at, xs[30000].at]",
-         [0, 2, 1]),
+        ('xs = sort([x % 7 for x in range(70000)] + ["3"])\nsubmit [xs[0], xs[70000], xs[40000]]', [0, 6, "3"]),
         (
-            "s = \"[[\" + join(range(100000), \",\") + \"],{\\\"a\\\":[1]}]\"\n"
-            "x = json_parse(s)\nsubmit [len(x[0]), x[1].a]",
+            'xs = sort_by([{ n: x % 2, at: x } for x in range(60000)], "n")\nsubmit [xs[0].at, xs[1].at, xs[30000].at]',
+            [0, 2, 1],
+        ),
+        (
+            's = "[[" + join(range(100000), ",") + "],{\\"a\\":[1]}]"\nx = json_parse(s)\nsubmit [len(x[0]), x[1].a]',
             [100000, [1]],
         ),
     ],

@@ -158,8 +158,8 @@ class ReadValue:
 
 
 Request: TypeAlias = (
-<<<<<<< HEAD
-    ResourceOperation
+    ReadValue
+    | ResourceOperation
     | ResourceOperationBatch
     | AwaitHandle
     | CancelHandle
@@ -172,10 +172,6 @@ Request: TypeAlias = (
     | Sleep
     | WaitSignal
     | SignalRun
-=======
-    ReadValue | ResourceOperation | ResourceOperationBatch | AwaitHandle | CancelHandle | Print | Submit | Finish | Fail
-    | StartProcess | ProcessEvent | Sleep | WaitSignal | SignalRun
->>>>>>> lang
 )
 
 

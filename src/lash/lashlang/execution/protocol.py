@@ -179,9 +179,7 @@ class BodyProtocol:
         self._signals[name] = sequence + 1
         return Pending("signal", [at]), effects.SignalRun(to_json(run), name or None, to_json(payload), sequence, site)
 
-    def _ask_read(
-        self, value: LazyValue, operation: str, args: tuple[Value, ...]
-    ) -> tuple[Pending, effects.Request]:
+    def _ask_read(self, value: LazyValue, operation: str, args: tuple[Value, ...]) -> tuple[Pending, effects.Request]:
         arguments = tuple(to_json(arg) for arg in args)
         return Pending("read"), effects.ReadValue(value.name, value.descriptor, value.path, operation, arguments)
 
@@ -288,7 +286,7 @@ class BodyProtocol:
 
 
 _PREFIXES: Final = {
-<<<<<<< HEAD
+    "read": "",
     "print": "print failed: ",
     "submit": "submit failed: ",
     "finish": "finish failed: ",
@@ -314,17 +312,5 @@ _ASK: Final[dict[str, Callable[..., tuple[Pending, effects.Request]]]] = {
     "sleep": BodyProtocol._ask_sleep,
     "wait": BodyProtocol._ask_wait,
     "signal": BodyProtocol._ask_signal,
-=======
-    "read": "",
-    "print": "print failed: ", "submit": "submit failed: ", "finish": "finish failed: ", "fail": "fail failed: ",
-    "event": "process event failed: ", "cancel": "cancel failed: ", "sleep": "sleep failed: ",
-    "wait": "wait_signal failed: ", "signal": "signal_run failed: ", "start": "process start failed: ",
-}
-_ASK: Final[dict[str, Callable[..., tuple[Pending, effects.Request]]]] = {
-    "op": BodyProtocol._ask_operation, "batch": BodyProtocol._ask_batch, "await": BodyProtocol._ask_await,
-    "cancel": BodyProtocol._ask_cancel, "print": BodyProtocol._ask_print, "submit": BodyProtocol._ask_submit,
-    "finish": BodyProtocol._ask_finish, "fail": BodyProtocol._ask_fail, "start": BodyProtocol._ask_start,
-    "event": BodyProtocol._ask_event, "sleep": BodyProtocol._ask_sleep, "wait": BodyProtocol._ask_wait,
-    "signal": BodyProtocol._ask_signal, "read": BodyProtocol._ask_read,
->>>>>>> lang
+    "read": BodyProtocol._ask_read,
 }

@@ -94,25 +94,18 @@ class Compiler:
         """
         process_key = None if process is None else artifact.exports[process].key
         key = (
-<<<<<<< HEAD
             artifact.module_ref,
             artifact.host_requirements_ref,
             process_key,
             traced,
             readonly,
+            lazy,
             self.dialect.name,
-=======
-            artifact.module_ref, artifact.host_requirements_ref, process_key, traced, readonly, lazy, self.dialect.name,
->>>>>>> lang
             COMPILER_VERSION,
         )
         found = self.bodies.find(key)
         if found is not None:
             return found
-<<<<<<< HEAD
-        return self.bodies.keep(key, compile_body(artifact, process, self.dialect, traced=traced, readonly=readonly))
-=======
         return self.bodies.keep(
             key, compile_body(artifact, process, self.dialect, traced=traced, readonly=readonly, lazy=lazy)
         )
->>>>>>> lang

@@ -15,59 +15,6 @@ from lash.lashlang.syntax import ast
 
 def children(node: ast.Expr) -> tuple[ast.Expr, ...]:
     """The direct children of `node`, in order (specification §2.8)."""
-<<<<<<< HEAD
-    match node:
-        case ast.Block(items=items) | ast.List(items=items):
-            return items
-        case ast.Record(entries=entries):
-            return tuple(value for _, value in entries)
-        case ast.Assign(steps=steps, value=value):
-            return (*(step.index for step in steps if isinstance(step, ast.IndexStep)), value)
-        case ast.Binary(left=left, right=right):
-            return (left, right)
-        case ast.If(condition=condition, then=then, otherwise=otherwise):
-            return (condition, then, otherwise)
-        case ast.For(iterable=iterable, body=body):
-            return (iterable, body)
-        case ast.While(condition=condition, body=body):
-            return (condition, body)
-        case ast.StartProcess(args=args):
-            return tuple(value for _, value in args)
-        case ast.HostDescriptorConstructor(input=value):
-            return (value,)
-        case ast.ReceiverCall(receiver=receiver, args=args):
-            return (receiver, *args)
-        case ast.BuiltinCall(args=args) | ast.FunctionCall(args=args):
-            return args
-        case ast.SignalRun(run=run, payload=payload):
-            return (run, payload)
-        case ast.Field(target=target):
-            return (target,)
-        case ast.Index(target=target, index=index):
-            return (target, index)
-        case ast.LabelAnnotated(inner=inner):
-            return (inner,)
-        case ast.Comprehension(iterable=iterable, condition=condition, item=item):
-            return (iterable, item) if condition is None else (iterable, condition, item)
-        case ast.Submit(operand=operand) | ast.Finish(operand=operand):
-            return () if operand is None else (operand,)
-        case (
-            ast.Unary(operand=operand)
-            | ast.ResultUnwrap(operand=operand)
-            | ast.Await(operand=operand)
-            | ast.SleepFor(operand=operand)
-            | ast.SleepUntil(operand=operand)
-            | ast.Cancel(operand=operand)
-            | ast.Print(operand=operand)
-            | ast.Yield(operand=operand)
-            | ast.Wake(operand=operand)
-            | ast.Fail(operand=operand)
-            | ast.Return(operand=operand)
-        ):
-            return (operand,)
-        case _:
-            return ()
-=======
     reader = _CHILDREN.get(type(node))
     return () if reader is None else reader(node)
 
@@ -110,13 +57,21 @@ _CHILDREN: Final[dict[type[ast.Node], Callable[..., tuple[ast.Expr, ...]]]] = {
     ast.Finish: _maybe,
     **dict.fromkeys(
         (
-            ast.Unary, ast.ResultUnwrap, ast.Await, ast.SleepFor, ast.SleepUntil, ast.Cancel, ast.Print, ast.Yield,
-            ast.Wake, ast.Fail, ast.Return,
+            ast.Unary,
+            ast.ResultUnwrap,
+            ast.Await,
+            ast.SleepFor,
+            ast.SleepUntil,
+            ast.Cancel,
+            ast.Print,
+            ast.Yield,
+            ast.Wake,
+            ast.Fail,
+            ast.Return,
         ),
         lambda node: (node.operand,),
     ),
 }
->>>>>>> lang
 
 
 def descendants(root: ast.Expr) -> Iterator[ast.Expr]:
