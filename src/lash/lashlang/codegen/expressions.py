@@ -275,7 +275,8 @@ class ExpressionEmitter(Frame):
         if NULL in (kind, other):
             value = left if other == NULL else right
             discarded = right if other == NULL else left
-            if isinstance(discarded, py.Constant) and not isinstance(value, py.Constant):
+            # Anything that Python may fold to a literal would be warned about.
+            if isinstance(discarded, py.Constant) and isinstance(value, py.Name | py.Subscript | py.Call):
                 return build.compare(value, py.Is() if same else py.IsNot(), build.const(None))
         # Text equals only text, and a proved pair of numbers compares as Python does.
         if TEXT in (kind, other) or kind == other == NUMBER:
