@@ -11,17 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from lash.base.errors import ConfigurationError, InvalidArgument, MissingExtra
+from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.models.provider import Provider, SelfDescribedModel
 from lash.models.spec import ModelCapability, ModelFacts
 
-# The wires that lash knows by name, and the extra that each comes with.
-WIRES: Mapping[str, str] = {
-    "openai": "openai",
-    "openai-compatible": "openai",
-    "anthropic": "anthropic",
-    "google": "google",
-}
+# The wires that lash has names for.
+WIRES = frozenset({"openai", "openai-compatible", "anthropic", "google"})
 
 ProviderMaker: TypeAlias = Callable[[], Provider]
 
@@ -102,8 +97,7 @@ def parse_model_name(text: str) -> ModelName:
 def resolve_model(choice: ModelChoice, makers: Mapping[str, ProviderMaker]) -> ModelSpec:
     """The model that the host means. `makers` are the wires that are installed, by kind.
 
-    Raises `InvalidArgument`, `UnknownProvider`, or `MissingExtra` for a wire that lash
-    knows and that is not installed.
+    Raises `InvalidArgument` and `UnknownProvider`.
     """
     match choice:
         case ModelSpec():
@@ -124,10 +118,12 @@ def resolve_model(choice: ModelChoice, makers: Mapping[str, ProviderMaker]) -> M
 
 
 def _unresolved(name: ModelName, makers: Mapping[str, ProviderMaker]) -> ConfigurationError:
-    extra = WIRES.get(name.provider)
-    if extra is not None:
-        return MissingExtra(extra, f"model '{name}'")
-    known = ", ".join(sorted({*WIRES, *makers}))
+    if name.provider in WIRES:
+        return UnknownProvider(
+            f"model '{name}': this release has no wire for {name.provider!r} yet; "
+            "pass ModelSpec(id, provider=…) with a provider of your own, or a lash.testing.ScriptedModel"
+        )
+    known = ", ".join(sorted(makers)) or "none yet"
     return UnknownProvider(
         f"model '{name}' names provider {name.provider!r}; known: {known}; or pass ModelSpec(id, provider=…)"
     )
