@@ -1,4 +1,4 @@
-"""One scripted turn, killed anywhere, ends as if nobody had touched it."""
+"""One scripted turn, killed anywhere, ends as if nobody had touched it (X-10, and at random instants)."""
 
 from __future__ import annotations
 

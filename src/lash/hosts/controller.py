@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from lash.effects.scope import ExecutionScope
 T = TypeVar("T")
 
 
-class ScopedController:
+class ScopedController(ABC):
     """Base of the controllers: bound to one validated scope."""
 
     def __init__(self, scope: ExecutionScope) -> None:
@@ -33,9 +34,9 @@ class ScopedController:
         """The turn, when the scope is one."""
         return self._scope.turn_id
 
+    @abstractmethod
     async def execute(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         """Executes or replays one effect."""
-        raise NotImplementedError
 
     async def run_group(self, branches: Sequence[Branch[T]]) -> list[T]:
         """Runs branches concurrently as tasks; results in request order.
