@@ -36,7 +36,7 @@ from lash.plugins.plugin import Plugin, PluginFactory
 from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
 from lash.runtime.doubt import RunAgain, settle_doubt
-from lash.runtime.engine import ChosenModel, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
+from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
@@ -64,12 +64,6 @@ class DurableStorePeerRequired(ConfigurationError):
     """A durable part was given an ephemeral one to work with."""
 
     code = "durable_store_peer_required"
-
-
-class CoreClosed(ConfigurationError):
-    """The core is not open."""
-
-    code = "core_closed"
 
 
 class LashCore:

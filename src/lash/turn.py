@@ -16,8 +16,9 @@ from typing import Self
 from lash.base.cancel import CancelToken
 from lash.base.errors import InvalidArgument
 from lash.runtime.activity import Sink, TurnActivity
-from lash.runtime.actor import SessionActor, TurnRequest
+from lash.runtime.actor import SessionActor
 from lash.runtime.input import TurnInput, TurnOptions
+from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 
 # A slow reader holds the turn back after this many unread activities.
