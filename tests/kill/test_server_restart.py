@@ -119,9 +119,7 @@ async def test_a_turn_waits_for_a_server_that_stays_away(server: PostgresServer,
     assert await final_state(database) == calm
 
 
-async def _judge(
-    server: PostgresServer, folder: Path, when: Literal["before", "after"], how: signal.Signals
-) -> None:
+async def _judge(server: PostgresServer, folder: Path, when: Literal["before", "after"], how: signal.Signals) -> None:
     calm = await _uninterrupted(server, folder)
     step = 1
     while (restart := await _restarted(server, folder, step, when, how)).has_happened:
