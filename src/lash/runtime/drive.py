@@ -197,7 +197,7 @@ class TurnDrive:
             driver=self._plugins.protocol.driver,
             turn_index=turn_index,
             max_turns=options.max_turns or self._memory.policy.max_turns or self._engine.options.max_turns,
-            context_window_tokens=chosen.facts.context_window_tokens,
+            context_window_tokens=self._engine.window_of(chosen.facts),
         )
         return TurnMachine(config, [input_message(message_id(turn_index, 0), inputs)])
 

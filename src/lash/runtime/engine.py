@@ -144,7 +144,19 @@ class Engine:
         self.recovery = RecoveryReport()
         # Cancelled with reason `shutdown` when the core is closed: whoever waits is woken.
         self.closing = CancelToken()
+        self._has_warned_of_window = False
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    def window_of(self, model: ModelFacts) -> int | None:
+        """How much the model can read. Not to know it is worth one warning per core (decisions 24)."""
+        if model.context_window_tokens is None and not self._has_warned_of_window:
+            self._has_warned_of_window = True
+            logger.warning(
+                "model %s: its context window is unknown, so overflow detection and context budgets are off; "
+                "pass ModelSpec(context_window_tokens=…)",
+                model.id,
+            )
+        return model.context_window_tokens
 
     @property
     def is_closing(self) -> bool:
