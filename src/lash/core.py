@@ -22,7 +22,7 @@ from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
 from lash.base.codec import to_json
 from lash.base.errors import ConfigurationError, InvalidArgument
-from lash.base.ids import IdSource, SystemIds
+from lash.base.ids import IdSource, SystemIds, is_name
 from lash.base.tier import DurabilityTier
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
@@ -36,7 +36,7 @@ from lash.plugins.plugin import Plugin, PluginFactory
 from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
 from lash.runtime.doubt import RunAgain, settle_doubt
-from lash.runtime.engine import ChosenModel, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
+from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
@@ -64,12 +64,6 @@ class DurableStorePeerRequired(ConfigurationError):
     """A durable part was given an ephemeral one to work with."""
 
     code = "durable_store_peer_required"
-
-
-class CoreClosed(ConfigurationError):
-    """The core is not open."""
-
-    code = "core_closed"
 
 
 class LashCore:
@@ -169,8 +163,8 @@ class LashCore:
         prompt_contributions: Sequence[PromptContribution] = (),
     ) -> Session:
         """A session by its id: `async with core.session(id) as s`, or `await core.session(id).open()`."""
-        if not session_id.strip() or "\0" in session_id:
-            raise InvalidArgument(f"session id {session_id!r} is empty or holds a NUL character; choose another")
+        if not is_name(session_id):
+            raise InvalidArgument(f"session id {session_id!r} is empty or no plain text; choose another")
         prompt = None
         if prompt_contributions:
             layer = to_json(layer_of(prompt_contributions))

@@ -8,6 +8,7 @@ from typing import Self
 
 from lash.base.codec import to_json
 from lash.base.errors import InvalidArgument
+from lash.base.ids import is_name
 from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.base.usage import UsageReport, report
@@ -154,6 +155,8 @@ class Session:
         max_turns: int | None = None,
     ) -> QueuedWorkBatch:
         """Stores input for a later turn, durably. The same `id` is the same input, also after it ran."""
+        if id is not None and not is_name(id):
+            raise InvalidArgument(f"id={id!r} is empty or no plain text; leave it out or give the input's own id")
         outcome = await self._actor.enqueue(
             _input(turn_input),
             source_key=None if id is None else f"host:{id}",

@@ -15,9 +15,11 @@ from typing import Self
 
 from lash.base.cancel import CancelToken
 from lash.base.errors import InvalidArgument
+from lash.base.ids import is_name
 from lash.runtime.activity import Sink, TurnActivity
-from lash.runtime.actor import SessionActor, TurnRequest
+from lash.runtime.actor import SessionActor
 from lash.runtime.input import TurnInput, TurnOptions
+from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 
 # A slow reader holds the turn back after this many unread activities.
@@ -45,8 +47,10 @@ class Turn:
         options: TurnOptions,
         retry: bool,
     ) -> None:
-        if turn_id is not None and not turn_id.strip():
-            raise InvalidArgument("turn_id is empty; leave it out or give the request's own id")
+        if turn_id is not None and not is_name(turn_id):
+            raise InvalidArgument(
+                f"turn_id={turn_id!r} is empty or no plain text; leave it out or give the request's own id"
+            )
         if timeout is not None and timeout <= 0:
             raise InvalidArgument(f"timeout={timeout}: give a positive number of seconds or None")
         self._actor = actor

@@ -89,6 +89,15 @@ class Place:
         self.cores.remove(core)
         self.stores.remove(store)
 
+    async def end(self, core: lash.StandardCore) -> None:
+        """Ends a core in order."""
+        await core.close()
+        store = core._store_choice
+        assert isinstance(store, Store)
+        await store.close()
+        self.cores.remove(core)
+        self.stores.remove(store)
+
     async def close(self) -> None:
         """Closes whatever is open."""
         for core in self.cores:

@@ -13,11 +13,14 @@ import pytest
 
 import lash
 from face.places import Gate, Place, drained, eventually, recorded, settled, texts
+from lash.base.codec import encode
 from lash.base.errors import InvalidArgument
 from lash.base.messages import unsettled_tool_calls
+from lash.core import CoreClosed
 from lash.machine.outcome import Stopped
 from lash.runtime.engine import DoubtfulEffect, TurnRef
-from lash.sessions.errors import StoreUnavailable
+from lash.sessions.commit import RuntimeCommit
+from lash.sessions.errors import StoredDataCorrupt, StoreError, StoreUnavailable
 from lash.testing import ScriptedModel, calls, says
 from lash.tools import ToolResult
 
@@ -158,7 +161,7 @@ async def test_a_graceful_close_hands_the_turn_over(durable: Place) -> None:
     await gate.arrival()
 
     await first.close()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(CoreClosed, match="goes on at the next open"):
         await running
     second = await durable.core(ScriptedModel([says("taken over")]))
 
@@ -431,7 +434,8 @@ async def test_input_that_arrives_between_two_drives_does_not_change_what_is_rec
 
 
 async def test_a_turn_that_cannot_be_committed_is_settled_as_failed(durable: Place) -> None:
-    core = await durable.core(ScriptedModel([says("one"), says("two"), says("three")]))
+    usage = lash.TokenUsage(10, 1)
+    core = await durable.core(ScriptedModel([says("one"), says("two")], usage=usage))
     async with core.session("s") as session:
         store = session._actor.store
         commit, attempts = store.commit, 0
@@ -440,7 +444,7 @@ async def test_a_turn_that_cannot_be_committed_is_settled_as_failed(durable: Pla
             nonlocal attempts
             attempts += 1
             if attempts <= 5:
-                raise StoreUnavailable("the disk is away")
+                raise StoreError("the database speaks in tongues")
             return await commit(plan)  # type: ignore[arg-type]
 
         store.commit = broken  # type: ignore[method-assign, assignment]
@@ -448,11 +452,105 @@ async def test_a_turn_that_cannot_be_committed_is_settled_as_failed(durable: Pla
         next_turn = await session.run("again")
 
         assert turn.outcome == Stopped("runtime_error")
-        assert [(issue.kind, issue.code) for issue in turn.errors] == [
-            ("runtime_effect_controller", "store_unavailable")
-        ]
-        assert next_turn.ok
+        assert (turn.errors[0].kind, turn.errors[0].code) == ("runtime_effect_controller", "store_error")
+        # What the model said is kept and paid for once.
+        assert turn.usage == usage
+        assert texts(session.messages)[:2] == ["user: go", "assistant: one"]
+        assert next_turn.text == "two"
         assert unsettled_tool_calls(session.messages) == []
+
+
+async def test_a_turn_that_is_given_up_keeps_the_calls_it_made(durable: Place) -> None:
+    ledger = Ledger()
+
+    @lash.tool(repeat="idempotent")
+    async def step(name: str) -> str:
+        return ledger.note(name)
+
+    core = await durable.core(
+        ScriptedModel([calls("step", name="first"), says("never kept"), says("fine")]), tools=[step]
+    )
+    async with core.session("s") as session:
+        store = session._actor.store
+        commit, refused = store.commit, 0
+
+        async def too_large(plan: RuntimeCommit) -> object:
+            nonlocal refused
+            if refused < 5:
+                refused += 1
+                raise StoreError("no")
+            return await commit(plan)
+
+        store.commit = too_large  # type: ignore[method-assign, assignment]
+        turn = await session.run("go", turn_id="t")
+
+        assert turn.outcome == Stopped("runtime_error")
+        assert [call.tool for call in turn.tool_calls] == ["step"]
+        assert ledger.done == ["first"]
+        assert session.messages[1].parts[0].kind == "tool_call"
+        assert (await session.run("next")).text == "fine"
+
+
+async def test_a_turn_whose_work_cannot_be_stored_keeps_its_input(durable: Place) -> None:
+    core = await durable.core(ScriptedModel([says("too much"), says("fine")]))
+    async with core.session("s") as session:
+        store = session._actor.store
+        commit = store.commit
+
+        async def picky(plan: RuntimeCommit) -> object:
+            if b"too much" in encode(plan).encode():
+                raise StoreError("no")
+            return await commit(plan)
+
+        store.commit = picky  # type: ignore[method-assign, assignment]
+        turn = await session.run("go", turn_id="t")
+
+        assert turn.outcome == Stopped("runtime_error")
+        assert texts(session.messages) == ["user: go"]
+
+
+async def test_a_store_that_is_away_fails_no_turn(durable: Place) -> None:
+    model = ScriptedModel([says("one"), says("two")])
+    core = await durable.core(model)
+    async with core.session("s") as session:
+        store = session._actor.store
+        commit, is_away = store.commit, True
+
+        async def away(plan: RuntimeCommit) -> object:
+            if is_away:
+                raise StoreUnavailable("the disk is away")
+            return await commit(plan)
+
+        store.commit = away  # type: ignore[method-assign, assignment]
+        with pytest.raises(StoreUnavailable):
+            await session.run("go", turn_id="t")
+        is_away = False
+
+        # Nobody has to ask: the queue tries again by itself.
+        await settled(session, 1)
+        assert texts(session.messages) == ["user: go", "assistant: one"]
+        assert len(model.requests) == 1
+        assert (await session.run("go", turn_id="t")).replayed
+
+
+async def test_what_stays_wrong_is_not_tried_again(durable: Place) -> None:
+    core = await durable.core(ScriptedModel([says("one"), says("two")]))
+    async with core.session("s") as session:
+        store = session._actor.store
+        commit, attempts = store.commit, 0
+
+        async def corrupt(plan: RuntimeCommit) -> object:
+            nonlocal attempts
+            attempts += 1
+            if attempts == 1:
+                raise StoredDataCorrupt("a row is damaged")
+            return await commit(plan)
+
+        store.commit = corrupt  # type: ignore[method-assign, assignment]
+        turn = await session.run("go", turn_id="t")
+
+        assert turn.outcome == Stopped("runtime_error")
+        assert attempts == 2
 
 
 async def test_a_journal_write_that_fails_once_costs_one_drive_and_no_turn(durable: Place) -> None:

@@ -9,7 +9,7 @@ import pytest
 import lash
 from face.places import Gate, Place, settled, texts, until
 from lash.machine.outcome import AssistantMessage, Stopped
-from lash.runtime.actor import TurnInputWithdrawn
+from lash.runtime.request import TurnInputWithdrawn
 from lash.testing import ScriptedModel, calls, fails, says
 
 

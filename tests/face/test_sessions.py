@@ -95,7 +95,7 @@ class Bound:
         return self._host
 
 
-async def test_a_durable_host_refuses_to_run_turns_over_memory(file: Place, memory: Place) -> None:
+async def test_x_32_a_durable_host_refuses_to_run_turns_over_memory(file: Place, memory: Place) -> None:
     durable_core = await file.core(ScriptedModel([]))
     model = ScriptedModel([says("never")])
     core = await memory.core(model, effect_host=Bound(durable_core.effect_host))
@@ -440,3 +440,15 @@ async def test_a_store_that_is_closed_says_so(file: Place) -> None:
     with pytest.raises((lash.StoreError, ConfigurationError), match="closed"):
         await session.run("go")
     file.stores.clear()
+
+
+@pytest.mark.parametrize(("window", "warnings"), [(None, 1), (200_000, 0)])
+async def test_a_model_of_unknown_window_is_worth_one_warning(
+    memory: Place, caplog: pytest.LogCaptureFixture, window: int | None, warnings: int
+) -> None:
+    core = await memory.core(ScriptedModel(lambda _: says("hello"), context_window_tokens=window))
+    async with core.session("s") as session:
+        await session.run("one")
+        await session.run("two")
+
+    assert sum("context window is unknown" in record.message for record in caplog.records) == warnings

@@ -48,3 +48,8 @@ def uuid7(epoch_ms: int, random: bytes) -> str:
     rand_b = int.from_bytes(random[2:10], "big") & 0x3FFFFFFFFFFFFFFF
     digits = f"{(high << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def is_name(text: str) -> bool:
+    """Whether a caller's id can be stored everywhere: some text, without NUL and lone surrogates."""
+    return bool(text.strip()) and "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

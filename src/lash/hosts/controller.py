@@ -53,14 +53,14 @@ class ScopedController(ABC):
             raise failures.exceptions[0] from None
         return [task.result() for task in tasks]
 
-    async def barrier(self) -> None:
+    async def barrier(self) -> None:  # noqa: B027 - most controllers hold nothing back
         """Nothing is ever pending here."""
 
     async def retract(self) -> list[JournalRow]:
         """Nothing is ever pending here."""
         return []
 
-    def restore(self, rows: list[JournalRow]) -> None:
+    def restore(self, rows: list[JournalRow]) -> None:  # noqa: B027 - most controllers hold nothing back
         """Nothing was retracted."""
 
     def summary(self) -> list[EffectSummary]:

@@ -16,17 +16,18 @@ import msgspec
 
 from lash.base.cancel import CancelToken
 from lash.base.codec import DecodeError, from_json
-from lash.effects.errors import EffectInDoubt, EffectLeaseLost, LeaseLost
+from lash.base.errors import ConfigurationError
+from lash.effects.errors import EffectControllerError, EffectInDoubt, EffectLeaseLost, LeaseLost
 from lash.effects.invocation import RuntimeScope
 from lash.effects.ports import EffectController
 from lash.effects.scope import ExecutionScope
 from lash.machine.driver import message_id
-from lash.machine.outcome import Stopped, TurnOutcome
+from lash.machine.outcome import Stopped
 from lash.machine.turn import MachineConfig, TurnMachine
-from lash.machine.values import Done, Said
+from lash.machine.values import Said
 from lash.plugins.directives import EmitRuntimeEvents, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginError, PluginInvokeError
-from lash.plugins.hooks import AfterTurn, TurnFinalized, TurnPersisted
+from lash.plugins.hooks import AfterTurn
 from lash.plugins.host import PluginSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
@@ -38,17 +39,10 @@ from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
 from lash.runtime.model_call import HistoryRef
 from lash.runtime.result import TurnIssue, TurnResult
-from lash.runtime.settle import (
-    TurnSummary,
-    compact_effects,
-    turn_commit,
-    turn_result,
-)
+from lash.runtime.settlement import Reached, TurnSettlement
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
-from lash.sessions.commit import LeaseGuard, StoredTurn, delta_nodes
-from lash.sessions.errors import SessionDeleted
-from lash.sessions.graph import ActivePath, Conversation
+from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable
 from lash.sessions.queue import TurnInputPayload
 from lash.sessions.store import SessionStore
 
@@ -67,6 +61,13 @@ class Parked:
     """The turn waits for the host to settle an effect in doubt."""
 
     doubt: DoubtfulEffect
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether another try may go better. What is stored wrong, or configured wrong, stays wrong."""
+    if isinstance(error, StoredDataCorrupt | ConfigurationError):
+        return False
+    return not isinstance(error, EffectControllerError)  # those are deterministic (effects/errors.py)
 
 
 Driven: TypeAlias = TurnResult | Lost | Parked
@@ -95,7 +96,10 @@ class TurnDrive:
         self._turn_id = owned.turn.turn_id
         self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
         self._holding = Holding(owned.lease, cancel, [owned.claim], has_new_work=owned.has_more)
-        self._is_settled = False
+        self._settlement = TurnSettlement(engine, store, memory, plugins, owned, self._holding, stream)
+        # As far as the last try came: what a turn that is given up keeps.
+        self._reached: Reached | None = None
+        self._controller: EffectController | None = None
         self._must_not_repeat = False
 
     async def run(self) -> Driven:
@@ -108,7 +112,10 @@ class TurnDrive:
             raise
         finally:
             self._engine.keeper.drop(self._holding)
-            if not self._is_settled:
+            if not self._settlement.is_settled:
+                if self._controller is not None:
+                    with contextlib.suppress(Exception):  # what is paid for should not be paid for again
+                        await asyncio.shield(self._controller.barrier())
                 with contextlib.suppress(Exception):  # the lease runs out by itself otherwise
                     await asyncio.shield(self._store.release_session_lease(self._owned.lease))
 
@@ -128,14 +135,17 @@ class TurnDrive:
                 return Parked(found)
             except TurnAborted as refused:
                 issue = TurnIssue("plugin", refused.code, None, refused.message)
-                return await self._settle_without_history(Stopped("plugin_abort"), issue)
+                return await self._settlement.without_history(Stopped("plugin_abort"), issue)
             except SessionDeleted:
                 raise  # nothing is left to settle
             except Exception as error:
                 if self._cancel.is_cancelled and not self._cancel.is_requested:
                     return Lost(self._cancel.reason or "cancelled")
-                if attempt == options.drive_attempts or self._must_not_repeat:
-                    return await self._give_up(error)
+                if attempt == options.drive_attempts or self._must_not_repeat or not _may_pass(error):
+                    if isinstance(error, StoreUnavailable) and not self._must_not_repeat:
+                        # No fault of the turn: what is recorded waits until the store is back.
+                        raise
+                    return await self._settlement.give_up(error, attempt, self._inputs(), self._reached)
                 logger.warning("turn %s: drive %d failed", self._turn_id, attempt, exc_info=True)
                 is_fresh = False
                 await self._engine.clock.sleep(options.drive_backoff_ms << (attempt - 1))
@@ -147,7 +157,7 @@ class TurnDrive:
         problem = next((queued.problem for queued in inputs if queued.problem is not None), None)
         if problem is not None:
             issue = TurnIssue("input_validation", "invalid_turn_input", None, problem)
-            return await self._settle_without_history(Stopped("invalid_input"), issue)
+            return await self._settlement.without_history(Stopped("invalid_input"), issue)
         controller = await self._engine.host.owned(
             self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: self._cancel.cancel("lease_lost")
         )
@@ -156,17 +166,16 @@ class TurnDrive:
         driver = self._driver(machine, controller, options)
         # Where nothing is recorded a second drive would do everything again, payments too.
         self._must_not_repeat = controller.durability_tier() != "durable"
+        self._controller, self._reached = controller, Reached(machine, driver, options)
         driven = await driver.run()
         await self._after_turn(driven, machine)
-        return await self._commit(driven, machine, controller, options)
+        return await self._settlement.commit(driven, machine, controller, options)
 
     async def _refresh(self) -> None:
         """Another owner may have committed since: what is in memory must be the stored head."""
         if self._memory.head_revision == self._owned.head_revision:
             return
-        stored = await self._store.load_session(ActivePath())
-        if stored is not None:
-            self._memory.load(stored)
+        await self._memory.refresh(self._store)
 
     def _inputs(self) -> list[QueuedInput]:
         inputs: list[QueuedInput] = []
@@ -188,7 +197,7 @@ class TurnDrive:
             driver=self._plugins.protocol.driver,
             turn_index=turn_index,
             max_turns=options.max_turns or self._memory.policy.max_turns or self._engine.options.max_turns,
-            context_window_tokens=chosen.facts.context_window_tokens,
+            context_window_tokens=self._engine.window_of(chosen.facts),
         )
         return TurnMachine(config, [input_message(message_id(turn_index, 0), inputs)])
 
@@ -258,81 +267,3 @@ class TurnDrive:
             # What the turn did stands; the failure is told with its result.
             driven.issues.append(TurnIssue("plugin", error.code, None, error.message))
         driven.done = msgspec.structs.replace(driven.done, records=records)
-
-    async def _commit(
-        self, driven: DrivenTurn, machine: TurnMachine, controller: EffectController, options: TurnOptions
-    ) -> TurnResult:
-        memory, engine = self._memory, self._engine
-        turn_index = memory.turn_index + 1
-        await self._plugins.tell(TurnFinalized(memory.session_id, self._turn_id, driven.done.outcome))
-        lingering = await controller.retract()
-        prefix = f"{memory.session_id}:{self._turn_id}:{turn_index}:"
-        commit = turn_commit(
-            memory,
-            turn_id=self._turn_id,
-            turn_index=turn_index,
-            records=driven.done.records,
-            outcome=driven.done.outcome,
-            totals=machine.totals,
-            usage_model=engine.options.choose_model(options).facts.id,
-            errors=driven.issues,
-            effects=compact_effects(controller.summary(), prefix),
-            tool_calls=driven.tool_calls,
-            guard=LeaseGuard(self._owned.lease),
-            completions=[claim.completion() for claim in self._holding.claims],
-            retire_scope_key=self._scope.journal_key,
-            budget=engine.options.commit_budget,
-            now_ms=engine.clock.now_ms(),
-        )
-        try:
-            result = await self._store.commit(commit)
-        except Exception:
-            controller.restore(lingering)
-            raise
-        self._is_settled = True
-        memory.apply(commit, result)
-        await self._plugins.tell(TurnPersisted(memory.session_id, self._turn_id, result.head_revision))
-        messages = [
-            node.payload.message for node in delta_nodes(commit.graph) if isinstance(node.payload, Conversation)
-        ]
-        summary = TurnSummary(turn_index, len(messages), driven.done.outcome, machine.totals.usage, driven.issues)
-        return turn_result(
-            turn_id=self._turn_id,
-            revision=result.head_revision,
-            summary=summary,
-            messages=messages,
-            tool_calls=driven.tool_calls,
-            replayed=False,
-        )
-
-    async def _settle_without_history(self, outcome: TurnOutcome, issue: TurnIssue) -> TurnResult:
-        """Outcomes that change no history still settle their input (decisions 7)."""
-        summary = TurnSummary(self._memory.turn_index, 0, outcome, errors=[issue])
-        turn = StoredTurn(self._turn_id, None, summary.to_json(), self._engine.clock.now_ms())
-        await self._store.settle_without_commit(self._owned.lease, turn, self._owned.claim)
-        self._is_settled = True
-        return turn_result(
-            turn_id=self._turn_id,
-            revision=self._memory.head_revision,
-            summary=summary,
-            messages=[],
-            tool_calls=[],
-            replayed=False,
-        )
-
-    async def _give_up(self, error: Exception) -> TurnResult:
-        """The last try failed: the input is kept in history, the failure is the outcome."""
-        logger.error("turn %s: given up after %d drives", self._turn_id, self._engine.options.drive_attempts)
-        code = getattr(error, "code", None) or type(error).__name__
-        issue = TurnIssue("runtime_effect_controller", str(code), None, str(error))
-        # Nothing live is asked here: the model or the tools may be what is broken.
-        turn_index = self._memory.turn_index + 1
-        config = MachineConfig(driver=self._plugins.protocol.driver, turn_index=turn_index)
-        machine = TurnMachine(config, [input_message(message_id(turn_index, 0), self._inputs())])
-        machine.interrupt(Stopped("runtime_error"))
-        self._stream.tell("turn", activity.Error(issue.message))
-        controller = await self._engine.host.owned(
-            self._scope, self._owned.lease, is_fresh=False, on_lost=lambda: self._cancel.cancel("lease_lost")
-        )
-        driven = DrivenTurn(Done(Stopped("runtime_error"), machine.records, 0), [issue])
-        return await self._commit(driven, machine, controller, TurnOptions())

@@ -11,10 +11,12 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from lash.attachments.store import AttachmentStore
+from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
+from lash.base.errors import ConfigurationError
 from lash.base.ids import IdSource
 from lash.base.json import JsonObject
 from lash.effects.lease import LeaseTimings
@@ -25,6 +27,7 @@ from lash.plugins.host import PluginHost, PluginSession
 from lash.runtime.input import TurnOptions
 from lash.runtime.leases import LeaseKeeper
 from lash.runtime.ports import RuntimeStore
+from lash.runtime.residency import Residency
 from lash.sessions.accept import Claimant
 from lash.sessions.commit import CommitBudget
 from lash.tools.catalog import ToolCatalog
@@ -32,7 +35,11 @@ from lash.tools.catalog import ToolCatalog
 logger = logging.getLogger("lash.runtime")
 T = TypeVar("T")
 
-Residency: TypeAlias = Literal["keep_all", "active_path_only"]
+
+class CoreClosed(ConfigurationError):
+    """The core is not open, or was closed while somebody waited for it."""
+
+    code = "core_closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,8 @@ class RecoveryReport:
     """What recovery found when the core was opened, and what it has met since.
 
     `resumed`: turns driven in the background; await one with `run` and its id.
-    `waiting`: turns that need live inputs, until their session is opened.
+    `waiting`: turns that need live inputs, until their session is opened. Always empty so far: whatever
+    a turn needs is stored with it or an option of the core.
     `in_doubt`: effects whose outcome the host must settle.
     """
 
@@ -134,8 +142,32 @@ class Engine:
         self.options = options
         self.keeper = LeaseKeeper(store.sessions, clock, options.timings)
         self.recovery = RecoveryReport()
-        self.is_closing = False
+        # Cancelled with reason `shutdown` when the core is closed: whoever waits is woken.
+        self.closing = CancelToken()
+        self._has_warned_of_window = False
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    def window_of(self, model: ModelFacts) -> int | None:
+        """How much the model can read. Not to know it is worth one warning per core (decisions 24)."""
+        if model.context_window_tokens is None and not self._has_warned_of_window:
+            self._has_warned_of_window = True
+            logger.warning(
+                "model %s: its context window is unknown, so overflow detection and context budgets are off; "
+                "pass ModelSpec(context_window_tokens=…)",
+                model.id,
+            )
+        return model.context_window_tokens
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the core was closed."""
+        return self.closing.is_cancelled
+
+    def closed(self, what: str) -> CoreClosed:
+        """The error for somebody whose work the closing of the core has interrupted."""
+        if self.host.durability_tier() == "durable":
+            return CoreClosed(f"the core was closed while {what}; what was accepted goes on at the next open")
+        return CoreClosed(f"the core was closed while {what}; its host is not durable, so what ran is lost")
 
     def claimant(self, *, proven_dead_token: str | None = None) -> Claimant:
         """A request for a session lease with fresh tokens."""
@@ -156,7 +188,7 @@ class Engine:
 
     async def close(self) -> None:
         """Cancels and awaits every task, then stops the heartbeat."""
-        self.is_closing = True
+        self.closing.cancel("shutdown")
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()

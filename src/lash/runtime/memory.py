@@ -13,24 +13,30 @@ import msgspec
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
+from lash.runtime.residency import Residency, Resident, load_resident
 from lash.sessions.checkpoint import Checkpoint, Component
 from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledger_of
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, SessionPolicy
 from lash.sessions.graph import Conversation, GraphUnchanged, SessionNode
-from lash.sessions.store import PersistedSession
+from lash.sessions.store import SessionStore
 
 
 class SessionMemory:
     """The committed state of one session."""
 
-    def __init__(self, session_id: str, policy: SessionPolicy, created_at_ms: int) -> None:
+    def __init__(
+        self, session_id: str, policy: SessionPolicy, created_at_ms: int, residency: Residency = "keep_all"
+    ) -> None:
         self.session_id = session_id
         self.policy = policy
         self._given = policy
+        self._residency: Residency = residency
         self.head_revision = 0
         self.frames: list[AgentFrame] = [AgentFrame(INITIAL_FRAME, session_id, created_at_ms=created_at_ms)]
         self.frame_id = INITIAL_FRAME
         self.leaf_node_id: str | None = None
+        # Every node that is kept (residency), in the order it was stored.
+        self.nodes: list[SessionNode] = []
         self.checkpoint = Checkpoint()
         self.ledger: list[LedgerEntry] = []
         self.history = History()
@@ -51,8 +57,18 @@ class SessionMemory:
         self._given = _over(given, self._given)
         self.policy = _over(given, self.policy)
 
-    def load(self, stored: PersistedSession) -> None:
+    async def refresh(self, store: SessionStore) -> bool:
+        """Reads the stored head, if there is one and it is another than ours; whether anything is stored."""
+        resident = await load_resident(store, self._residency)
+        if resident is None:
+            return False
+        if resident.stored.head_revision != self.head_revision:
+            self.load(resident)
+        return True
+
+    def load(self, resident: Resident) -> None:
         """Takes over what the store holds. What the host said when it opened the session wins."""
+        stored, path = resident.stored, resident.path
         self.head_revision = stored.head_revision
         self.policy = _over(self._given, stored.policy)
         self.frames = stored.agent_frames
@@ -60,9 +76,9 @@ class SessionMemory:
         self.leaf_node_id = stored.graph.leaf_node_id
         self.checkpoint = _referenced(stored.checkpoint)
         self.ledger = merge_ledger(stored.token_ledger)
-        nodes = stored.graph.nodes
-        self._messages = _messages(nodes)
-        self.history = History(_messages(node for node in nodes if self._is_in_frame(node)))
+        self.nodes = list(stored.graph.nodes)
+        self._messages = _messages(path)
+        self.history = History(_messages(node for node in path if self._is_in_frame(node)))
 
     def apply(self, commit: RuntimeCommit, result: CommitResult) -> None:
         """Takes over what a commit made true."""
@@ -77,6 +93,7 @@ class SessionMemory:
         )
         if not isinstance(commit.graph, GraphUnchanged):
             nodes = delta_nodes(commit.graph)
+            self.nodes += nodes
             self.leaf_node_id = commit.graph.leaf_node_id if hasattr(commit.graph, "leaf_node_id") else None
             self._messages += _messages(nodes)
             in_frame = _messages(node for node in nodes if self._is_in_frame(node))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from lash.runtime.actor import SessionActor
 from lash.runtime.engine import Engine, TurnRef
 from lash.sessions.accept import turn_id_of
 from lash.sessions.store import OpenTurn
+
+logger = logging.getLogger("lash.runtime")
 
 
 async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> None:
@@ -17,6 +20,9 @@ async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> No
     lease has run out, is driven in the background from its journal.
     """
     for open_turn in await engine.store.sessions.open_turns():
+        if open_turn.problem is not None:
+            logger.error("session %s is left alone: %s", open_turn.session_id, open_turn.problem)
+            continue
         if await _is_alive(engine, open_turn):
             continue
         turn_id = _turn_id(open_turn)

@@ -92,8 +92,8 @@ class TurnDriver:
         self._cancel = cancel
         self._clock = clock
         self._inbox = CheckpointInbox()
-        self._issues: list[TurnIssue] = []
-        self._tool_calls: list[ToolCallRecord] = []
+        self.issues: list[TurnIssue] = []
+        self.tool_calls: list[ToolCallRecord] = []
 
     async def run(self) -> DrivenTurn:
         """Runs until the machine is done.
@@ -105,7 +105,7 @@ class TurnDriver:
             effect = self._machine.poll()
             match effect:
                 case Done():
-                    return DrivenTurn(effect, self._issues, self._tool_calls)
+                    return DrivenTurn(effect, self.issues, self.tool_calls)
                 case Emit(event=event):
                     self._tell(event)
                 case Progress():
@@ -184,7 +184,7 @@ class TurnDriver:
             clock=self._clock,
         )
         result = await batch.run(effect.calls)
-        self._tool_calls += result.records
+        self.tool_calls += result.records
         self._inbox.messages += result.messages
         self._machine.answer(ToolsCompleted(effect.id, result.completed))
 
@@ -248,7 +248,7 @@ class TurnDriver:
             case UsageReported(protocol_iteration=iteration, usage=usage, cumulative=cumulative):
                 self._stream.tell("turn", activity.Usage(iteration, usage, cumulative))
             case ErrorReported(kind=kind, code=code, message=message, terminal_reason=reason, raw=raw):
-                self._issues.append(TurnIssue(kind, code, reason, message, raw))
+                self.issues.append(TurnIssue(kind, code, reason, message, raw))
                 self._stream.tell("turn", activity.Error(message))
             case OutcomeReached(outcome=outcome):
                 if isinstance(outcome, SubmittedValue):

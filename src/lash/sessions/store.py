@@ -202,7 +202,7 @@ class HeldLease(msgspec.Struct, frozen=True):
 
 
 class OpenTurn(msgspec.Struct, frozen=True):
-    """Accepted, unsettled work of a session, as recovery sees it."""
+    """Accepted, unsettled work of a session, as recovery sees it. `problem`: why it cannot be read."""
 
     session_id: str
     turn: TurnInFlight | None
@@ -210,6 +210,7 @@ class OpenTurn(msgspec.Struct, frozen=True):
     lease_token: str | None
     is_lease_live: bool
     first_batch: QueuedWorkBatch | None
+    problem: str | None = None
 
 
 class SessionCreate(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from lash.base.ids import IdSource
 from lash.base.tier import DurabilityTier
 from lash.effects.lease import Lease
 from lash.sessions.commit import CommitResult, RuntimeCommit, StoredTurn
-from lash.sessions.errors import InvalidGraphDelta, SessionBindingMismatch
+from lash.sessions.errors import InvalidGraphDelta, SessionBindingMismatch, StoredDataCorrupt
 from lash.sessions.graph import ReadScope, SessionNode
 from lash.sessions.meta import SessionListing, SessionMeta
 from lash.sessions.queue import QueuedWorkClaim
@@ -152,20 +152,9 @@ class SqlSessions:
         """Sessions with a turn in flight or ready queued work, by session id."""
         in_flight, ready = await self._driver.run(lifecycle.open_turns())
         first: dict[str, BatchRow] = {row.session_id: row for row in ready}
-        turns = {
-            row.session_id: OpenTurn(
-                row.session_id,
-                decode_in_flight(row.session_id, row.turn_json),
-                row.owner,
-                row.lease_token,
-                row.is_live == 1,
-                decode_batch(first[row.session_id]) if row.session_id in first else None,
-            )
-            for row in in_flight
-        }
+        turns = {row.session_id: _open_turn(row.session_id, row, first.pop(row.session_id, None)) for row in in_flight}
         for session_id, batch in first.items():
-            if session_id not in turns:
-                turns[session_id] = OpenTurn(session_id, None, None, None, False, decode_batch(batch))
+            turns[session_id] = _open_turn(session_id, None, batch)
         return [turns[session_id] for session_id in sorted(turns)]
 
     async def heartbeat(
@@ -201,3 +190,13 @@ def _meta_row(meta: SessionMeta) -> lifecycle.MetaRow:
     return lifecycle.MetaRow(
         meta.session_id, meta.session_name, meta.created_at, meta.model, meta.cwd, encode(meta.relation)
     )
+
+
+def _open_turn(session_id: str, row: lifecycle.OpenTurnRow | None, batch: BatchRow | None) -> OpenTurn:
+    owner, token, is_live = (None, None, False) if row is None else (row.owner, row.lease_token, row.is_live == 1)
+    try:
+        turn = None if row is None else decode_in_flight(session_id, row.turn_json)
+        first_batch = None if batch is None else decode_batch(batch)
+    except StoredDataCorrupt as error:  # one damaged session must not hide the others
+        return OpenTurn(session_id, None, owner, token, is_live, None, str(error))
+    return OpenTurn(session_id, turn, owner, token, is_live, first_batch)

@@ -1,0 +1,117 @@
+"""The drives of one session in one core: one turn at a time, for everybody who listens to it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lash.base.cancel import CancelToken
+from lash.base.messages import Message
+from lash.plugins.host import PluginSession
+from lash.runtime.activity import ActivityStream
+from lash.runtime.drive import Driven, TurnDrive
+from lash.runtime.engine import Engine
+from lash.runtime.memory import SessionMemory
+from lash.runtime.request import TurnRequest
+from lash.runtime.result import TurnResult
+from lash.runtime.settle import message_ids, stored_summary, turn_result
+from lash.sessions.accept import Owned
+from lash.sessions.commit import StoredTurn
+from lash.sessions.store import SessionStore
+
+
+class SessionDrives:
+    """Drives owned turns, and knows who listens to which."""
+
+    def __init__(self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession) -> None:
+        self.engine = engine
+        self.store = store
+        self.memory = memory
+        # Set, and replaced, whenever a drive of this core ends.
+        self.turned = asyncio.Event()
+        self._plugins = plugins
+        # Guards the memory: a drive reads it at its start and changes it at its commit.
+        self._driving = asyncio.Lock()
+        self._listeners: dict[str, list[TurnRequest]] = {}
+        self._running: tuple[str, CancelToken] | None = None
+
+    def join(self, turn_id: str, request: TurnRequest) -> None:
+        """From now on the request's sinks are told of the turn, and its token cancels it."""
+        self._listeners.setdefault(turn_id, []).append(request)
+        if self._running is not None and self._running[0] == turn_id:
+            _link(request.cancel, self._running[1])
+
+    def leave(self, request: TurnRequest) -> None:
+        """Forgets the request."""
+        for turn_id in [turn_id for turn_id, listeners in self._listeners.items() if request in listeners]:
+            self._listeners[turn_id].remove(request)
+            if not self._listeners[turn_id]:
+                del self._listeners[turn_id]
+
+    def is_heard_by_another(self, turn_id: str, request: TurnRequest) -> bool:
+        """Whether somebody else in this core wants the turn."""
+        return any(listener is not request for listener in self._listeners.get(turn_id, ()))
+
+    def start(self, owned: Owned) -> asyncio.Task[Driven]:
+        """Drives in a task of the engine, so that a caller who leaves cannot tear a commit."""
+        return self.engine.spawn(self._drive(owned), f"turn {owned.turn.turn_id}")
+
+    def cancel(self, turn_id: str | None = None) -> bool:
+        """Cancels the turn that runs here; False when none (of that id) does."""
+        if self._running is None or turn_id not in (None, self._running[0]):
+            return False
+        self._running[1].cancel("requested")
+        return True
+
+    async def refresh(self) -> None:
+        """Takes over what other processes have committed."""
+        async with self._driving:
+            await self.memory.refresh(self.store)
+
+    async def stored_result(self, turn: StoredTurn) -> TurnResult:
+        """The result of a settled turn."""
+        summary = stored_summary(turn)
+        messages: list[Message] = []
+        for node_id in message_ids(summary):
+            node = await self.store.load_node(node_id)
+            message = getattr(node.payload, "message", None) if node is not None else None
+            if isinstance(message, Message):
+                messages.append(message)
+        revision = turn.result.head_revision if turn.result is not None else self.memory.head_revision
+        if revision > self.memory.head_revision and not self._driving.locked():
+            # Somebody else drove it: what it committed is part of what the caller sees now.
+            await self.refresh()
+        return turn_result(
+            turn_id=turn.turn_id,
+            revision=revision,
+            summary=summary,
+            messages=messages,
+            tool_calls=None,
+            replayed=True,
+        )
+
+    async def _drive(self, owned: Owned) -> Driven:
+        turn_id = owned.turn.turn_id
+        cancel, stream = CancelToken(), None
+        try:
+            async with self._driving:
+                listeners = list(self._listeners.get(turn_id, ()))
+                for listener in listeners:
+                    _link(listener.cancel, cancel)
+                stream = ActivityStream(turn_id, [sink for listener in listeners for sink in listener.sinks])
+                self._running = (turn_id, cancel)
+                try:
+                    drive = TurnDrive(self.engine, self.store, self.memory, self._plugins, owned, cancel, stream)
+                    return await drive.run()
+                finally:
+                    self._running = None
+                    turned, self.turned = self.turned, asyncio.Event()
+                    turned.set()
+        finally:
+            if stream is not None:
+                # Not under the lock: who reads the end of this turn slowly holds up no other.
+                await stream.settled()
+
+
+def _link(wish: CancelToken, drive: CancelToken) -> None:
+    """A wish of a listener cancels the drive, with the same reason."""
+    wish.on_cancel(lambda: drive.cancel(wish.reason or "requested"))
