@@ -1,7 +1,7 @@
 """A slow evaluator that walks the tree: the meaning the generated code must have.
 
 It copies every container it hands out, so no aliasing is possible, and knows
-nothing of ownership, kinds, ticks or budgets. Effects are answered by a callback.
+nothing of ownership, kinds, ticks or budgets. Effects are in `oracle_effects.py`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from lash.lashlang.values.kinds import Resource, Value
 from lash.lashlang.values.meter import Limits, Meter
 from lash.lashlang.values.more_builtins import MORE_BUILTINS
 
-Perform = Callable[[str, Value], Value]
 
-
-class Stop(Exception):
+class Returned(Exception):
     def __init__(self, value: Value) -> None:
         self.value = value
 
@@ -34,21 +32,21 @@ class Continued(Exception):
     pass
 
 
-class Oracle:
-    """Evaluates one main block against `variables`."""
+class PureOracle:
+    """Evaluates statements and expressions of `program` against `variables`."""
 
-    def __init__(self, variables: dict[str, Value], perform: Perform) -> None:
+    def __init__(self, program: ast.Program, variables: dict[str, Value]) -> None:
+        self.program = program
         self.variables = variables
-        self.perform = perform
         self.meter = Meter(Limits())
 
-    def run(self, program: ast.Program) -> Value:
-        """The submitted value; raises `RuntimeFailure`. None if nothing was submitted."""
-        try:
-            self.block(program.main)
-        except Stop as stop:
-            return stop.value
-        return None
+    def inner(self, variables: dict[str, Value]) -> PureOracle:
+        """An evaluator of the same run with other variables."""
+        return PureOracle(self.program, variables)
+
+    def effect(self, node: ast.Expr) -> Value:
+        """What an expression gives that only an effect can give."""
+        raise AssertionError(f"the oracle does not know {type(node).__name__}")
 
     def block(self, node: ast.Expr) -> None:
         for item in node.items if isinstance(node, ast.Block) else (node,):
@@ -74,10 +72,8 @@ class Oracle:
                 raise Broken
             case ast.Continue():
                 raise Continued
-            case ast.Submit(operand=operand):
-                raise Stop(None if operand is None else self.value(operand))
-            case ast.Print(operand=operand):
-                self.perform("print", self.value(operand))
+            case ast.Return(operand=operand):
+                raise Returned(self.value(operand))
             case _:
                 self.value(node)
 
@@ -170,29 +166,21 @@ class Oracle:
                 return self.comprehension(node)
             case ast.ResourceRef(type=type_, alias=alias):
                 return Resource(type_, alias)
-            case ast.ResultUnwrap(operand=operand):
-                return self.unwrap(operand)
-            case ast.Await(operand=ast.ReceiverCall() as call):
-                return self.call(call)
-            case ast.Await(operand=ast.ResultUnwrap(operand=ast.ReceiverCall() as call)):
-                return self.unwrap(call)
-            case ast.ReceiverCall():
-                return self.call(node)
+            case ast.ResultUnwrap(operand=operand) if not called_in(operand):
+                return operators.unwrap(self.value(operand))
+            case ast.FunctionCall(name=name, args=args):
+                return self.function(name, [self.value(arg) for arg in args])
             case _:
-                raise AssertionError(f"the oracle does not know {type(node).__name__}")
+                return self.effect(node)
 
-    def call(self, node: ast.ReceiverCall) -> Value:
-        args = [self.value(arg) for arg in node.args]
-        return self.perform(node.operation, args[0] if args else None)
-
-    def unwrap(self, node: ast.Expr) -> Value:
-        if isinstance(node, ast.ReceiverCall):
-            wrapper = self.call(node)
-            assert isinstance(wrapper, dict)
-            if wrapper["ok"] is not True:
-                raise RuntimeFailure(f"`?` unwrapped failed module operation: {wrapper['error']}")
-            return wrapper["value"]
-        return operators.unwrap(self.value(node))
+    def function(self, name: str, args: list[Value]) -> Value:
+        declaration = next(item for item in self.program.functions() if item.name == name)
+        names = [param.name for param in declaration.params]
+        try:
+            PureOracle(self.program, dict(zip(names, args, strict=True))).block(declaration.body)
+        except Returned as returned:
+            return returned.value
+        return None
 
     def builtin(self, name: str, args: list[Value]) -> Value:
         low, high, _ = all_arities()[name]
@@ -206,7 +194,7 @@ class Oracle:
         items = self.value(node.iterable)
         if type(items) is not list:
             raise RuntimeFailure("`for` expects a list")
-        inner = Oracle(dict(self.variables), self.perform)
+        inner = self.inner(dict(self.variables))
         made: list[Value] = []
         for item in items:
             inner.variables[node.binding] = item
@@ -237,3 +225,10 @@ class Oracle:
             "greater-equal": operators.greater_equal,
         }
         return functions[node.op](left_value, right_value)
+
+
+def called_in(node: ast.Expr) -> ast.ReceiverCall | None:
+    """The receiver call that `node` is, awaited or not."""
+    if isinstance(node, ast.Await):
+        node = node.operand
+    return node if isinstance(node, ast.ReceiverCall) else None

@@ -117,3 +117,31 @@ def test_cases_reads_markdown_in_both_settings() -> None:
         result = CliRunner().invoke(lang, ["cases", str(file), *options])
         assert result.exit_code == 0
         assert "391 of 391 cases pass" in result.output
+
+
+@pytest.mark.parametrize("command", ["check", "run", "fmt", "graph", "cases"])
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(None, 2), (b"\xff\xfe\x00", 1), (b"x = \x00\x01\x02", 1), (b" " * (4 * 1024 * 1024 + 1), 1), ("folder", 2)],
+    ids=["missing", "not UTF-8", "binary", "huge", "folder"],
+)
+def test_a_file_that_is_no_program_is_told_in_a_line(
+    tmp_path: Path, command: str, data: bytes | str | None, code: int
+) -> None:
+    file = tmp_path / "bad.jsonl"
+    if isinstance(data, bytes):
+        file.write_bytes(data)
+    elif data is not None:
+        file.mkdir()
+
+    result = CliRunner().invoke(lang, [command, str(file)])
+
+    if not (command == "cases" and isinstance(data, bytes) and data.startswith(b" ")):
+        assert result.exit_code == code
+        assert "Traceback" not in result.output
+        assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("command", ["check", "run", "fmt", "graph"])
+def test_an_empty_file_is_a_program_that_does_nothing(tmp_path: Path, command: str) -> None:
+    assert _run(tmp_path, "", command).exit_code == 0

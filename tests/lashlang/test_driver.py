@@ -325,3 +325,14 @@ def test_a_breath_needs_no_answer() -> None:
 
     assert isinstance(step, Continued)
     assert breaths > 0
+
+
+def test_branches_inside_functions_are_not_observed() -> None:
+    source = "fn f(n) { if n > 1 { return n > 2 ? 3 : 2 }\n return [x > 1 ? 1 : 0 for x in [n]] }\nsubmit f(3)"
+    seen: list[object] = []
+    body = compile_body(linked(source).artifact, None, IMPROVED, traced=True)
+
+    outcome = drive(Execution(body, observer=seen.append))
+
+    assert outcome == Finished(3)
+    assert seen == []

@@ -176,6 +176,10 @@ async def _turns_of_others(source: str, budgets: Budgets) -> tuple[int, object]:
         "xs = reverse(range(400000))\nwhile true { n = len(sort(xs)) }",
         "xs = [to_string(x) for x in range(100000)] + [1]\nwhile true { n = len(sort(xs)) }",
         's = "[" + join(range(300000), ",") + "]"\nwhile true { n = len(json_parse(s)) }',
+        'fn f(s) { while true { n = len(reverse(s)) }\n return n }\nt = join(range(200000), ",")\nx = f(t)',
+        "fn f(xs) { while true { n = len(sort(xs)) }\n return n }\nx = f(reverse(range(100000)))",
+        "fn f(n) { while true { xs = range(300000) }\n return n }\nx = f(1)",
+        'fn f(t) { while true { n = len(json_parse(t)) }\n return n }\nx = f("[" + join(range(60000), ",") + "]")',
     ],
 )
 async def test_other_tasks_run_beside_an_endless_program(source: str) -> None:

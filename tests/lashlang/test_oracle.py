@@ -10,77 +10,132 @@ from lash.base.json import Json
 from lash.lashlang import (
     IMPROVED,
     Answer,
-    Answered,
+    Breath,
+    Continued,
     Execution,
+    Failed,
     Faulted,
     Finished,
     LinkError,
-    Refused,
     Request,
-    ResourceOperation,
     RuntimeFailure,
+    Step,
     Value,
     compile_body,
     from_json,
     to_json,
 )
-from lashlang.oracle import Oracle
-from lashlang.programs import programs
-from lashlang.running import drive, linked
+from lash.lashlang.execution import effects
+from lashlang.oracle_effects import Entry, Oracle, ScriptedHost
+from lashlang.programs import cells, processes
+from lashlang.running import linked
 
 # Explaining a failure re-runs it a thousand times; the shrunk program is enough.
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 _SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
+_ARGUMENTS: dict[str, Json] = {
+    "a": [1, [2]],
+    "b": {"k": 1, "j": {"k": [5]}},
+    "c": 3,
+    "d": "text",
+    "e": {"__handle__": "process", "id": "given"},
+}
+Seen = tuple[Json, dict[str, Json], list[Json]]
 
 
-def _compiled(source: str) -> tuple[Json, dict[str, Json], list[Json]]:
-    calls: list[Json] = []
+def _entry(request: Request) -> Entry:
+    """The request as the scripted host knows it."""
+    match request:
+        case effects.ResourceOperation(operation=operation, args=args, site=site):
+            return ["op", operation, list(args), site.occurrence]
+        case effects.ResourceOperationBatch(operations=operations):
+            return ["batch", [[item.operation, list(item.args), item.site.occurrence] for item in operations]]
+        case effects.AwaitHandle(value=value, site=site):
+            return ["await", value, site.occurrence]
+        case effects.CancelHandle(value=value, site=site):
+            return ["cancel", value, site.occurrence]
+        case effects.Print(value=value, text=text):
+            return ["print", text, value]
+        case effects.Submit(value=value):
+            return ["submit", value]
+        case effects.Finish(value=value):
+            return ["finish", value]
+        case effects.Fail(value=value, text=text):
+            return ["fail", value, text]
+        case effects.StartProcess(process_name=name, args=arguments, site=site):
+            return ["start", name, arguments, site.occurrence]
+        case effects.ProcessEvent(kind=kind, value=value, text=text, sequence=sequence):
+            return ["event", kind, text, sequence, value]
+        case effects.Sleep(kind=kind, value=value, sequence=sequence):
+            return ["sleep", kind, value, sequence]
+        case effects.WaitSignal(name=wanted, ordinal=ordinal, site=site):
+            return ["wait", wanted, ordinal, site.occurrence]
+        case effects.SignalRun(run=run, name=wanted, payload=payload, sequence=sequence):
+            return ["signal", run, wanted, payload, sequence]
+        case _:
+            raise AssertionError(f"no host reads {request}")
 
-    def perform(request: Request) -> Answer:
-        assert isinstance(request, ResourceOperation)
-        calls.append([request.operation, request.payload])
-        payload = request.payload
-        assert isinstance(payload, dict)
-        if request.operation == "fail":
-            return Refused(str(payload.get("reason")))
-        return Answered(payload.get("value"))
 
+def _compiled(source: str, process: str | None) -> Seen:
+    host = ScriptedHost()
     variables: dict[str, Value] = {}
-    execution = Execution(compile_body(linked(source).artifact, None, IMPROVED), variables=variables)
-    outcome = drive(execution, perform)
-    result: Json = outcome.value if isinstance(outcome, Finished) else None
-    if isinstance(outcome, Faulted):
-        result = f"error: {outcome.error}"
-    return result, {name: to_json(value) for name, value in variables.items()}, calls
+    given = {name: from_json(value) for name, value in _ARGUMENTS.items()}
+    body = compile_body(linked(source).artifact, process, IMPROVED)
+    execution = Execution(body, variables=variables, arguments=given)
+    outcome = _driven(execution, host)
+    ended: Json = ["continued"]
+    if isinstance(outcome, Finished):
+        ended = ["finished", outcome.value]
+    elif isinstance(outcome, Failed):
+        ended = ["failed", outcome.text]
+    elif isinstance(outcome, Faulted):
+        ended = f"error: {outcome.error}"
+    return ended, {name: to_json(value) for name, value in variables.items()}, host.log
 
 
-def _walked(source: str) -> tuple[Json, dict[str, Json], list[Json]]:
-    calls: list[Json] = []
+def _driven(execution: Execution, host: ScriptedHost) -> Step:
+    step = execution.start()
+    while not execution.is_done:
+        answer: Answer = effects.Answered(None)
+        if not isinstance(step, Breath | Finished | Failed | Continued | Faulted):
+            answer = host.answer(_entry(step))
+        step = execution.resume(answer)
+    return step
 
-    def perform(operation: str, payload: Value) -> Value:
-        data = to_json(payload)
-        calls.append([operation, data])
-        assert isinstance(data, dict)
-        if operation == "fail":
-            return {"ok": False, "error": str(data.get("reason"))}
-        return {"ok": True, "value": from_json(data.get("value"))}
 
+def _walked(source: str, process: str | None) -> Seen:
+    host = ScriptedHost()
     variables: dict[str, Value] = {}
+    if process is not None:
+        given = {name: from_json(value) for name, value in _ARGUMENTS.items()}
+        variables = {**given, "input": dict(given), "inputs": dict(given)}
+    oracle = Oracle(linked(source).artifact, variables, host)
     try:
-        result: Json = to_json(Oracle(variables, perform).run(linked(source).program))
+        ended = oracle.run(process)
     except RuntimeFailure as error:
-        result = f"error: {error}"
-    return result, {name: to_json(value) for name, value in variables.items()}, calls
+        ended = f"error: {error}"
+    kept = {} if process else variables
+    return ended, {name: to_json(value) for name, value in kept.items()}, host.log
 
 
-@_SETTINGS
-@given(programs)
-def test_compiled_programs_agree_with_the_oracle(source: str) -> None:
+def _assert_agreement(source: str, process: str | None) -> None:
     try:
         linked(source)
     except LinkError:
         return
 
-    compiled, walked = _compiled(source), _walked(source)
+    compiled, walked = _compiled(source, process), _walked(source, process)
 
     assert json.dumps(compiled) == json.dumps(walked)
+
+
+@_SETTINGS
+@given(cells)
+def test_compiled_cells_agree_with_the_oracle(source: str) -> None:
+    _assert_agreement(source, None)
+
+
+@_SETTINGS
+@given(processes)
+def test_compiled_processes_agree_with_the_oracle(source: str) -> None:
+    _assert_agreement(source, "main_one")

@@ -43,6 +43,8 @@ from lash.lashlang.tracking.picture import map_html, map_svg, map_text
 from lash.lashlang.values.json_form import from_json
 
 _MIB = 1024 * 1024
+# A program of this size takes seconds to compile; a file beyond it is no program.
+_LARGEST_SOURCE = 4 * _MIB
 _SOURCE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _COMPAT = click.option("--compat", is_flag=True, help="Behave as the reference does.")
 _CASE_HOST = click.option("--case-host", is_flag=True, help="Offer the modules of the case host.")
@@ -165,7 +167,10 @@ def cases(file: Path, compat: bool, as_json: bool) -> None:
     dialect = _dialect(compat)
     failed: list[JsonObject] = []
     unsure: list[JsonObject] = []
-    found = read_cases(file)
+    try:
+        found = read_cases(file)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        _fail(f"{file} is no case file: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     for case in found:
         why = mismatch(case, dialect)
         if why is not None:
@@ -195,7 +200,14 @@ def _environment(case_host: bool, compat: bool) -> HostEnvironment:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        with file.open("rb") as opened:
+            data = opened.read(_LARGEST_SOURCE + 1)
+    except OSError as error:
+        _fail(f"{file} can't be read: {error.strerror}")
+    if len(data) > _LARGEST_SOURCE:
+        _fail(f"{file} is larger than {_LARGEST_SOURCE // _MIB} MiB; no program is that long")
+    try:
+        return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         _fail(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}")
 

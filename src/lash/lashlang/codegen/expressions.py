@@ -383,7 +383,9 @@ class ExpressionEmitter(Frame):
             return joined
         if name == "range":
             return build.call(f"range_{len(values)}", build.name("m"), *values)
-        if name in SLICED and self.mode != "fast":
+        if name in SLICED and self.mode == "fast":
+            return build.call(f"quick_{name}", build.name("m"), *values)
+        if name in SLICED:
             return build.delegate(build.call(f"sliced_{name}", build.name("m"), *values))
         return build.call(f"b_{name}", build.name("m"), *values)
 

@@ -77,6 +77,14 @@ class FunctionEmitter(StatementEmitter):
         test = build.either(spent, build.name("due")) if self.heavy else spent
         return [build.subtract_from("n", weight), build.when(test, [self.give_turn(allocated)])]
 
+    def look_around(self) -> Stmts:
+        """Statements that give a turn if one is due."""
+        build = self.build
+        if self.mode != "fast":
+            return [build.when(build.name("due"), [self.give_turn()])]
+        spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
+        return [build.when(spent, [build.expr(build.call("out_of_fuel"))])]
+
     def result_kind(self, function: ast.FunctionDeclaration) -> Kinds:
         """What calls of a function give, for the kinds of a body."""
         return {function_key(function.name): self.type_kind(function.return_type)}

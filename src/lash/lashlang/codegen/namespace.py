@@ -16,11 +16,11 @@ from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
 from lash.lashlang.syntax.types import TypeExpr
 from lash.lashlang.values import access, lazy, operators, ownership, slices
 from lash.lashlang.values.awaiting import await_value
-from lash.lashlang.values.builtins import BUILTINS, arity_error, is_in, range_, range_bounds
+from lash.lashlang.values.builtins import BUILTINS, arity_error, is_in, json_parse, range_, range_bounds
 from lash.lashlang.values.coercion import exact_to_float, truthy
 from lash.lashlang.values.kinds import Value, kind_name
 from lash.lashlang.values.meter import Meter
-from lash.lashlang.values.more_builtins import MORE_BUILTINS
+from lash.lashlang.values.more_builtins import MORE_BUILTINS, sort, sort_by
 from lash.lashlang.values.schema import Schema, find_problem, schema_of, type_value_schema
 from lash.lashlang.values.text import show_number
 
@@ -46,6 +46,27 @@ _EXACT: Final = 2**53
 
 class OutOfFuel(Exception):
     """A fast call has run long enough; it is pure and will be run again slowly."""
+
+
+def quick_sort(meter: Meter, items: Value) -> Value:
+    """`sort(l)` in a fast call: a large one is left to the slow call, which works in slices."""
+    if slices.is_large(items):
+        raise OutOfFuel
+    return sort(meter, items)
+
+
+def quick_sort_by(meter: Meter, items: Value, key: Value) -> Value:
+    """`sort_by(l, key)` in a fast call."""
+    if slices.is_large(items):
+        raise OutOfFuel
+    return sort_by(meter, items, key)
+
+
+def quick_json_parse(meter: Meter, text: Value) -> Value:
+    """`json_parse(s)` in a fast call."""
+    if slices.is_large(text):
+        raise OutOfFuel
+    return json_parse(meter, text)
 
 
 def unknown_name(name: str) -> NoReturn:
@@ -219,6 +240,9 @@ NAMESPACE: Final[dict[str, object]] = {
     "read_lazy": lazy.read_lazy,
     "lazy_truth": lazy.lazy_truth,
     "lazy_render": lazy.lazy_render,
+    "quick_sort": quick_sort,
+    "quick_sort_by": quick_sort_by,
+    "quick_json_parse": quick_json_parse,
     "sliced_sort": slices.sliced_sort,
     "sliced_sort_by": slices.sliced_sort_by,
     "sliced_json_parse": slices.sliced_json_parse,

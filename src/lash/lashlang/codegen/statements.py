@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast as py
+from typing import Final
 
 from lash.lashlang.codegen.assignments import AssignmentEmitter
 from lash.lashlang.codegen.costs import allocated_by, weight_of
@@ -11,6 +12,9 @@ from lash.lashlang.codegen.pyast import Stmts
 from lash.lashlang.syntax import ast
 from lash.lashlang.tracking.sites import labelled_effect
 
+# Loops and calls look around by themselves; this is for long straight lines of builtins.
+_HEAVY_AT_ONCE: Final = 4
+
 
 class StatementEmitter(AssignmentEmitter):
     """The part of the emitter that writes statements."""
@@ -18,7 +22,22 @@ class StatementEmitter(AssignmentEmitter):
     def block(self, node: ast.Expr) -> Stmts:
         """The statements of a block, or of a single statement."""
         items = node.items if isinstance(node, ast.Block) else (node,)
-        return [line for item in items for line in self.stmt(item)]
+        lines: Stmts = []
+        heavy_before, since_turn = self.heavy, 0
+        for item in items:
+            self.heavy = False
+            lines += self.stmt(item)
+            heavy_before |= self.heavy
+            since_turn += self.heavy
+            if since_turn == _HEAVY_AT_ONCE:
+                lines += self.look_around()
+                since_turn = 0
+        self.heavy = heavy_before
+        return lines
+
+    def look_around(self) -> Stmts:
+        """Statements that give a turn if one is due."""
+        raise NotImplementedError
 
     def stmt(self, node: ast.Expr) -> Stmts:
         """The Python statements of one statement."""
@@ -97,7 +116,7 @@ class StatementEmitter(AssignmentEmitter):
         return [self.build.repeat(test, [*self.tick(weight_of(node), allocated_by(node.body)), *body])]
 
     def _labelled(self, node: ast.LabelAnnotated) -> Stmts:
-        if not self.unit.traced or labelled_effect(node.inner) is not None:
+        if not self._is_observed(node) or labelled_effect(node.inner) is not None:
             return self.stmt(node.inner)
         build = self.build
         site = build.const(self.unit.sites.number(node))
@@ -106,8 +125,11 @@ class StatementEmitter(AssignmentEmitter):
         inner = self.stmt(node.inner)
         return [begin, *inner, end] if _awaits(node.inner) else [begin, end, *inner]
 
+    def _is_observed(self, node: ast.Expr) -> bool:
+        return self.unit.traced and self.unit.sites.holds(node)
+
     def _observe(self, node: ast.If, arm: str) -> Stmts:
-        if not self.unit.traced:
+        if not self._is_observed(node):
             return []
         build = self.build
         site = build.const(self.unit.sites.number(node))
@@ -115,7 +137,7 @@ class StatementEmitter(AssignmentEmitter):
 
     def branch_arm(self, node: ast.If, arm: str, value: py.expr) -> py.expr:
         """An arm of a ternary, observed where observation is on."""
-        if not self.unit.traced or id(node) in self.silent_branches:
+        if not self._is_observed(node) or id(node) in self.silent_branches:
             return value
         build = self.build
         site = build.const(self.unit.sites.number(node))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sys import getrefcount
 from typing import Final
 
-from lash.lashlang.values.meter import DEFAULT_LIMITS, ITEM_BYTES, Limits
+from lash.lashlang.values.meter import DEFAULT_LIMITS, ITEM_BYTES, RECORD_BYTES, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ def logical_sizes(roots: list[object]) -> Iterator[int]:
         item = stack.pop()
         inner: list[object] = item if isinstance(item, list) else list(item.values())  # type: ignore[attr-defined]
         total += ITEM_BYTES * (len(inner) + 1)
+        if inner and type(item) is dict:
+            total += RECORD_BYTES
         for part in inner:
             kind = type(part)
             if kind is str:

@@ -69,7 +69,7 @@ class Execution:
         projected: dict[str, Value] | None,
         arguments: dict[str, Value] | None,
     ) -> Generator[object, object, None]:
-        fuel = [0]
+        fuel = self._meter.fuel
         if self.body.entry.kind == "main":
             kept = variables if variables is not None else {}
             visible = {**kept, **projected} if projected else kept

@@ -152,3 +152,7 @@ class BodySites:
     def number(self, node: ast.Expr) -> int:
         """The number of a node's site."""
         return self._numbers[id(node)]
+
+    def holds(self, node: ast.Expr) -> bool:
+        """Whether `node` has a site. Functions have none: they reach nobody and may run twice."""
+        return id(node) in self._numbers

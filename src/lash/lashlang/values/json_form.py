@@ -22,17 +22,26 @@ _PLAIN: Final = 2.0**53
 _IMAGE_KEYS: Final = frozenset(("type", "id", "label", "size", "width", "height"))
 
 
-def from_json(data: Json, *, sort_keys: bool = False) -> Value:
-    """The value that `data` stands for."""
-    return _decode(data, sort_keys, 0)
+def from_json(data: Json, *, sort_keys: bool = False, depth: int = 0) -> Value:
+    """The value that `data` stands for, `depth` levels down in another."""
+    return _decode(data, sort_keys, depth)
+
+
+def record_from_json(fields: dict[str, Value]) -> Value:
+    """The value of an object whose fields are values already: an image, a resource or a record."""
+    if "type" in fields or "__resource__" in fields:
+        special = _image(fields) if fields.get("type") == "image" else _resource(fields)  # type: ignore[arg-type]
+        if special is not None:
+            return special
+    return fields
 
 
 def _decode(data: Json, sort_keys: bool, depth: int) -> Value:
     kind = type(data)
     if kind is str or kind is float or data is None or kind is bool:
-        return data  # type: ignore[return-value]
+        return data
     if kind is int:
-        return float(data) if -_EXACT <= data <= _EXACT else data  # type: ignore[arg-type,operator,return-value]
+        return float(data) if -_EXACT <= data <= _EXACT else data  # type: ignore[arg-type,operator]
     if depth > DEPTH_LIMIT:
         raise RuntimeFailure(TOO_DEEP)
     if isinstance(data, list | tuple):

@@ -9,7 +9,7 @@ from lash.base.json import Json
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values.json_form import from_json
 from lash.lashlang.values.kinds import Value
-from lash.lashlang.values.meter import ITEM_BYTES, Meter
+from lash.lashlang.values.meter import ITEM_BYTES, RECORD_BYTES, Meter
 from lash.lashlang.values.operators import SMALL_TEXT
 
 _MESSAGES = (
@@ -33,33 +33,41 @@ def parse_json_text(meter: Meter, text: str) -> Value:
 
 def decode_json_text(meter: Meter, text: str) -> Json:
     """The JSON of `text`, within the limits."""
-    if len(text) > SMALL_TEXT:
-        meter.allocate(len(text))
-        entries = text.count(",") + text.count("[") + text.count("{")
-        meter.allocate(entries * ITEM_BYTES)
+    charge(meter, text)
     try:
-        data: Json = json.loads(text, parse_constant=_refuse, parse_int=_integer)
+        data: Json = json.loads(text, parse_constant=refuse, parse_int=as_integer)
     except json.JSONDecodeError as error:
-        raise RuntimeFailure(f"invalid json: {_explain(error)}") from None
+        raise RuntimeFailure(f"invalid json: {explain(error)}") from None
     except RecursionError:
         raise RuntimeFailure("invalid json: recursion limit exceeded") from None
     if "\\u" in text:
-        _refuse_surrogates(data)
+        refuse_surrogates(data)
     if isinstance(data, list | dict):
         meter.check_items(len(data))
     return data
 
 
-def _integer(digits: str) -> Json:
+def charge(meter: Meter, text: str) -> None:
+    """Counts what the value of `text` may need, before it is made."""
+    if len(text) > SMALL_TEXT:
+        records = text.count("{")
+        entries = text.count(",") + text.count("[") + records
+        meter.allocate(len(text) + entries * ITEM_BYTES + records * RECORD_BYTES)
+
+
+def as_integer(digits: str) -> Json:
+    """The number that `digits` write."""
     # More digits than Python converts: no double is that large either.
     return int(digits) if len(digits) < 4000 else float(digits)
 
 
-def _refuse(name: str) -> Json:
+def refuse(name: str) -> Json:
+    """Refuses `NaN` and `Infinity`."""
     raise json.JSONDecodeError("Expecting value", name, 0)
 
 
-def _explain(error: json.JSONDecodeError) -> str:
+def explain(error: json.JSONDecodeError) -> str:
+    """The error in the language's words."""
     message = error.msg
     for start, text in _MESSAGES:
         if message.startswith(start):
@@ -70,7 +78,8 @@ def _explain(error: json.JSONDecodeError) -> str:
     return f"{message} at line {error.lineno} column {error.colno}"
 
 
-def _refuse_surrogates(data: Json) -> None:
+def refuse_surrogates(data: Json) -> None:
+    """Refuses half characters, which no text may hold."""
     stack: list[Json] = [data]
     while stack:
         item = stack.pop()

@@ -18,6 +18,8 @@ from lash.lashlang.errors import BudgetExceeded
 MIB: Final = 1024 * 1024
 ITEM_BYTES: Final = 64
 """What one list item or record entry counts for, its own content apart."""
+RECORD_BYTES: Final = 128
+"""What a record that is not empty counts for besides: the smallest table of keys."""
 # About 10 ms of the slowest builtin per byte (json_parse) on a small machine.
 _TURN_WORK: Final = 256 * 1024
 _FIRST_MEASURE: Final = 64 * MIB
@@ -62,7 +64,18 @@ class BranchSink(Protocol):
 class Meter:
     """The running account of one execution."""
 
-    __slots__ = ("_effort", "allocated", "due", "exact", "items", "measure_at", "memory_bytes", "sites", "text_chars")
+    __slots__ = (
+        "_effort",
+        "allocated",
+        "due",
+        "exact",
+        "fuel",
+        "items",
+        "measure_at",
+        "memory_bytes",
+        "sites",
+        "text_chars",
+    )
 
     def __init__(self, limits: Limits, *, exact: bool = True) -> None:
         self.exact = exact
@@ -70,6 +83,8 @@ class Meter:
         self.items = limits.items
         self.memory_bytes = limits.memory_bytes
         self.due: list[bool] = []
+        # What is left of the steps of a pure call or slow generator (codegen/functions.py).
+        self.fuel = [0]
         self.allocated = 0
         self.measure_at = min(_FIRST_MEASURE, limits.memory_bytes // 2)
         self._effort = 0
@@ -80,6 +95,7 @@ class Meter:
         self._effort += effort
         if self._effort > _TURN_WORK:
             self._effort = 0
+            self.fuel[0] = -1
             if not self.due:
                 self.due.append(True)
 

@@ -11,20 +11,24 @@ from functools import cmp_to_key
 from heapq import merge
 from typing import Final
 
-from lash.base.json import Json
 from lash.lashlang.values.coercion import as_text
-from lash.lashlang.values.json_form import from_json
-from lash.lashlang.values.json_text import decode_json_text
+from lash.lashlang.values.json_slices import read_in_windows
+from lash.lashlang.values.json_text import parse_json_text
 from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.meter import ITEM_BYTES, Meter
 from lash.lashlang.values.more_builtins import compare, has_native_order, sort, sort_by, sort_keys
 
 Slices = Generator[int, object, Value]
 
-# Items sorted or decoded between two looks around: about 5 ms.
+# Items sorted between two looks around: about 5 ms.
 _SLICE: Final = 10_000
 _SMALL: Final = 50_000
-_SMALL_TEXT: Final = 256 * 1024
+_SMALL_TEXT: Final = 64 * 1024
+
+
+def is_large(value: Value) -> bool:
+    """Whether work on `value` goes in slices."""
+    return len(value) > (_SMALL_TEXT if type(value) is str else _SMALL) if isinstance(value, str | list) else False
 
 
 def sliced_sort(meter: Meter, items: Value) -> Slices:
@@ -65,26 +69,8 @@ def _sorted(meter: Meter, items: list[Value], keys: list[Value]) -> Slices:
 
 
 def sliced_json_parse(meter: Meter, text: Value) -> Slices:
-    """`json_parse(s)`: reading the text is one step, making the values is not."""
+    """`json_parse(s)`."""
     source = as_text(text)
-    data = decode_json_text(meter, source)
     if len(source) <= _SMALL_TEXT:
-        return from_json(data)
-    yield 0
-    value = yield from _decoded(data)
-    return value
-
-
-def _decoded(data: Json) -> Slices:
-    if isinstance(data, list) and data:
-        items: list[Value] = []
-        if len(data) > _SLICE:
-            for at in range(0, len(data), _SLICE):
-                part = from_json(data[at : at + _SLICE])
-                items += part if isinstance(part, list) else []
-                yield 0
-            return items
-        for item in data:
-            items.append((yield from _decoded(item)) if isinstance(item, list) else from_json(item))
-        return items
-    return from_json(data)
+        return parse_json_text(meter, source)
+    return (yield from read_in_windows(meter, source))

@@ -1,0 +1,96 @@
+"""A large JSON text read in windows means what it means read at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lash.lashlang import Limits, RuntimeFailure, Value, to_json
+from lash.lashlang.values import json_slices
+from lash.lashlang.values.json_slices import read_in_windows
+from lash.lashlang.values.json_text import parse_json_text
+from lash.lashlang.values.meter import Meter
+
+_documents = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
+    max_leaves=60,
+)
+_layouts = st.sampled_from(({}, {"indent": 3}, {"separators": (",", ":")}, {"ensure_ascii": False}))
+_texts = st.builds(lambda data, layout: json.dumps(data, **layout), _documents, _layouts)
+
+
+@st.composite
+def _broken_texts(draw: st.DrawFn) -> str:
+    """A document with a few characters taken out, doubled or put in."""
+    text = draw(_texts)
+    at = draw(st.integers(0, len(text)))
+    put = draw(st.sampled_from(("", ",", "]", "}", "[", "{", '"', ":", "1", "-", ".", "e", "NaN", "\\", "\\u12", " ")))
+    return text[:at] + put + text[at + draw(st.integers(0, 3)) :]
+
+
+def _in_windows(text: str) -> Value:
+    slices = read_in_windows(Meter(Limits()), text)
+    while True:
+        try:
+            next(slices)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tiny_windows() -> Iterator[None]:
+    """Windows of a few characters, so that every part meets an edge."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_slices, "WINDOW", 24)
+        yield
+
+
+@settings(max_examples=200, deadline=None)
+@given(_texts)
+def test_a_document_means_the_same_in_windows(text: str) -> None:
+    assert repr(_in_windows(text)) == repr(parse_json_text(Meter(Limits()), text))
+
+
+@settings(max_examples=300, deadline=None)
+@given(_broken_texts())
+def test_a_broken_document_fails_alike_in_windows(text: str) -> None:
+    def told(read: object) -> str:
+        try:
+            return repr(to_json(read(text)))  # type: ignore[operator]
+        except RuntimeFailure as error:
+            return str(error)
+
+    assert told(_in_windows) == told(lambda text: parse_json_text(Meter(Limits()), text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + "1," * 50 + "]",
+        "[" + "1,,",
+        '{"a": 1,}',
+        '{"a" 1}',
+        "[1] 2",
+        '["\\ud800' + " " * 40 + '"]',
+        "[" * 150 + "]" * 150,
+        "",
+        "   ",
+        "[" + " " * 60 + "1" + " " * 60 + "]",
+        "[" + "1" * 60 + "." + "5" * 60 + "e2" + "]",
+        '{"__resource__": true,' + " " * 40 + '"type": "T", "alias": "t"}',
+    ],
+    ids=range(12),
+)
+def test_edges_of_windows_are_no_edges_of_values(text: str) -> None:
+    def told(read: object) -> str:
+        try:
+            return repr(read(text))  # type: ignore[operator]
+        except RuntimeFailure as error:
+            return str(error)
+
+    assert told(_in_windows) == told(lambda text: parse_json_text(Meter(Limits()), text))
