@@ -81,7 +81,7 @@ _HOMES = {
     "ToolSet": "lash.tools.toolset",
 }
 _SUBMODULES = frozenset(
-    {"attachments", "effects", "hosts", "models", "plugins", "sessions", "stores", "testing", "tools"}
+    {"attachments", "effects", "hosts", "models", "plugins", "providers", "sessions", "stores", "testing", "tools"}
 )
 
 __all__ = [

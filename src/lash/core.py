@@ -16,7 +16,7 @@ import socket
 import uuid
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
@@ -29,7 +29,7 @@ from lash.effects.ports import EffectHost
 from lash.hosts.choice import HostChoice, HostParts, Inline, Journal
 from lash.machine.prompt import PromptContribution, PromptLayer, layer_of
 from lash.models.provider import Provider
-from lash.models.resolver import ModelChoice, ModelSpec, resolve_model
+from lash.models.resolver import ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
 from lash.plugins.plugin import Plugin, PluginFactory
@@ -50,6 +50,9 @@ from lash.tools.decorator import Tool
 from lash.tools.provider import ToolProvider
 from lash.tools.result import ToolCallOutput
 from lash.tools.toolset import ToolSet
+
+if TYPE_CHECKING:
+    from lash.providers import OpenAIChat, OpenAIResponses
 
 MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
 
@@ -96,7 +99,8 @@ class LashCore:
             raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
         if host_id is not None and (not host_id.strip() or "/" in host_id):
             raise InvalidArgument(f"host_id={host_id!r}: give a non-empty name without '/'")
-        self._model = resolve_model(model, {})
+        self._wires: dict[str, OpenAIChat | OpenAIResponses] = {}
+        self._model = resolve_model(model, self._makers())
         self._store_choice = store
         self._host_choice = effect_host
         self._attachment_choice = attachment_store
@@ -144,6 +148,8 @@ class LashCore:
         if store is not None and store is not self._store_choice:
             await store.close()
         self._actors.clear()
+        for wire in self._wires.values():
+            await wire.aclose()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -291,10 +297,30 @@ class LashCore:
             raise CoreClosed("the core is not open; use `async with core:` or `await core.open()`")
         return self._engine
 
+    def _makers(self) -> dict[str, ProviderMaker]:
+        return {"openai": self._openai, "openai-compatible": self._openai_compatible}
+
+    def _openai(self) -> Provider:
+        from lash.providers import OpenAIResponses
+
+        if "openai" not in self._wires:
+            self._wires["openai"] = OpenAIResponses(load_attachment=self._load_attachment)
+        return self._wires["openai"]
+
+    def _openai_compatible(self) -> Provider:
+        from lash.providers import OpenAIChat
+
+        if "openai-compatible" not in self._wires:
+            self._wires["openai-compatible"] = OpenAIChat(load_attachment=self._load_attachment)
+        return self._wires["openai-compatible"]
+
+    async def _load_attachment(self, attachment_id: str) -> bytes:
+        return (await self._running().attachments.get(attachment_id)).data
+
     def _facts_of(self, model: object) -> ModelFacts | None:
         if model is None:
             return None
-        spec = resolve_model(model, {})  # type: ignore[arg-type]  # refuses what is no model choice
+        spec = resolve_model(model, self._makers())  # type: ignore[arg-type]  # refuses what is no model choice
         self._models[spec.id] = spec
         return spec.facts
 

@@ -26,6 +26,7 @@ def test_the_lock_pins_everything_that_setup_installs() -> None:
     declared = [
         *project["dependencies"],
         *extras["cli"],
+        *extras["openai"],
         *extras["postgres"],
         *PROJECT["dependency-groups"]["dev"],
         *PROJECT["build-system"]["requires"],

@@ -40,8 +40,8 @@ def test_an_installed_wire_is_used() -> None:
 
 
 def test_a_wire_that_this_release_lacks_is_named_with_the_way_around() -> None:
-    with pytest.raises(UnknownProvider, match=r"model 'openai-compatible:x': this release has no wire .*ModelSpec"):
-        resolve_model("openai-compatible:x", {})
+    with pytest.raises(UnknownProvider, match=r"model 'google:x': this release has no wire .*has: mine.*ModelSpec"):
+        resolve_model("google:x", {"mine": lambda: PROVIDER})
 
 
 def test_an_unknown_provider_lists_the_known_ones() -> None:

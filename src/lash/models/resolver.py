@@ -119,8 +119,9 @@ def resolve_model(choice: ModelChoice, makers: Mapping[str, ProviderMaker]) -> M
 
 def _unresolved(name: ModelName, makers: Mapping[str, ProviderMaker]) -> ConfigurationError:
     if name.provider in WIRES:
+        available = ", ".join(sorted(makers)) or "none"
         return UnknownProvider(
-            f"model '{name}': this release has no wire for {name.provider!r} yet; "
+            f"model '{name}': this release has no wire for {name.provider!r} yet (it has: {available}); "
             "pass ModelSpec(id, provider=…) with a provider of your own, or a lash.testing.ScriptedModel"
         )
     known = ", ".join(sorted(makers)) or "none yet"
