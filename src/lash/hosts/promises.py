@@ -8,12 +8,14 @@ a lost lease or a shutdown only detaches; the promise stays open for the next ow
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Coroutine
+from typing import Any
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.ids import IdSource
 from lash.base.tier import DurabilityTier
+from lash.base.waiting import first_of
 from lash.effects.errors import EffectControllerError
 from lash.effects.ports import ChangeFeed, WaitRow, WaitStore
 from lash.effects.scope import ExecutionScope
@@ -114,20 +116,12 @@ class Promises:
                 raise _unknown(key)
 
     async def _next_change(self, generation: int, cancel: CancelToken | None, row: WaitRow) -> None:
-        waiters = [asyncio.ensure_future(self._changes.changed(generation))]
+        waits: list[Coroutine[Any, Any, object]] = [self._changes.changed(generation)]
         if cancel is not None:
-            waiters.append(asyncio.ensure_future(cancel.wait()))  # type: ignore[arg-type]
+            waits.append(cancel.wait())
         if row.deadline_ms is not None:
-            left = row.deadline_ms - self._clock.now_ms()
-            waiters.append(asyncio.ensure_future(self._clock.sleep(left)))  # type: ignore[arg-type]
-        try:
-            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
-            for waiter in waiters:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await waiter
+            waits.append(self._clock.sleep(row.deadline_ms - self._clock.now_ms()))
+        await first_of(*waits)
 
 
 class MemoryWaits:

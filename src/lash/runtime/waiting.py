@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 from lash.base.cancel import CancelToken
+from lash.base.waiting import first_of
 from lash.runtime.engine import Engine
 from lash.sessions.accept import Waiting
 
@@ -27,18 +27,10 @@ async def until_change(
     pause = PROBE_MS
     if waiting.expires_at_ms and not waiting.is_expired:
         pause = max(1, min(pause, waiting.expires_at_ms - engine.clock.now_ms()))
-    waiters: list[asyncio.Future[object]] = [
-        asyncio.ensure_future(engine.store.changes.changed(generation)),
-        asyncio.ensure_future(turned.wait()),
-        asyncio.ensure_future(engine.clock.sleep(pause)),
-    ]
-    waiters += [asyncio.ensure_future(token.wait()) for token in leaving]
-    try:
-        await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for waiter in waiters:
-            waiter.cancel()
-        for waiter in waiters:
-            with contextlib.suppress(asyncio.CancelledError):
-                await waiter
+    await first_of(
+        engine.store.changes.changed(generation),
+        turned.wait(),
+        engine.clock.sleep(pause),
+        *(token.wait() for token in leaving),
+    )
     return None

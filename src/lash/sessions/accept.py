@@ -95,6 +95,11 @@ def turn_source_key(turn_id: str) -> str:
 
 def turn_id_of(batch: QueuedWorkBatch) -> str:
     """The turn that a batch starts: its own turn id, or one derived from the batch."""
-    if batch.source_key is not None and batch.source_key.startswith("turn:"):
-        return batch.source_key.removeprefix("turn:")
-    return f"queue:{batch.batch_id}"
+    return started_turn_id(batch.source_key, batch.batch_id)
+
+
+def started_turn_id(source_key: str | None, batch_id: str) -> str:
+    """The same, from what identifies the batch."""
+    if source_key is not None and source_key.startswith("turn:"):
+        return source_key.removeprefix("turn:")
+    return f"queue:{batch_id}"

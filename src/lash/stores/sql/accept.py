@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from lash.base.codec import encode
 from lash.effects.lease import Lease
-from lash.sessions.accept import Claimant, TurnInFlight
+from lash.sessions.accept import Claimant, TurnInFlight, started_turn_id
 from lash.sessions.errors import SessionDeleted, TurnInputConflict
 from lash.stores.program import Query, Steps, execute, lock, notify, one, program, write
 from lash.stores.records import BatchRow, decode_in_flight
@@ -170,7 +170,10 @@ def _drive(session_id: str, claimant: Claimant, max_batches: int, place: Place) 
         return None
     is_fresh = all(row.claim_fencing_token == 0 for row in rows)
     turn = TurnInFlight(
-        turn_id_of_row(rows[0]), [row.batch_id for row in rows], place.head_revision, place.turn_index + 1
+        started_turn_id(rows[0].source_key, rows[0].batch_id),
+        [row.batch_id for row in rows],
+        place.head_revision,
+        place.turn_index + 1,
     )
     name_turn = write(NAME_TURN, session_id, claimant.lease_token, turn.turn_id, encode(turn))
     stamped = yield from stamp(session_id, claimer, rows, claimed.claimed_at_ms, name_turn)
@@ -212,10 +215,3 @@ def _is_free(row: BatchRow, claimer: Claimer) -> bool:
 def _is_held(lease: LeaseRow, claimant: Claimant) -> bool:
     """Whether somebody else has the session: not by a lease that is over or whose owner is proven dead."""
     return lease.lease_token not in ("", claimant.proven_dead_token) and lease.expires_at_ms > lease.now_ms
-
-
-def turn_id_of_row(row: BatchRow) -> str:
-    """`turn_id_of` over a row."""
-    if row.source_key is not None and row.source_key.startswith("turn:"):
-        return row.source_key.removeprefix("turn:")
-    return f"queue:{row.batch_id}"
