@@ -1,6 +1,9 @@
 """Testing helpers, part of the product: they speak the same ports as production."""
 
 from lash.testing.clock import VirtualClock as VirtualClock
+from lash.testing.lab import Lab as Lab
+from lash.testing.lab import LabReport as LabReport
+from lash.testing.lab import Life as Life
 from lash.testing.script import Calls as Calls
 from lash.testing.script import Fails as Fails
 from lash.testing.script import Says as Says
