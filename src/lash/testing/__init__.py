@@ -16,3 +16,4 @@ from lash.testing.script import thinks as thinks
 from lash.testing.scripted import ScriptedModel as ScriptedModel
 from lash.testing.scripted import UnconsumedSteps as UnconsumedSteps
 from lash.testing.scripted import UnexpectedModelCall as UnexpectedModelCall
+from lash.testing.store_faults import StoreFaults as StoreFaults
