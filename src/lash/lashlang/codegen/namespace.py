@@ -12,6 +12,7 @@ from itertools import count, islice
 from math import inf
 from typing import Final, NoReturn
 
+from lash.lashlang.codegen import attempts
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
 from lash.lashlang.syntax.types import TypeExpr
 from lash.lashlang.values import access, lazy, operators, ownership, slices
@@ -182,6 +183,12 @@ def out_of_fuel() -> NoReturn:
     raise OutOfFuel
 
 
+def give_way(meter: Meter) -> None:
+    """Asks for a turn of the driver."""
+    if not meter.due:
+        meter.due.append(True)
+
+
 def too_deep() -> NoReturn:
     """Fails a call that is nested too deep."""
     raise BudgetExceeded("depth", f"function calls nested deeper than {CALL_DEPTH}; use a loop")
@@ -228,6 +235,10 @@ NAMESPACE: Final[dict[str, object]] = {
     "due_list": due_list,
     "counted": counted,
     "out_of_fuel": out_of_fuel,
+    "give_way": give_way,
+    "held_back": attempts.held_back,
+    "given_up": attempts.given_up,
+    "went_well": attempts.went_well,
     "too_deep": too_deep,
     "check_value": check_value,
     "arity_error": arity_error,
