@@ -89,9 +89,9 @@ class SqlTriggers(Facet):
         """See `TriggerStore`."""
         return await self._driver.run(delivery_sql.open_deliveries(self._clock.now_ms(), limit))
 
-    async def earlier_run(self, delivery: Delivery) -> EarlierRun:
+    async def earlier_run(self, occurrence_id: str, subscription_id: str) -> EarlierRun:
         """See `TriggerStore`."""
-        return await self._driver.run(delivery_sql.earlier_run(delivery.subscription_id, delivery.seq))
+        return await self._driver.run(delivery_sql.earlier_run(occurrence_id, subscription_id))
 
     async def mark_delivery_started(self, occurrence_id: str, subscription_id: str) -> bool:
         """See `TriggerStore`."""

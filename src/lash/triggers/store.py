@@ -16,10 +16,14 @@ from lash.triggers.subscription import Subscription, SubscriptionDraft, Subscrip
 
 
 class Emitted(msgspec.Struct, frozen=True):
-    """A recorded occurrence and what this call reserved for it; nothing when it was recorded before."""
+    """A recorded occurrence and what this call reserved for it.
+
+    `replayed`: another call had reserved before, and this one did nothing.
+    """
 
     occurrence: Occurrence
     reservations: list[Reservation]
+    replayed: bool = False
 
 
 class TriggerStore(Protocol):
@@ -82,8 +86,8 @@ class TriggerStore(Protocol):
         """Deliveries whose next attempt is due, the longest waiting first."""
         ...
 
-    async def earlier_run(self, delivery: Delivery) -> EarlierRun:
-        """What stands before a delivery of the same subscription."""
+    async def earlier_run(self, occurrence_id: str, subscription_id: str) -> EarlierRun:
+        """What stands before a delivery: the earlier ones of the same subscription."""
         ...
 
     async def mark_delivery_started(self, occurrence_id: str, subscription_id: str) -> bool:

@@ -50,6 +50,12 @@ class OpenRow(NamedTuple):
     reserved_at_ms: int | None
 
 
+class Place(NamedTuple):
+    """Where a delivery stands among those of its subscription."""
+
+    seq: int
+
+
 class ProcessId(NamedTuple):
     """A process."""
 
@@ -91,6 +97,7 @@ OPEN_DELIVERIES = Query(
     LIMIT ?2
     """,
 )
+PLACE = Query(Place, "SELECT seq FROM lash_trigger_deliveries WHERE occurrence_id = ?1 AND subscription_id = ?2")
 EARLIER_OPEN = Query(
     ProcessId,
     """
@@ -168,10 +175,13 @@ def open_deliveries(now_ms: int, limit: int) -> Steps[list[OpenDelivery]]:
 
 
 @program("read")
-def earlier_run(subscription_id: str, seq: int) -> Steps[EarlierRun]:
+def earlier_run(occurrence_id: str, subscription_id: str) -> Steps[EarlierRun]:
     """What stands before a delivery."""
-    waiting = yield from one(EARLIER_OPEN, subscription_id, seq)
-    started = yield from one(EARLIER_STARTED, subscription_id, seq)
+    own = yield from one(PLACE, occurrence_id, subscription_id)
+    if own is None:
+        return EarlierRun(None, None)
+    waiting = yield from one(EARLIER_OPEN, subscription_id, own.seq)
+    started = yield from one(EARLIER_STARTED, subscription_id, own.seq)
     return EarlierRun(None if waiting is None else waiting.process_id, None if started is None else started.process_id)
 
 

@@ -319,7 +319,7 @@ def reserving(row: OccurrenceRow, token: str, now_ms: int) -> Steps[Emitted]:
         assert closed is not None  # nobody prunes what this transaction has read and an open row protects
         occurrence = occurrence_of(closed)
         if closed.reserve_token != token:
-            return Emitted(occurrence, [])
+            return Emitted(occurrence, [], replayed=True)
         rows = yield from many(RESERVED, row.occurrence_id)
         subscriptions = [_snapshot(row.occurrence_id, found.subscription_json) for found in rows]
     return Emitted(
