@@ -14,7 +14,7 @@ from lash.stores import Store
 from lash.stores.sql.triggers import GRACE_MS
 from lash.testing.clock import VirtualClock
 from lash.testing.conformance.triggers import button_draft, pressed
-from lash.triggers.delivery import DeliveryRetry, TriggeredStart
+from lash.triggers.delivery import DeliveryRetry, TriggeredStart, plan_start
 from lash.triggers.errors import OccurrenceConflict
 from lash.triggers.subscription import Overlap, Subscription
 from runtime.conftest import OpenStore
@@ -94,15 +94,16 @@ async def test_a_crash_between_reserve_and_start_is_swept(open_store: OpenStore,
 async def test_a_crash_between_start_and_mark_registers_nothing_twice(store: Store, clock: VirtualClock) -> None:
     await subscribed(store, "skip")
     emitted = await store.triggers.record_and_reserve(pressed("one"))
+    [reserved] = emitted.reservations
     registry = Registry()
-    router = TriggerRouter(store.triggers, registry)
-    [delivery] = await store.triggers.list_deliveries()
+    await registry.start(plan_start(reserved.subscription, emitted.occurrence))  # and the process dies
+    registry.end(reserved.process_id)
     await clock.advance(GRACE_MS)
-    await router.sweep()
-    registry.end(delivery.process_id)
-    assert await store.triggers.mark_delivery_started(delivery.occurrence_id, delivery.subscription_id)
 
-    assert registry.ids == [emitted.reservations[0].process_id]
+    swept = await TriggerRouter(store.triggers, registry).sweep()
+
+    assert swept.started == 1
+    assert registry.ids == [reserved.process_id]
     assert await states(store) == ["started"]
 
 
