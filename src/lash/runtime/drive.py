@@ -42,7 +42,7 @@ from lash.runtime.result import TurnIssue, TurnResult
 from lash.runtime.settlement import Reached, TurnSettlement
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
-from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable
+from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
 from lash.sessions.queue import TurnInputPayload
 from lash.sessions.store import SessionStore
 
@@ -64,8 +64,8 @@ class Parked:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether another try may go better. What is stored wrong, or configured wrong, stays wrong."""
-    if isinstance(error, StoredDataCorrupt | ConfigurationError):
+    """Whether another try may go better. What is stored wrong, configured wrong or too large stays so."""
+    if isinstance(error, StoredDataCorrupt | ConfigurationError | ValueTooLarge):
         return False
     return not isinstance(error, EffectControllerError)  # those are deterministic (effects/errors.py)
 
