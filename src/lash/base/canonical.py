@@ -64,6 +64,11 @@ def tagged_hash(domain: str, *parts: Json) -> str:
     return stable_hash([domain, *parts])
 
 
+def tagged_hash_of_canonical(domain: str, text: str) -> str:
+    """`tagged_hash(domain, value)` of a value whose canonical text is at hand: a list is its items, joined."""
+    return sha256_hex(f"[{canonical_json(domain)},{text}]".encode())
+
+
 def sha256_hex(data: bytes) -> str:
     """Lowercase hex SHA-256 of raw bytes."""
     return hashlib.sha256(data).hexdigest()

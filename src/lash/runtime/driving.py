@@ -53,7 +53,7 @@ class SessionDrives:
 
     def start(self, owned: Owned) -> asyncio.Task[Driven]:
         """Drives in a task of the engine, so that a caller who leaves cannot tear a commit."""
-        return self.engine.spawn(self._drive(owned), f"turn {owned.turn.turn_id}")
+        return self.engine.spawn(self.drive(owned), f"turn {owned.turn.turn_id}")
 
     def cancel(self, turn_id: str | None = None) -> bool:
         """Cancels the turn that runs here; False when none (of that id) does."""
@@ -89,7 +89,8 @@ class SessionDrives:
             replayed=True,
         )
 
-    async def _drive(self, owned: Owned) -> Driven:
+    async def drive(self, owned: Owned) -> Driven:
+        """Drives to the end of the turn. Call it in a task of the engine; see `start`."""
         turn_id = owned.turn.turn_id
         cancel, stream = CancelToken(), None
         try:
