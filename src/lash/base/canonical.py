@@ -130,12 +130,14 @@ def _is_plain(value: object) -> bool:
         for key, item in value.items():
             if type(key) is not str:
                 return False
-            if type(item) not in _ATOMS and not _is_plain(item):
+            kind = type(item)
+            if kind not in _ATOMS and not (kind is int and -_INT64 <= item < _INT64) and not _is_plain(item):
                 return False
         return True
     if type(value) is list:
         for item in value:  # noqa: SIM110  `all` costs a generator per list
-            if type(item) not in _ATOMS and not _is_plain(item):
+            kind = type(item)
+            if kind not in _ATOMS and not (kind is int and -_INT64 <= item < _INT64) and not _is_plain(item):
                 return False
         return True
     if type(value) is int:
