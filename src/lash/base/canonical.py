@@ -135,7 +135,7 @@ def _is_plain(value: object) -> bool:
                 return False
         return True
     if type(value) is list:
-        for item in value:  # noqa: SIM110  `all` costs a generator per list
+        for item in value:
             kind = type(item)
             if kind not in _ATOMS and not (kind is int and -_INT64 <= item < _INT64) and not _is_plain(item):
                 return False

@@ -96,9 +96,7 @@ class TurnDrive:
         self._turn_id = owned.turn.turn_id
         self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
         self._holding = Holding(owned.lease, cancel, [owned.claim], has_new_work=owned.has_more)
-        self._settlement = TurnSettlement(
-            engine, store, memory, plugins, owned, self._scope, self._holding, stream
-        )
+        self._settlement = TurnSettlement(engine, store, memory, plugins, owned, self._scope, self._holding, stream)
         # As far as the last try came: what a turn that is given up keeps.
         self._reached: Reached | None = None
         self._controller: EffectController | None = None

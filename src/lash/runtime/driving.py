@@ -107,6 +107,9 @@ class SessionDrives:
             if isinstance(message, Message):
                 messages.append(message)
         revision = turn.result.head_revision if turn.result is not None else self.memory.head_revision
+        if revision > self.memory.head_revision and self._running is not None and self._running[0] == turn.turn_id:
+            # It is being driven here, and its commit is known to others before the drive hears of it.
+            await self.turned.wait()
         if revision > self.memory.head_revision and not self._driving.locked():
             # Somebody else drove it: what it committed is part of what the caller sees now.
             await self.refresh()
