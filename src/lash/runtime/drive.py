@@ -139,6 +139,8 @@ class TurnDrive:
             except SessionDeleted:
                 raise  # nothing is left to settle
             except Exception as error:
+                if self._engine.is_closing:  # a task group that fails swallows the cancellation
+                    return Lost("shutdown")
                 if self._cancel.is_cancelled and not self._cancel.is_requested:
                     return Lost(self._cancel.reason or "cancelled")
                 if attempt == options.drive_attempts or self._must_not_repeat or not _may_pass(error):
