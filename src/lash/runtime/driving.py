@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 from lash.base.cancel import CancelToken
 from lash.base.messages import Message
@@ -14,15 +17,20 @@ from lash.runtime.memory import SessionMemory
 from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import message_ids, stored_summary, turn_result
+from lash.runtime.tooling import SessionTools
 from lash.sessions.accept import Owned
 from lash.sessions.commit import StoredTurn
 from lash.sessions.store import SessionStore
+
+# The session whose turn the current task is part of: what must not wait for that turn asks here.
+DRIVING: ContextVar[str | None] = ContextVar("lash_driving", default=None)
 
 
 class SessionDrives:
     """Drives owned turns, and knows who listens to which."""
 
     def __init__(self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession) -> None:
+        self.tools = SessionTools(memory, plugins, engine.options.build_catalog)
         self.engine = engine
         self.store = store
         self.memory = memory
@@ -62,6 +70,23 @@ class SessionDrives:
         self._running[1].cancel("requested")
         return True
 
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """While no turn of this core touches the memory."""
+        async with self._driving:
+            yield
+
+    def wake(self) -> None:
+        """Something ended that others of this core may wait for."""
+        turned, self.turned = self.turned, asyncio.Event()
+        turned.set()
+
+    def turn_inputs(self, turn_id: str) -> dict[str, object]:
+        """The live inputs that callers hand to plugins with a turn."""
+        return {
+            given.plugin_id: given.value for request in self._listeners.get(turn_id, ()) for given in request.plugin_inputs
+        }
+
     async def refresh(self) -> None:
         """Takes over what other processes have committed."""
         async with self._driving:
@@ -100,12 +125,15 @@ class SessionDrives:
                 stream = ActivityStream(turn_id, [sink for listener in listeners for sink in listener.sinks])
                 self._running = (turn_id, cancel)
                 try:
-                    drive = TurnDrive(self.engine, self.store, self.memory, self._plugins, owned, cancel, stream)
+                    DRIVING.set(self.memory.session_id)
+                    inputs = self.turn_inputs(turn_id) if listeners else {}
+                    drive = TurnDrive(
+                        self.engine, self.store, self.memory, self._plugins, self.tools, owned, cancel, stream, inputs
+                    )
                     return await drive.run()
                 finally:
                     self._running = None
-                    turned, self.turned = self.turned, asyncio.Event()
-                    turned.set()
+                    self.wake()
         finally:
             if stream is not None:
                 # Not under the lock: who reads the end of this turn slowly holds up no other.

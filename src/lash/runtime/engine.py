@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from lash.base.ids import IdSource
 from lash.base.json import JsonObject
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
+from lash.machine.prompt import PromptContribution
 from lash.models.provider import Provider
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
@@ -61,6 +62,9 @@ class PromptRequest:
     turn_prompt: JsonObject | None
     plugins: PluginSession
     catalog: ToolCatalog
+    # What context transforms add for this turn, and live inputs of plugins.
+    context_prompt: Sequence[PromptContribution] = ()
+    turn_inputs: Mapping[str, object] = field(default_factory=dict)
 
 
 class ModelChooser(Protocol):

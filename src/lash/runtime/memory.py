@@ -10,15 +10,18 @@ from collections.abc import Iterable
 
 import msgspec
 
+from lash.base.codec import decode
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
+from lash.plugins.snapshots import SessionSnapshot
 from lash.runtime.residency import Residency, Resident, load_resident
 from lash.sessions.checkpoint import Checkpoint, Component
 from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledger_of
-from lash.sessions.frames import INITIAL_FRAME, AgentFrame, SessionPolicy
+from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
 from lash.sessions.graph import Conversation, GraphUnchanged, SessionNode
 from lash.sessions.store import SessionStore
+from lash.tools.state import ToolState
 
 
 class SessionMemory:
@@ -38,6 +41,8 @@ class SessionMemory:
         # Every node that is kept (residency), in the order it was stored.
         self.nodes: list[SessionNode] = []
         self.checkpoint = Checkpoint()
+        self.tool_state = ToolState()
+        self.plugin_snapshot = SessionSnapshot()
         self.ledger: list[LedgerEntry] = []
         self.history = History()
         self._messages: list[Message] = []
@@ -46,6 +51,11 @@ class SessionMemory:
     def turn_index(self) -> int:
         """The index of the last committed turn."""
         return self.checkpoint.turn_state.turn_index
+
+    @property
+    def assignment(self) -> FrameAssignment:
+        """What the current frame runs with."""
+        return next(frame for frame in self.frames if frame.frame_id == self.frame_id).assignment
 
     @property
     def messages(self) -> list[Message]:
@@ -75,6 +85,8 @@ class SessionMemory:
         self.frame_id = stored.current_agent_frame_id
         self.leaf_node_id = stored.graph.leaf_node_id
         self.checkpoint = _referenced(stored.checkpoint)
+        self.tool_state = stored.checkpoint.tool_state or ToolState()
+        self.plugin_snapshot = _snapshot(stored.checkpoint) or SessionSnapshot()
         self.ledger = merge_ledger(stored.token_ledger)
         self.nodes = list(stored.graph.nodes)
         self._messages = _messages(path)
@@ -87,6 +99,8 @@ class SessionMemory:
         self.frames = commit.agent_frames
         self.frame_id = commit.current_agent_frame_id
         self.policy = commit.policy
+        self.tool_state = commit.checkpoint.tool_state or self.tool_state
+        self.plugin_snapshot = _snapshot(commit.checkpoint) or self.plugin_snapshot
         self.checkpoint = msgspec.structs.replace(
             _referenced(commit.checkpoint),
             components={key: Component(None, ref) for key, ref in result.manifest.items()},
@@ -110,6 +124,11 @@ class SessionMemory:
 
 def _messages(nodes: Iterable[SessionNode]) -> list[Message]:
     return [node.payload.message for node in nodes if isinstance(node.payload, Conversation)]
+
+
+def _snapshot(checkpoint: Checkpoint) -> SessionSnapshot | None:
+    body = checkpoint.plugin_snapshot
+    return None if body is None else decode(body, SessionSnapshot)
 
 
 def _over(given: SessionPolicy, known: SessionPolicy) -> SessionPolicy:

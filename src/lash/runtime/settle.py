@@ -20,7 +20,7 @@ from lash.runtime.input import QueuedInput, TextItem
 from lash.runtime.memory import SessionMemory
 from lash.runtime.result import AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
 from lash.sessions.accept import turn_source_key
-from lash.sessions.checkpoint import EXECUTION_STATE, TurnState
+from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, TurnState
 from lash.sessions.commit import (
     CommitBudget,
     LeaseGuard,
@@ -76,6 +76,7 @@ def compact_effects(effects: Sequence[EffectSummary], prefix: str) -> list[list[
 def turn_commit(
     memory: SessionMemory,
     *,
+    checkpoint: Checkpoint,
     turn_id: str,
     turn_index: int,
     records: Sequence[TurnRecord],
@@ -95,9 +96,9 @@ def turn_commit(
     kept = _kept(records, outcome, turn_index)
     nodes = _nodes(kept, memory, turn_index, now_ms)
     summary = TurnSummary(turn_index, len(kept), outcome, totals.usage, errors, effects, unsuccessful_calls(tool_calls))
-    state = memory.checkpoint.turn_state
+    state = checkpoint.turn_state
     checkpoint = msgspec.structs.replace(
-        memory.checkpoint,
+        checkpoint,
         turn_state=TurnState(
             turn_index=turn_index,
             token_usage=state.token_usage + totals.usage,

@@ -36,6 +36,7 @@ from lash.plugins.directives import (
 from lash.plugins.errors import PluginInvokeError
 from lash.plugins.hooks import AfterToolCall, BeforeToolCall
 from lash.plugins.host import PluginSession
+from lash.plugins.snapshots import StateTrail
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.tools import result as tool_result
@@ -84,6 +85,7 @@ class ToolBatch:
         stream: ActivityStream,
         cancel: CancelToken,
         clock: Clock,
+        trail: StateTrail | None = None,
     ) -> None:
         self._scope = scope
         self._parent_key = parent_key
@@ -95,6 +97,7 @@ class ToolBatch:
         self._stream = stream
         self._cancel = cancel
         self.clock = clock
+        self.trail = trail
 
     async def run(self, calls: list[PendingCall]) -> BatchResult:
         """Parallel tools side by side, then serial ones in call order; results in call order."""
@@ -124,6 +127,8 @@ class ToolBatch:
             is_recorded = self._controller.has_recorded(envelope.replay_key)
             outcome = yield EffectRequest(envelope, Local(run.attempt(attempt), impact=run.impact, cancel=self._cancel))
             body = outcome.expect("tool_call")
+            if self.trail is not None:
+                self.trail.follow(body)
             delay_ms = body.get("retry_in_ms")
             if not isinstance(delay_ms, int):
                 break
@@ -285,7 +290,8 @@ class _CallRun:
         """The live code of one attempt."""
 
         async def run(_envelope: EffectEnvelope) -> EffectOutcome:
-            return await self._attempt(number)
+            outcome, trail = await self._attempt(number), self._batch.trail
+            return outcome if trail is None else EffectOutcome(outcome.kind, trail.record(outcome.body))
 
         return run
 
