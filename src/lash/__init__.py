@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lash.models.resolver import ModelSpec as ModelSpec
     from lash.plugins.plugin import Plugin as Plugin
     from lash.plugins.plugin import hook as hook
+    from lash.plugins.snapshots import StatefulPlugin as StatefulPlugin
     from lash.runtime.activity import TurnActivity as TurnActivity
     from lash.runtime.doubt import RUN_AGAIN as RUN_AGAIN
     from lash.runtime.engine import RecoveryReport as RecoveryReport
@@ -60,6 +61,7 @@ _HOMES = {
     "ModelSpec": "lash.models.resolver",
     "Plugin": "lash.plugins.plugin",
     "hook": "lash.plugins.plugin",
+    "StatefulPlugin": "lash.plugins.snapshots",
     "TurnActivity": "lash.runtime.activity",
     "RUN_AGAIN": "lash.runtime.doubt",
     "RecoveryReport": "lash.runtime.engine",
@@ -81,7 +83,19 @@ _HOMES = {
     "ToolSet": "lash.tools.toolset",
 }
 _SUBMODULES = frozenset(
-    {"attachments", "effects", "hosts", "models", "plugins", "providers", "sessions", "stores", "testing", "tools"}
+    {
+        "attachments",
+        "effects",
+        "hosts",
+        "models",
+        "plugins",
+        "providers",
+        "sessions",
+        "stock",
+        "stores",
+        "testing",
+        "tools",
+    }
 )
 
 __all__ = [
@@ -103,6 +117,7 @@ __all__ = [
     "Session",
     "SessionDeleted",
     "StandardCore",
+    "StatefulPlugin",
     "Store",
     "StoreError",
     "TokenUsage",

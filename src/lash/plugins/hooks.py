@@ -22,7 +22,6 @@ from lash.sessions.frames import ToolAccess
 from lash.tools.definition import ToolManifest
 from lash.tools.result import ToolCallOutput
 
-
 T = TypeVar("T")
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from lash.base.json import Json
-
+from lash.base.json import Json, JsonObject
+from lash.plugins.bindings import PluginBinding
 from lash.plugins.directives import Directive, as_directives
 from lash.plugins.errors import PluginError, PluginInvokeError, PluginRegistrationError
 from lash.plugins.hooks import ExtensionContribution, LifecycleEvent, PluginSessionContext
@@ -37,6 +37,10 @@ class PluginHost:
             seen.add(factory.id)
         self.factories = [*(builtin for builtin in builtins if builtin.id not in seen), *factories]
         self._extensions = _extensions(self.factories)
+        # Plugins that take an input with a turn, and whether they need it.
+        self.bindings = {
+            factory.id: factory.needs_input for factory in self.factories if isinstance(factory, PluginBinding)
+        }
 
     def build(self, context: PluginSessionContext) -> PluginSession:
         """Builds and registers every plugin for one session."""
@@ -53,9 +57,9 @@ class PluginHost:
             raise PluginRegistrationError("no plugin registers a protocol driver; use StandardCore or add one")
         return PluginSession(registrations, PluginStates(stateful))
 
-    def build_probe(self) -> PluginSession:
+    def build_probe(self, options: JsonObject) -> PluginSession:
         """A session that is never run: shows at construction whether the plugins fit together."""
-        return self.build(PluginSessionContext("probe"))
+        return self.build(PluginSessionContext("probe", plugin_options=options))
 
 
 class PluginSession:
@@ -73,9 +77,7 @@ class PluginSession:
         assert item is not None
         return item.value
 
-    async def run(
-        self, kind: str, hooks: Hooks[Callable[[C], object]], context: C
-    ) -> list[tuple[str, Directive]]:
+    async def run(self, kind: str, hooks: Hooks[Callable[[C], object]], context: C) -> list[tuple[str, Directive]]:
         """Runs hooks one after another; their directives with the plugin each came from.
 
         Raises `PluginInvokeError` when a hook raises.

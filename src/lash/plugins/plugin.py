@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from lash.plugins.actions import ACTION_MARK, ActionKind
 from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.hooks import (
     AfterToolCallHook,
@@ -32,7 +33,6 @@ from lash.plugins.hooks import (
     PluginSessionContext,
     PromptHook,
 )
-from lash.plugins.actions import ACTION_MARK, ActionKind
 from lash.plugins.registrar import PluginRegistrar
 from lash.plugins.transforms import CatalogHook, Compactor, ConfigMutator, ContextTransform, ResponseHook, StreamHook
 from lash.tools.decorator import Tool

@@ -10,12 +10,14 @@ import asyncio
 import logging
 
 from lash.base.clock import Clock
+from lash.base.errors import InvalidArgument
+from lash.base.json import JsonObject
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
 from lash.runtime.caller import Caller
 from lash.runtime.drive import Parked
 from lash.runtime.driving import SessionDrives
 from lash.runtime.engine import Engine
-from lash.runtime.facets import guard_facets
+from lash.runtime.facets import guard_facets, guard_inputs
 from lash.runtime.input import TurnInput, TurnOptions, prepare_input
 from lash.runtime.memory import SessionMemory
 from lash.runtime.request import TurnRequest, input_payload
@@ -23,7 +25,7 @@ from lash.runtime.result import TurnResult
 from lash.runtime.waiting import until_change
 from lash.sessions.accept import Idle, Owned, Waiting
 from lash.sessions.errors import SessionDeleted, StoreUnavailable
-from lash.sessions.frames import SessionPolicy
+from lash.sessions.frames import SessionPolicy, ToolAccess
 from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkDraft, SlotPolicy
 from lash.sessions.store import SessionCreate, SessionStore
 
@@ -41,6 +43,8 @@ class SessionActor:
         self.session_id = session_id
         self._engine = engine
         self._policy = policy
+        self._tool_access: ToolAccess | None = None
+        self._plugin_options: JsonObject | None = None
         self._memory = SessionMemory(session_id, policy, engine.clock.now_ms(), engine.options.residency)
         self._drives: SessionDrives | None = None
         self._opening = asyncio.Lock()
@@ -63,6 +67,23 @@ class SessionActor:
         assert self._drives is not None, "the session is not open"
         return self._drives.store
 
+    def assign(self, tool_access: ToolAccess | None, plugin_options: JsonObject | None) -> None:
+        """Options of the session that are stored with it. Raises `InvalidArgument` when plugins run with others."""
+        if plugin_options is not None and self._drives is not None and plugin_options != self._given_options():
+            raise InvalidArgument(
+                f"session {self.session_id!r} is open with other plugin_options; close the core to change them"
+            )
+        self._tool_access = tool_access if tool_access is not None else self._tool_access
+        self._plugin_options = plugin_options if plugin_options is not None else self._plugin_options
+
+    @property
+    def assigned(self) -> tuple[ToolAccess | None, JsonObject | None]:
+        """What the host said about tools and plugin options."""
+        return self._tool_access, self._plugin_options
+
+    def _given_options(self) -> JsonObject:
+        return self._plugin_options if self._plugin_options is not None else self._memory.assignment.plugin_options
+
     async def open(self) -> SessionDrives:
         """Creates or loads the session, once. Raises `SessionDeleted`."""
         async with self._opening:
@@ -73,7 +94,12 @@ class SessionActor:
                 raise engine.closed(f"session {self.session_id!r} was used")
             store = await engine.store.sessions.create_store(SessionCreate(self.session_id, policy=self._policy))
             is_restored = await self._memory.refresh(store)
-            plugins = engine.plugins.build(PluginSessionContext(self.session_id))
+            access = self._tool_access if self._tool_access is not None else self._memory.assignment.tool_access
+            options = {**engine.options.plugin_options, **self._given_options()}
+            context = PluginSessionContext(self.session_id, plugin_options=options, tool_access=access)
+            plugins = engine.plugins.build(context)
+            if plugins.states:
+                plugins.states.restore(self._memory.plugin_snapshot)
             self._drives = SessionDrives(engine, store, self._memory, plugins)
         if is_restored:
             await plugins.tell(SessionRestored(self.session_id, self._memory.head_revision))
@@ -82,6 +108,7 @@ class SessionActor:
     async def run(self, request: TurnRequest) -> TurnResult:
         """Accepts the turn and returns it settled, whoever drives it."""
         guard_facets(self._engine)
+        guard_inputs(self._engine, request.plugin_inputs)
         return await Caller(await self._running(), request, self.poke).result()
 
     async def enqueue(
@@ -95,6 +122,7 @@ class SessionActor:
     ) -> EnqueueOutcome:
         """Stores input for a later turn and sees to it that one runs."""
         guard_facets(self._engine)
+        guard_inputs(self._engine, ())
         drives = await self._running()
         queued = await prepare_input(turn_input, options, self._engine.attachments)
         draft = QueuedWorkDraft(

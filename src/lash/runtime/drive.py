@@ -169,6 +169,8 @@ class TurnDrive:
             self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: self._cancel.cancel("lease_lost")
         )
         options = inputs[0].options
+        if options.model is None and self._memory.configured is not None:
+            options = msgspec.structs.replace(options, model=self._memory.configured.model)
         trail = None
         if self._plugins.states:
             # An earlier drive may have gone further than what is recorded.

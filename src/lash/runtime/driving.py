@@ -36,7 +36,7 @@ class SessionDrives:
         self.memory = memory
         # Set, and replaced, whenever a drive of this core ends.
         self.turned = asyncio.Event()
-        self._plugins = plugins
+        self.plugins = plugins
         # Guards the memory: a drive reads it at its start and changes it at its commit.
         self._driving = asyncio.Lock()
         self._listeners: dict[str, list[TurnRequest]] = {}
@@ -84,7 +84,9 @@ class SessionDrives:
     def turn_inputs(self, turn_id: str) -> dict[str, object]:
         """The live inputs that callers hand to plugins with a turn."""
         return {
-            given.plugin_id: given.value for request in self._listeners.get(turn_id, ()) for given in request.plugin_inputs
+            given.plugin_id: given.value
+            for request in self._listeners.get(turn_id, ())
+            for given in request.plugin_inputs
         }
 
     async def refresh(self) -> None:
@@ -128,7 +130,7 @@ class SessionDrives:
                     DRIVING.set(self.memory.session_id)
                     inputs = self.turn_inputs(turn_id) if listeners else {}
                     drive = TurnDrive(
-                        self.engine, self.store, self.memory, self._plugins, self.tools, owned, cancel, stream, inputs
+                        self.engine, self.store, self.memory, self.plugins, self.tools, owned, cancel, stream, inputs
                     )
                     return await drive.run()
                 finally:

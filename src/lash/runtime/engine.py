@@ -86,6 +86,7 @@ class EngineOptions:
     commit_budget: CommitBudget = field(default_factory=CommitBudget)
     # A drive that raises is tried this often before the turn is settled as failed (decisions 7).
     drive_attempts: int = 5
+    plugin_options: JsonObject = field(default_factory=dict)
     drive_backoff_ms: int = 100
 
 

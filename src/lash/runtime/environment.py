@@ -270,9 +270,7 @@ _recent: OrderedDict[tuple[str, int], tuple[list[ToolSpec], bytes, Environment]]
 _RECENT_LIMIT = 64
 
 
-def _addressed(
-    system_prompt: str, tool_specs: list[ToolSpec], prepared: _Prepared
-) -> tuple[bytes, Environment]:
+def _addressed(system_prompt: str, tool_specs: list[ToolSpec], prepared: _Prepared) -> tuple[bytes, Environment]:
     """The stored bytes of an environment, and the environment under their hash."""
     if prepared is not UNCHANGED and prepared != UNCHANGED:
         text = encode(_Body(system_prompt, tool_specs, prepared)).encode()

@@ -33,6 +33,8 @@ class SessionMemory:
         self.session_id = session_id
         self.policy = policy
         self._given = policy
+        # What `session.configure` decided while this core is open.
+        self.configured: SessionPolicy | None = None
         self._residency: Residency = residency
         self.head_revision = 0
         self.frames: list[AgentFrame] = [AgentFrame(INITIAL_FRAME, session_id, created_at_ms=created_at_ms)]
@@ -64,8 +66,14 @@ class SessionMemory:
 
     def configure(self, given: SessionPolicy) -> None:
         """What the host says now; it holds from the next turn on. What it leaves open stays as it was."""
+        if self.configured is not None:
+            given = msgspec.structs.replace(given, provider_id=self.configured.provider_id, model=self.configured.model)
         self._given = _over(given, self._given)
         self.policy = _over(given, self.policy)
+
+    def reconfigure(self, policy: SessionPolicy) -> None:
+        """The committed outcome of `session.configure`: what the host says from now on."""
+        self._given = self.policy = self.configured = policy
 
     async def refresh(self, store: SessionStore) -> bool:
         """Reads the stored head, if there is one and it is another than ours; whether anything is stored."""

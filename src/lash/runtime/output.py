@@ -12,7 +12,7 @@ import msgspec
 
 from lash.base.cancel import CancelToken
 from lash.base.usage import TokenUsage
-from lash.machine.llm import LlmCallError, LlmResponse, TextPart
+from lash.machine.llm import LlmCallError, LlmPart, LlmResponse, TextPart
 from lash.plugins.directives import EmitRuntimeEvents, RuntimeEvent
 from lash.plugins.errors import PluginError, PluginInvokeError
 from lash.plugins.host import PluginSession, call_hook
@@ -68,10 +68,9 @@ class OutputShaping:
             try:
                 said = hook.value(StreamChunk(self._session_id, self._turn_id, text, self.told))
                 answer = _stream_answer(hook.plugin_id, said, text)
-            except PluginError as error:
-                return self._fail(error)
             except Exception as error:
-                return self._fail(PluginInvokeError(f"plugin {hook.plugin_id!r}: hook stream raised {error!r}"))
+                self._fail(hook.plugin_id, error)
+                return
             text = answer.text
             self._tell_events(hook.plugin_id, list(answer.events))
             if answer.reasoning:
@@ -122,7 +121,9 @@ class OutputShaping:
         for event in events:
             self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
 
-    def _fail(self, error: PluginError) -> None:
+    def _fail(self, plugin_id: str, error: Exception) -> None:
+        if not isinstance(error, PluginError):
+            error = PluginInvokeError(f"plugin {plugin_id!r}: hook stream raised {error!r}")
         self._error = error
         self._is_aborted = True
         self.stop.cancel("requested")
@@ -149,7 +150,7 @@ def _with_text(response: LlmResponse, text: str) -> LlmResponse:
     """The response saying something else; calls and reasoning stay."""
     parts = list(response.parts)
     places = [place for place, part in enumerate(parts) if isinstance(part, TextPart)]
-    kept = [part for part in parts if not isinstance(part, TextPart)]
+    kept: list[LlmPart] = [part for part in parts if not isinstance(part, TextPart)]
     if text:
         kept.insert(min(places[0] if places else len(kept), len(kept)), TextPart(text))
     return msgspec.structs.replace(response, parts=kept)

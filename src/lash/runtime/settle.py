@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
@@ -47,7 +47,7 @@ class TurnSummary(msgspec.Struct, frozen=True):
     usage: TokenUsage = TokenUsage()
     errors: list[TurnIssue] = []
     effects: list[list[Json]] = []
-    # Calls that did not succeed, by call id: the graph keeps only the text that the model saw.
+    # Calls that did not succeed or whose result was shaped, by call id: the graph keeps only what the model saw.
     unsuccessful: dict[str, ToolCallOutput] = {}
 
     def to_json(self) -> JsonObject:
@@ -86,6 +86,7 @@ def turn_commit(
     errors: list[TurnIssue],
     effects: list[list[Json]],
     tool_calls: Sequence[ToolCallRecord],
+    shaped_calls: Set[str] = frozenset(),
     guard: LeaseGuard,
     completions: list[QueuedWorkCompletion],
     retire_scope_key: str,
@@ -95,7 +96,9 @@ def turn_commit(
     """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
     kept = _kept(records, outcome, turn_index)
     nodes = _nodes(kept, memory, turn_index, now_ms)
-    summary = TurnSummary(turn_index, len(kept), outcome, totals.usage, errors, effects, unsuccessful_calls(tool_calls))
+    summary = TurnSummary(
+        turn_index, len(kept), outcome, totals.usage, errors, effects, kept_outputs(tool_calls, shaped_calls)
+    )
     state = checkpoint.turn_state
     checkpoint = msgspec.structs.replace(
         checkpoint,
@@ -200,8 +203,8 @@ def assistant_output(outcome: TurnOutcome, messages: Sequence[Message]) -> tuple
             return classify_output(text, is_recovered=bool(text)), bool(text)
 
 
-def unsuccessful_calls(calls: Sequence[ToolCallRecord]) -> dict[str, ToolCallOutput]:
-    """Failures and cancellations as the stamp keeps them; what the model did not see of them is left out."""
+def kept_outputs(calls: Sequence[ToolCallRecord], shaped: Set[str]) -> dict[str, ToolCallOutput]:
+    """What the stamp keeps of calls: failures and cancellations without their raw part, shaped results in full."""
     kept: dict[str, ToolCallOutput] = {}
     for call in calls:
         match call.output.outcome:
@@ -210,7 +213,8 @@ def unsuccessful_calls(calls: Sequence[ToolCallRecord]) -> dict[str, ToolCallOut
             case Cancelled(payload=payload):
                 kept[call.call_id or ""] = ToolCallOutput(Cancelled(msgspec.structs.replace(payload, raw=None)))
             case _:
-                pass
+                if call.call_id in shaped:
+                    kept[call.call_id or ""] = call.output
     return kept
 
 

@@ -96,6 +96,7 @@ class TurnSettlement:
             errors=driven.issues,
             effects=compact_effects(controller.summary(), prefix),
             tool_calls=driven.tool_calls,
+            shaped_calls=driven.shaped_calls,
             guard=LeaseGuard(self._owned.lease),
             completions=[claim.completion() for claim in self._holding.claims],
             retire_scope_key=self._scope.journal_key,
@@ -174,7 +175,9 @@ class TurnSettlement:
         machine = reached.machine
         machine.interrupt(Stopped("runtime_error"))
         done = Done(Stopped("runtime_error"), machine.records, machine.iteration)
-        driven = DrivenTurn(done, [*reached.driver.issues, issue], reached.driver.tool_calls)
+        driven = DrivenTurn(
+            done, [*reached.driver.issues, issue], reached.driver.tool_calls, reached.driver.shaped_calls
+        )
         return await self.commit(driven, machine, await self._controller(), reached.options)
 
     async def _controller(self) -> EffectController:

@@ -60,6 +60,8 @@ class BatchResult:
     completed: list[CompletedCall]
     records: list[ToolCallRecord]
     messages: list[Message]
+    # Calls of whose result the model saw something else.
+    shaped: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class _Settled:
     record: ToolCallRecord
     model_text: str
     messages: list[Message]
+    is_shaped: bool
 
 
 class ToolBatch:
@@ -110,6 +113,7 @@ class ToolBatch:
             completed=[_completed(done) for done in done_in_order],
             records=[done.record for done in done_in_order],
             messages=[message for done in done_in_order for message in done.messages],
+            shaped=[done.record.call_id or "" for done in done_in_order if done.is_shaped],
         )
 
     def _scheduling(self, call: PendingCall) -> Scheduling:
@@ -148,13 +152,13 @@ class ToolBatch:
                 call.call_id, call.tool_name, record.args, record.output, record.duration_ms, is_recorded
             ),
         )
-        return _Settled(record, str(body["model_text"]), messages)
+        return _Settled(record, str(body["model_text"]), messages, body.get("is_shaped") is True)
 
     def _cancelled_body(self, call: PendingCall) -> JsonObject:
         """What stands for a call that was cancelled between two attempts."""
         output = ToolCallOutput.cancelled(f"tool {call.tool_name} was cancelled before it was tried again")
         record = ToolCallRecord(call.call_id, call.tool_name, call.args or {}, output, 0)
-        return {"record": to_json(record), "model_text": self.model_text(record)}
+        return {"record": to_json(record), "model_text": self.shown(record)[0]}
 
     def _attempt_envelope(self, index: int, call: PendingCall, attempt: int) -> EffectEnvelope:
         suffix = attempt_suffix(index, call, attempt)
@@ -253,12 +257,15 @@ class ToolBatch:
                     raise PluginInvokeError(f"plugin {plugin_id!r} may not replace arguments after a tool call")
         return output
 
-    def model_text(self, record: ToolCallRecord) -> str:
-        """What the model sees of a result."""
+    def shown(self, record: ToolCallRecord) -> tuple[str, bool]:
+        """What the model sees of a result, and whether a plugin made something else of it."""
         text = model_text(record.output)
         projector = self._plugins.registrations.tool_result_projector.item
-        context = self._after_context(record)
-        return text if projector is None or context is None else projector.value(context, text)
+        context = None if projector is None else self._after_context(record)
+        if projector is None or context is None:
+            return text, False
+        projected = projector.value(context, text)
+        return projected, projected != text
 
     def _after_context(self, record: ToolCallRecord) -> AfterToolCall | None:
         entry = self._catalog.resolve(record.tool)
@@ -313,7 +320,10 @@ class _CallRun:
         after = await finish_call(record, after=lambda done: self._batch.ask_after(done, messages))
         if after is not record.output:
             record = ToolCallRecord(record.call_id, record.tool, record.args, after, record.duration_ms)
-        body: JsonObject = {"record": to_json(record), "model_text": self._batch.model_text(record)}
+        text, is_shaped = self._batch.shown(record)
+        body: JsonObject = {"record": to_json(record), "model_text": text}
+        if is_shaped:
+            body["is_shaped"] = True
         if messages:
             body["messages"] = to_json(messages)
         return EffectOutcome("tool_call", body)

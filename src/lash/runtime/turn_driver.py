@@ -61,6 +61,8 @@ class DrivenTurn:
     done: Done
     issues: list[TurnIssue] = field(default_factory=list)
     tool_calls: list[ToolCallRecord] = field(default_factory=list)
+    # Calls of whose results the model saw something else: their full values are kept apart.
+    shaped_calls: set[str] = field(default_factory=set)
 
 
 class TurnDriver:
@@ -101,6 +103,7 @@ class TurnDriver:
         self._inbox = CheckpointInbox()
         self.issues: list[TurnIssue] = []
         self.tool_calls: list[ToolCallRecord] = []
+        self.shaped_calls: set[str] = set()
 
     async def run(self) -> DrivenTurn:
         """Runs until the machine is done.
@@ -112,7 +115,7 @@ class TurnDriver:
             effect = self._machine.poll()
             match effect:
                 case Done():
-                    return DrivenTurn(effect, self.issues, self.tool_calls)
+                    return DrivenTurn(effect, self.issues, self.tool_calls, self.shaped_calls)
                 case Emit(event=event):
                     self._tell(event)
                 case Progress():
@@ -197,6 +200,7 @@ class TurnDriver:
         )
         result = await batch.run(effect.calls)
         self.tool_calls += result.records
+        self.shaped_calls.update(result.shaped)
         self._inbox.messages += result.messages
         self._machine.answer(ToolsCompleted(effect.id, result.completed))
 
