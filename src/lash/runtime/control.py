@@ -15,7 +15,7 @@ from lash.plugins.hooks import SessionConfigChanged
 from lash.plugins.host import PluginSession, call_hook
 from lash.plugins.transforms import ConfigChange
 from lash.runtime.actor import SessionActor
-from lash.runtime.change import SessionChanges
+from lash.runtime.amend import amend_session
 from lash.runtime.compaction import Compaction
 from lash.runtime.driving import SessionDrives
 from lash.runtime.input import TurnOptions
@@ -35,15 +35,15 @@ class SessionControl:
     def __init__(self, actor: SessionActor) -> None:
         self._actor = actor
 
-    async def _opened(self) -> tuple[SessionDrives, PluginSession, SessionChanges]:
-        drives = await self._actor.open()
-        return drives, drives.plugins, SessionChanges(drives, drives.plugins, self._actor.poke)
+    async def _opened(self) -> tuple[SessionDrives, PluginSession]:
+        drives = await self._actor.running()
+        return drives, drives.plugins
 
     # configuration
 
     async def assign(self, tool_access: ToolAccess | None, plugin_options: JsonObject | None) -> None:
         """What the host says at opening about tools and plugin options, kept with the frame."""
-        drives, _, changes = await self._opened()
+        drives, _ = await self._opened()
         memory = drives.memory
 
         async def plan(commit: RuntimeCommit) -> RuntimeCommit | None:
@@ -59,11 +59,11 @@ class SessionControl:
         if (tool_access or known.tool_access) != known.tool_access or (
             plugin_options is not None and plugin_options != known.plugin_options
         ):
-            await changes.apply(plan)
+            await amend_session(drives, plan)
 
     async def configure(self, asked: SessionPolicy) -> SessionPolicy:
         """Changes the policy, as far as `asked` says something, after the mutators had their say."""
-        drives, plugins, changes = await self._opened()
+        drives, plugins = await self._opened()
         memory = drives.memory
 
         async def plan(commit: RuntimeCommit) -> RuntimeCommit | None:
@@ -89,7 +89,7 @@ class SessionControl:
                 after = msgspec.structs.replace(after, provider_id=chosen.provider.kind)
             return None if after == before else msgspec.structs.replace(commit, policy=after)
 
-        if await changes.apply(plan):
+        if await amend_session(drives, plan):
             memory.reconfigure(memory.policy)
             await plugins.tell(SessionConfigChanged(memory.session_id))
         return memory.policy
@@ -98,21 +98,21 @@ class SessionControl:
 
     async def compact(self, instructions: str | None) -> bool:
         """Opens a compaction frame; False when no compactor has anything to say."""
-        drives, plugins, changes = await self._opened()
-        return await changes.apply(
-            lambda commit: Compaction(drives.engine, drives.memory, plugins, instructions).plan(commit)
+        drives, plugins = await self._opened()
+        return await amend_session(
+            drives, lambda commit: Compaction(drives.engine, drives.memory, plugins, instructions).plan(commit)
         )
 
     # actions
 
     async def actions(self) -> list[ActionDefinition]:
         """Every action of the session's plugins."""
-        _, plugins, _ = await self._opened()
+        _, plugins = await self._opened()
         return [registered.value.definition for registered in plugins.registrations.actions.values()]
 
     async def invoke(self, name: str, args: Json) -> Json:
         """Runs an action; what a command changes in the state of plugins is committed before this returns."""
-        drives, plugins, changes = await self._opened()
+        drives, plugins = await self._opened()
         registered = plugins.registrations.actions.get(name)
         if registered is None:
             known = ", ".join(sorted(plugins.registrations.actions)) or "none"
@@ -129,37 +129,37 @@ class SessionControl:
                 return None
             return commit
 
-        await changes.apply(plan)
+        await amend_session(drives, plan)
         return returned[0]
 
     # tools
 
     async def tool_state(self) -> ToolState:
         """The tools of the session as it would store them now."""
-        drives, _, _ = await self._opened()
+        drives, _ = await self._opened()
         drives.tools.catalog()
         return drives.tools.state
 
     async def tool_names(self) -> list[str]:
         """What the model may call."""
-        drives, _, _ = await self._opened()
+        drives, _ = await self._opened()
         return sorted(drives.tools.catalog().callable_names)
 
     async def edit_tools(self, edited: ToolState) -> ToolState:
         """Puts an edited state in force. Raises `ToolStateConflict` for one that is out of date."""
-        drives, _, changes = await self._opened()
+        drives, _ = await self._opened()
 
         async def plan(commit: RuntimeCommit) -> RuntimeCommit | None:
             drives.tools.catalog()
             state = apply_edit(drives.tools.state, edited)
             return msgspec.structs.replace(commit, checkpoint=commit.checkpoint.with_tool_state(state))
 
-        await changes.apply(plan)
+        await amend_session(drives, plan)
         return drives.memory.tool_state
 
     async def set_availability(self, tool: str, availability: Availability | None) -> None:
         """Overrides whether a tool may be called; None takes the override back. Raises `UnknownTool`."""
-        drives, _, changes = await self._opened()
+        drives, _ = await self._opened()
 
         async def plan(commit: RuntimeCommit) -> RuntimeCommit | None:
             drives.tools.catalog()
@@ -171,11 +171,11 @@ class SessionControl:
                 commit, checkpoint=commit.checkpoint.with_tool_state(apply_edit(state, edited))
             )
 
-        await changes.apply(plan)
+        await amend_session(drives, plan)
 
     async def add_source(self, source_id: str, provider: ToolProvider) -> None:
         """Adds tools from the next turn on, as long as this core is open. Raises `DuplicateTool`."""
-        drives, plugins, _ = await self._opened()
+        drives, plugins = await self._opened()
         async with drives.exclusive():
             if source_id in plugins.added_sources or any(
                 registered.plugin_id == source_id for registered in plugins.registrations.tool_providers.items
@@ -192,7 +192,7 @@ class SessionControl:
 
     async def remove_source(self, source_id: str) -> bool:
         """Takes a source away again; its tools stay in the tool state as orphans. False when it is unknown."""
-        drives, plugins, _ = await self._opened()
+        drives, plugins = await self._opened()
         async with drives.exclusive():
             return plugins.added_sources.pop(source_id, None) is not None
 

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from typing import TypeAlias
+
+import msgspec
 
 from lash.base.cancel import CancelToken
 from lash.base.messages import Message
+from lash.effects.lease import Lease
 from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
+from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
 from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import message_ids, stored_summary, turn_result
 from lash.runtime.tooling import SessionTools
 from lash.sessions.accept import Owned
-from lash.sessions.commit import StoredTurn
+from lash.sessions.commit import LeaseGuard, RuntimeCommit, StoredTurn
 from lash.sessions.store import SessionStore
 
 # The session whose turn the current task is part of: what must not wait for that turn asks here.
 DRIVING: ContextVar[str | None] = ContextVar("lash_driving", default=None)
+# From what is committed to the commit that changes it; None when there is nothing to change.
+ChangePlan: TypeAlias = Callable[[SessionMemory], RuntimeCommit | Awaitable[RuntimeCommit | None] | None]
 
 
 class SessionDrives:
@@ -63,6 +72,11 @@ class SessionDrives:
         """Drives in a task of the engine, so that a caller who leaves cannot tear a commit."""
         return self.engine.spawn(self._drive(owned), f"turn {owned.turn.turn_id}")
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a turn runs here."""
+        return self._running is not None
+
     def cancel(self, turn_id: str | None = None) -> bool:
         """Cancels the turn that runs here; False when none (of that id) does."""
         if self._running is None or turn_id not in (None, self._running[0]):
@@ -88,6 +102,34 @@ class SessionDrives:
             for request in self._listeners.get(turn_id, ())
             for given in request.plugin_inputs
         }
+
+    async def change(self, lease: Lease, plan: ChangePlan) -> bool:
+        """Commits what `plan` says of the newest state under a lease without a turn, and gives the lease back.
+
+        Whether anything was committed. What was not, plugins forget again.
+        """
+        holding = Holding(lease, CancelToken())
+        self.engine.keeper.hold(holding)  # a plan may ask a model
+        async with self._driving:
+            is_held, states = True, self.plugins.states
+            try:
+                await self.memory.refresh(self.store)
+                if states:
+                    states.restore(self.memory.plugin_snapshot)
+                planned = plan(self.memory)
+                commit = await planned if inspect.isawaitable(planned) else planned
+                if commit is not None:
+                    await self.store.commit(msgspec.structs.replace(commit, guard=LeaseGuard(lease)))
+                    is_held = False
+                    await self.memory.refresh(self.store)
+                return commit is not None
+            finally:
+                self.engine.keeper.drop(holding)
+                if is_held:
+                    if states:
+                        states.restore(self.memory.plugin_snapshot)
+                    with contextlib.suppress(Exception):  # it runs out by itself otherwise
+                        await asyncio.shield(self.store.release_session_lease(lease))
 
     async def refresh(self) -> None:
         """Takes over what other processes have committed."""
