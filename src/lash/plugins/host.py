@@ -84,11 +84,12 @@ class PluginSession:
         """
         directives: list[tuple[str, Directive]] = []
         for registered in hooks.items:
-            returned = await call_hook(kind, registered, context)
-            directives += [
-                (registered.plugin_id, directive) for directive in as_directives(registered.plugin_id, kind, returned)
-            ]
+            directives += [(registered.plugin_id, directive) for directive in await self.ask(kind, registered, context)]
         return directives
+
+    async def ask(self, kind: str, registered: Registered[Callable[[C], object]], context: C) -> list[Directive]:
+        """The directives of one hook, where the next one shall see what this one changed."""
+        return as_directives(registered.plugin_id, kind, await call_hook(kind, registered, context))
 
     async def tell(self, event: LifecycleEvent) -> None:
         """Tells every lifecycle hook, side by side; failures are logged and change nothing."""

@@ -214,24 +214,30 @@ class ToolBatch:
         entry = self._catalog.resolve(call.tool_name)
         if not hooks.items or entry is None:
             return call
-        context = BeforeToolCall(
-            self._scope.session_id, self._scope.turn_id or "", call.call_id, entry.manifest, call.args
-        )
+        abort: ToolCallOutput | None = None
         answer: ToolCallOutput | None = None
-        for plugin_id, directive in await self._plugins.run("before_tool_call", hooks, context):
-            match directive:
-                case AbortTurn(code=code, message=message):
-                    return ToolCallOutput.failure("permission_denied", code, message, source="plugin")
-                case ReplaceToolArgs(args=args):
-                    call = ToolCall(call.call_id, call.tool_name, args, call.replay)
-                case ShortCircuitTool(output=output):
-                    answer = output if answer is None or answer.is_success else answer
-                case EmitRuntimeEvents(events=events):
-                    for event in events:
-                        self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
-                case EnqueueMessages():
-                    raise PluginInvokeError(f"plugin {plugin_id!r} may not enqueue messages before a tool call")
-        return call if answer is None else answer
+        # Each hook sees the arguments as the ones before it left them. Every hook is asked, and the
+        # strictest word wins: an abort beats a refusal, a refusal an answer, an answer the call itself.
+        for hook in hooks.items:
+            context = BeforeToolCall(
+                self._scope.session_id, self._scope.turn_id or "", call.call_id, entry.manifest, call.args
+            )
+            for directive in await self._plugins.ask("before_tool_call", hook, context):
+                match directive:
+                    case AbortTurn(code=code, message=message):
+                        abort = abort or ToolCallOutput.failure("permission_denied", code, message, source="plugin")
+                    case ReplaceToolArgs(args=args):
+                        call = ToolCall(call.call_id, call.tool_name, args, call.replay)
+                    case ShortCircuitTool(output=output):
+                        answer = output if answer is None or answer.is_success else answer
+                    case EmitRuntimeEvents(events=events):
+                        for event in events:
+                            self._stream.tell(hook.plugin_id, activity.PluginRuntime(hook.plugin_id, event))
+                    case EnqueueMessages():
+                        raise PluginInvokeError(
+                            f"plugin {hook.plugin_id!r} may not enqueue messages before a tool call"
+                        )
+        return abort or answer or call
 
     async def ask_after(self, record: ToolCallRecord, messages: list[Message]) -> ToolCallOutput:
         """The plugins' word after a call; messages are kept for the next checkpoint."""
@@ -239,23 +245,30 @@ class ToolBatch:
         entry = self._catalog.resolve(record.tool)
         if not hooks.items or entry is None:
             return record.output
-        context = self._after_context(record)
-        assert context is not None
+        abort: ToolCallOutput | None = None
         output = record.output
-        for plugin_id, directive in await self._plugins.run("after_tool_call", hooks, context):
-            match directive:
-                case AbortTurn(code=code, message=message):
-                    output = ToolCallOutput.failure("permission_denied", code, message, source="plugin")
-                case ShortCircuitTool(output=replacement):
-                    output = replacement
-                case EmitRuntimeEvents(events=events):
-                    for event in events:
-                        self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
-                case EnqueueMessages(messages=queued):
-                    messages += only_conversation(plugin_id, queued)
-                case ReplaceToolArgs():
-                    raise PluginInvokeError(f"plugin {plugin_id!r} may not replace arguments after a tool call")
-        return output
+        # Each hook sees the result as the ones before it left it; an abort stays, whatever comes after.
+        for hook in hooks.items:
+            context = self._after_context(
+                ToolCallRecord(record.call_id, record.tool, record.args, abort or output, record.duration_ms)
+            )
+            assert context is not None
+            for directive in await self._plugins.ask("after_tool_call", hook, context):
+                match directive:
+                    case AbortTurn(code=code, message=message):
+                        abort = abort or ToolCallOutput.failure("permission_denied", code, message, source="plugin")
+                    case ShortCircuitTool(output=replacement):
+                        output = replacement
+                    case EmitRuntimeEvents(events=events):
+                        for event in events:
+                            self._stream.tell(hook.plugin_id, activity.PluginRuntime(hook.plugin_id, event))
+                    case EnqueueMessages(messages=queued):
+                        messages += only_conversation(hook.plugin_id, queued)
+                    case ReplaceToolArgs():
+                        raise PluginInvokeError(
+                            f"plugin {hook.plugin_id!r} may not replace arguments after a tool call"
+                        )
+        return abort or output
 
     def shown(self, record: ToolCallRecord) -> tuple[str, bool]:
         """What the model sees of a result, and whether a plugin made something else of it."""
