@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 import lash
@@ -21,6 +23,11 @@ async def double(number: int) -> int:
     return number * 2
 
 
+def saying(what: object) -> Callable[[object], object]:
+    """A hook that always returns the same."""
+    return lambda _: what
+
+
 async def outcome(place: Place, *plugins: lash.Plugin) -> lash.ToolResult:
     """What becomes of one call of `double(1)`."""
     core = await place.core(ScriptedModel([calls("double", number=1), says("ok")]), tools=[double], plugins=plugins)
@@ -30,9 +37,7 @@ async def outcome(place: Place, *plugins: lash.Plugin) -> lash.ToolResult:
 
 @pytest.mark.parametrize("order", [(ABORT, ANSWER), (ANSWER, ABORT), (REFUSAL, ABORT)])
 async def test_an_abort_of_any_plugin_stands(memory: Place, order: tuple[object, ...]) -> None:
-    plugins = [
-        lash.Plugin(f"p{number}").before_tool_call(lambda _, said=said: said) for number, said in enumerate(order)
-    ]
+    plugins = [lash.Plugin(f"p{number}").before_tool_call(saying(said)) for number, said in enumerate(order)]
     error = (await outcome(memory, *plugins)).error
 
     assert error is not None
@@ -41,9 +46,7 @@ async def test_an_abort_of_any_plugin_stands(memory: Place, order: tuple[object,
 
 @pytest.mark.parametrize("order", [(REFUSAL, ANSWER), (ANSWER, REFUSAL)])
 async def test_a_refusal_of_any_plugin_beats_an_answer(memory: Place, order: tuple[object, ...]) -> None:
-    plugins = [
-        lash.Plugin(f"p{number}").before_tool_call(lambda _, said=said: said) for number, said in enumerate(order)
-    ]
+    plugins = [lash.Plugin(f"p{number}").before_tool_call(saying(said)) for number, said in enumerate(order)]
     assert not (await outcome(memory, *plugins)).is_success
 
 
@@ -69,9 +72,7 @@ async def test_each_plugin_sees_the_result_that_the_ones_before_it_left(memory: 
 
 @pytest.mark.parametrize("order", [(ABORT, ANSWER), (ANSWER, ABORT)])
 async def test_an_abort_after_a_call_is_not_lifted(memory: Place, order: tuple[object, ...]) -> None:
-    plugins = [
-        lash.Plugin(f"p{number}").after_tool_call(lambda _, said=said: said) for number, said in enumerate(order)
-    ]
+    plugins = [lash.Plugin(f"p{number}").after_tool_call(saying(said)) for number, said in enumerate(order)]
     error = (await outcome(memory, *plugins)).error
 
     assert error is not None

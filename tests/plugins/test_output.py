@@ -13,6 +13,7 @@ from lash.machine.outcome import AssistantMessage, Stopped
 from lash.plugins import EmitRuntimeEvents, ResponseContext, StatusEvent, StreamAnswer, StreamChunk
 from lash.runtime.activity import AssistantProseDelta, PluginRuntime, ReasoningDelta
 from lash.testing import ScriptedModel, calls, says
+from lash.testing.script import Step
 from lash.turn import TurnOutput
 
 EVENT = StatusEvent("k", "masked")
@@ -75,7 +76,7 @@ async def test_a_stream_may_be_cut_and_what_was_told_is_the_answer(memory: Place
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_stream_hook_that_fails_ends_the_turn_by_name(memory: Place, asynchronous: bool) -> None:  # noqa: FBT001
+async def test_a_stream_hook_that_fails_ends_the_turn_by_name(memory: Place, asynchronous: bool) -> None:
     def broken(_: StreamChunk) -> str:
         raise ZeroDivisionError("oops")
 
@@ -143,7 +144,7 @@ async def test_a_replay_tells_what_was_told_and_runs_no_hook_again(file: Place) 
     def plugin(name: str) -> lash.Plugin:
         return lash.Plugin("p").stream(noting(name, upper))
 
-    script = [[says("secret"), calls("work")], says("done")]
+    script: list[Step] = [[says("secret"), calls("work")], says("done")]
     dying = await file.core(ScriptedModel(script), tools=[work], plugins=[plugin("before")])
     session = await dying.session("s").open()
     lost = asyncio.create_task(session.turn("go", turn_id="t").collect())

@@ -87,10 +87,12 @@ class SessionControl:
             if after.model is not None:
                 chosen = drives.engine.options.choose_model(TurnOptions(model=after.model))
                 after = msgspec.structs.replace(after, provider_id=chosen.provider.kind)
+            decided.append(after)
             return None if after == before else msgspec.structs.replace(commit, policy=after)
 
+        decided: list[SessionPolicy] = []
         if await amend_session(drives, plan):
-            memory.reconfigure(memory.policy)
+            memory.reconfigure(decided[-1])
             await plugins.tell(SessionConfigChanged(memory.session_id))
         return memory.policy
 

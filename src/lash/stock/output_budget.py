@@ -24,6 +24,9 @@ BYTES_PER_TOKEN = 4
 SHELL_LIKE = frozenset({"bash", "shell", "exec", "exec_command", "run_command", "start_command", "terminal"})
 BATCH = "batch"
 MIN_STRING_BYTES = 64
+MARKER_BYTES = 128
+# Markers and keys take room too: strings get all of the budget, else half of it, else a quarter.
+STRUCTURED_SHARES = (1, 2, 4)
 
 
 class OutputBudget(msgspec.Struct, frozen=True):
@@ -80,16 +83,23 @@ class ToolOutputBudget:
         return truncated(text, budget, keeps_tail=keeps_tail)
 
     def _structured(self, tool: str, value: Json, *, keeps_tail: bool) -> str:
-        results = value.get("results") if isinstance(value, dict) and tool == BATCH else None
-        if isinstance(value, dict) and isinstance(results, list) and results:
-            share = msgspec.structs.replace(self._budget, limit=max(1, self._budget.limit // len(results)))
-            entries: list[Json] = [_shrunk(entry, share, keeps_tail=keeps_tail) for entry in results]
-            value = {**value, "results": entries}
-        else:
-            value = _shrunk(value, self._budget, keeps_tail=keeps_tail)
-        text = canonical_json(value)
+        text = ""
+        for part in STRUCTURED_SHARES:
+            share = msgspec.structs.replace(self._budget, limit=max(1, self._budget.limit // part))
+            text = canonical_json(_entries_shrunk(tool, value, share, keeps_tail=keeps_tail))
+            if _fits(text, self._budget):
+                return text
         # Many small strings, or many numbers: nothing of them is long, only all together.
-        return text if _fits(text, self._budget) else truncated(text, self._budget, keeps_tail=keeps_tail)
+        return truncated(text, self._budget, keeps_tail=keeps_tail)
+
+
+def _entries_shrunk(tool: str, value: Json, budget: OutputBudget, *, keeps_tail: bool) -> Json:
+    results = value.get("results") if isinstance(value, dict) and tool == BATCH else None
+    if not isinstance(value, dict) or not isinstance(results, list) or not results:
+        return _shrunk(value, budget, keeps_tail=keeps_tail)
+    share = msgspec.structs.replace(budget, limit=max(1, budget.limit // len(results)))
+    entries: list[Json] = [_shrunk(entry, share, keeps_tail=keeps_tail) for entry in results]
+    return {**value, "results": entries}
 
 
 def truncated(text: str, budget: OutputBudget, *, keeps_tail: bool = False) -> str:
@@ -151,8 +161,8 @@ def _shrunk(value: Json, budget: OutputBudget, *, keeps_tail: bool) -> Json:
 def _cut(value: Json, budget: OutputBudget, total: int, *, keeps_tail: bool) -> Json:
     match value:
         case str():
-            share = max(MIN_STRING_BYTES, budget.max_bytes * len(value.encode()) // max(total, 1))
-            share = min(share, budget.max_bytes)
+            share = budget.max_bytes * len(value.encode()) // total - MARKER_BYTES
+            share = max(1, min(max(share, MIN_STRING_BYTES), budget.max_bytes))
             own = OutputBudget("bytes", share, budget.max_lines)
             if budget.mode == "tokens":
                 own = OutputBudget("tokens", max(1, share // BYTES_PER_TOKEN), budget.max_lines)
