@@ -4,6 +4,7 @@ from lash.plugins.actions import ActionContext, ActionDefinition, plugin_action
 from lash.plugins.bindings import PluginBinding, PluginInput
 from lash.plugins.directives import (
     AbortTurn,
+    CreateSession,
     CustomEvent,
     EmitRuntimeEvents,
     EnqueueMessages,
@@ -60,6 +61,7 @@ __all__ = [
     "CatalogContribution",
     "CompactContext",
     "ConfigChange",
+    "CreateSession",
     "CustomEvent",
     "EmitRuntimeEvents",
     "EnqueueMessages",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from lash.base.json import Json, JsonObject
 from lash.plugins.bindings import PluginBinding
-from lash.plugins.directives import Directive, as_directives
+from lash.plugins.directives import CreateSession, Directive, as_directives
 from lash.plugins.errors import PluginError, PluginInvokeError, PluginRegistrationError
 from lash.plugins.hooks import ExtensionContribution, LifecycleEvent, PluginSessionContext
 from lash.plugins.plugin import PluginFactory
@@ -69,6 +69,8 @@ class PluginSession:
         self.registrations = registrations
         self.states = states
         self.added_sources: dict[str, ToolProvider] = {}
+        # Makes child sessions: `(plugin_id, request)`. Set by whoever opens the session.
+        self.create_session: Callable[[str, CreateSession], Awaitable[None]] | None = None
 
     @property
     def protocol(self) -> ProtocolBinding:

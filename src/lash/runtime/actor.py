@@ -13,6 +13,7 @@ from lash.base.clock import Clock
 from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
+from lash.runtime.asides import session_maker
 from lash.runtime.branching import branch, fresh_start, given_state
 from lash.runtime.caller import Caller
 from lash.runtime.change import change_session
@@ -30,6 +31,7 @@ from lash.sessions.accept import Idle, Owned, Waiting
 from lash.sessions.commit import SessionState
 from lash.sessions.errors import SessionDeleted, StoreUnavailable
 from lash.sessions.frames import SessionPolicy, ToolAccess
+from lash.sessions.meta import ChildSession
 from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkDraft, SlotPolicy
 from lash.sessions.store import SessionCreate, SessionStore
 
@@ -85,6 +87,12 @@ class SessionActor:
         """What the host said about tools and plugin options."""
         return self._tool_access, self._plugin_options
 
+    async def _parent_id(self, store: SessionStore) -> str | None:
+        if self._memory.assignment.usage_source is None:
+            return None  # nobody's child, and nothing more to read
+        meta = await store.load_session_meta()
+        return meta.relation.parent_session_id if meta and isinstance(meta.relation, ChildSession) else None
+
     def _given_options(self) -> JsonObject:
         return self._plugin_options if self._plugin_options is not None else self._memory.assignment.plugin_options
 
@@ -100,8 +108,11 @@ class SessionActor:
             is_restored = await self._memory.refresh(store)
             access = self._tool_access if self._tool_access is not None else self._memory.assignment.tool_access
             options = {**engine.options.plugin_options, **self._given_options()}
-            context = PluginSessionContext(self.session_id, plugin_options=options, tool_access=access)
+            context = PluginSessionContext(
+                self.session_id, await self._parent_id(store), plugin_options=options, tool_access=access
+            )
             plugins = engine.plugins.build(context)
+            plugins.create_session = session_maker(engine, self._memory)
             if plugins.states:
                 plugins.states.restore(self._memory.plugin_snapshot)
             self._drives = SessionDrives(engine, store, self._memory, plugins)

@@ -26,13 +26,13 @@ from lash.machine.driver import message_id
 from lash.machine.outcome import Stopped
 from lash.machine.turn import MachineConfig, TurnMachine
 from lash.machine.values import Said
-from lash.plugins.directives import EmitRuntimeEvents, EnqueueMessages, only_conversation
+from lash.plugins.directives import CreateSession, EmitRuntimeEvents, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginError, PluginInvokeError
 from lash.plugins.hooks import AfterTurn
 from lash.plugins.host import PluginSession
 from lash.plugins.snapshots import StateTrail
-from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.asides import carry_out
 from lash.runtime.engine import DoubtfulEffect, Engine, PromptRequest
 from lash.runtime.environment import EnvironmentSync, TurnAborted, TurnIdentity
 from lash.runtime.inbox import QueueInbox
@@ -279,9 +279,8 @@ class TurnDrive:
                 match directive:
                     case EnqueueMessages(messages=messages):
                         records += [Said(message) for message in only_conversation(plugin_id, messages)]
-                    case EmitRuntimeEvents(events=events):
-                        for event in events:
-                            self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
+                    case EmitRuntimeEvents() | CreateSession():
+                        await carry_out(self._plugins, self._stream, plugin_id, directive)
                     case _:
                         raise PluginInvokeError(f"plugin {plugin_id!r} may not change the turn after it ended")
         except PluginError as error:

@@ -29,13 +29,13 @@ from lash.machine.turn import TurnMachine
 from lash.machine.values import Environment, EnvironmentSynced, RequestSpec, SyncEnvironment, TurnCause
 from lash.models.provider import Provider
 from lash.models.spec import ModelFacts
-from lash.plugins.directives import AbortTurn, EmitRuntimeEvents, EnqueueMessages, only_conversation
+from lash.plugins.directives import AbortTurn, CreateSession, EmitRuntimeEvents, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginError, PluginInvokeError
 from lash.plugins.hooks import BeforeTurn
 from lash.plugins.host import PluginSession, call_hook
 from lash.plugins.transforms import PreparedContext, TurnContext
-from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.asides import carry_out
 from lash.runtime.view import HistoryView, messages_of, view_of
 
 
@@ -245,9 +245,8 @@ class EnvironmentSync:
                     raise TurnAborted(plugin_id, code, message)
                 case EnqueueMessages(messages=queued):
                     messages += only_conversation(plugin_id, queued)
-                case EmitRuntimeEvents(events=events):
-                    for event in events:
-                        self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
+                case EmitRuntimeEvents() | CreateSession():
+                    await carry_out(self._plugins, self._stream, plugin_id, directive)
                 case _:
                     raise PluginInvokeError(f"plugin {plugin_id!r} may not change tool calls before a turn")
         return messages

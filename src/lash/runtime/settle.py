@@ -117,7 +117,8 @@ def turn_commit(
         components = {key: ref for key, ref in checkpoint.components.items() if key != EXECUTION_STATE}
         checkpoint = msgspec.structs.replace(checkpoint, components=components)
         follow_ups.append(follow_up_draft(memory.session_id, turn_id, outcome.task))
-    deltas = [UsageDelta("turn", usage_model, totals.usage, f"{turn_id}:0")] if totals.usage else []
+    source = memory.assignment.usage_source or "turn"
+    deltas = [UsageDelta(source, usage_model, totals.usage, f"{turn_id}:0")] if totals.usage else []
     commit = RuntimeCommit(
         session_id=memory.session_id,
         policy=memory.policy,

@@ -27,6 +27,7 @@ from lash.effects.ports import EffectController
 from lash.machine.values import CompletedCall, FailTurn, FinishTurn, PendingCall, SwitchFrame, TurnControl
 from lash.plugins.directives import (
     AbortTurn,
+    CreateSession,
     EmitRuntimeEvents,
     EnqueueMessages,
     ReplaceToolArgs,
@@ -39,6 +40,7 @@ from lash.plugins.host import PluginSession
 from lash.plugins.snapshots import StateTrail
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.asides import carry_out
 from lash.tools import result as tool_result
 from lash.tools.batch import waves
 from lash.tools.calls import PreparedToolCall, ToolCall
@@ -230,9 +232,8 @@ class ToolBatch:
                         call = ToolCall(call.call_id, call.tool_name, args, call.replay)
                     case ShortCircuitTool(output=output):
                         answer = output if answer is None or answer.is_success else answer
-                    case EmitRuntimeEvents(events=events):
-                        for event in events:
-                            self._stream.tell(hook.plugin_id, activity.PluginRuntime(hook.plugin_id, event))
+                    case EmitRuntimeEvents() | CreateSession():
+                        await carry_out(self._plugins, self._stream, hook.plugin_id, directive)
                     case EnqueueMessages():
                         raise PluginInvokeError(
                             f"plugin {hook.plugin_id!r} may not enqueue messages before a tool call"
@@ -259,9 +260,8 @@ class ToolBatch:
                         abort = abort or ToolCallOutput.failure("permission_denied", code, message, source="plugin")
                     case ShortCircuitTool(output=replacement):
                         output = replacement
-                    case EmitRuntimeEvents(events=events):
-                        for event in events:
-                            self._stream.tell(hook.plugin_id, activity.PluginRuntime(hook.plugin_id, event))
+                    case EmitRuntimeEvents() | CreateSession():
+                        await carry_out(self._plugins, self._stream, hook.plugin_id, directive)
                     case EnqueueMessages(messages=queued):
                         messages += only_conversation(hook.plugin_id, queued)
                     case ReplaceToolArgs():
