@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lash.plugins.plugin import hook as hook
     from lash.plugins.snapshots import StatefulPlugin as StatefulPlugin
     from lash.runtime.activity import TurnActivity as TurnActivity
+    from lash.runtime.approvals import Approval as Approval
     from lash.runtime.doubt import RUN_AGAIN as RUN_AGAIN
     from lash.runtime.engine import RecoveryReport as RecoveryReport
     from lash.runtime.input import TurnInput as TurnInput
@@ -64,6 +65,7 @@ _HOMES = {
     "hook": "lash.plugins.plugin",
     "StatefulPlugin": "lash.plugins.snapshots",
     "TurnActivity": "lash.runtime.activity",
+    "Approval": "lash.runtime.approvals",
     "RUN_AGAIN": "lash.runtime.doubt",
     "RecoveryReport": "lash.runtime.engine",
     "TurnInput": "lash.runtime.input",
@@ -102,6 +104,7 @@ _SUBMODULES = frozenset(
 
 __all__ = [
     "RUN_AGAIN",
+    "Approval",
     "CommitBudget",
     "ConfigurationError",
     "EffectInDoubt",

@@ -60,6 +60,7 @@ class TurnSettlement:
         plugins: PluginSession,
         tools: SessionTools,
         owned: Owned,
+        scope: ExecutionScope,
         holding: Holding,
         stream: ActivityStream,
     ) -> None:
@@ -70,7 +71,7 @@ class TurnSettlement:
         self._tools = tools
         self._owned = owned
         self._turn_id = owned.turn.turn_id
-        self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
+        self._scope = scope
         self._holding = holding
         self._stream = stream
         self.is_settled = False
