@@ -90,6 +90,9 @@ class Compaction:
             tool_choice="none",
             model_variant=chosen.facts.variant,
             session_id=self._memory.session_id,
+            capability=chosen.capability,
+            output_token_capacity=chosen.facts.output_token_capacity,
+            load_attachment=self._engine.load_attachment,
             place=RequestPlace(
                 turn_index=self._memory.turn_index, iteration=self._calls, model_call=state.model_calls + self._calls
             ),

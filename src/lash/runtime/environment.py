@@ -22,8 +22,9 @@ from lash.base.usage import PromptUsage
 from lash.effects.envelope import EffectCommand, EffectOutcome
 from lash.effects.errors import EffectCorrupt
 from lash.effects.ports import EffectController
+from lash.machine.capability import ModelCapability
 from lash.machine.history import History
-from lash.machine.llm import LlmMessage, LlmRequest, RequestPlace, TextBlock, ToolSpec
+from lash.machine.llm import LlmMessage, LlmRequest, LoadAttachment, RequestPlace, TextBlock, ToolSpec
 from lash.machine.prompt import PromptContribution
 from lash.machine.turn import TurnMachine
 from lash.machine.values import Environment, EnvironmentSynced, RequestSpec, SyncEnvironment, TurnCause
@@ -101,6 +102,8 @@ class EnvironmentSync:
         turn: TurnIdentity,
         provider: Provider,
         model: ModelFacts,
+        capability: ModelCapability,
+        load_attachment: LoadAttachment,
         history: History,
         plugins: PluginSession,
         render_prompt: Callable[[int, Sequence[PromptContribution]], str],
@@ -113,6 +116,8 @@ class EnvironmentSync:
         self._turn = turn
         self.provider = provider
         self._model = model
+        self._capability = capability
+        self._load_attachment = load_attachment
         self._history = history
         self._plugins = plugins
         self._render_prompt = render_prompt
@@ -187,6 +192,9 @@ class EnvironmentSync:
                 iteration=spec.iteration,
                 model_call=self._turn.committed_model_calls + machine.totals.model_calls,
             ),
+            capability=self._capability,
+            output_token_capacity=self._model.output_token_capacity,
+            load_attachment=self._load_attachment,
         )
 
     def _history_shown(self) -> list[LlmMessage]:

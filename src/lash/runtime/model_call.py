@@ -62,20 +62,27 @@ async def perform(
     """Runs the call and tells its text as it arrives. Failures are data in the outcome."""
     teller = _Teller(stream, correlation_id, shaping)
     is_heard = stream.is_watched or (shaping is not None and shaping.hears_stream)
-    call = await call_model(
-        provider,
-        request,
-        stream=teller.tell if is_heard else None,
-        cancel=cancel if shaping is None else shaping.stop,
-        clock=clock,
-    )
-    result = call.result if shaping is None else await shaping.result(call.result)
-    is_answer = isinstance(result, LlmResponse)
+    is_answer = False
+    try:
+        call = await call_model(
+            provider,
+            request,
+            stream=teller.tell if is_heard else None,
+            cancel=cancel if shaping is None else shaping.stop,
+            clock=clock,
+        )
+        result = call.result if shaping is None else await shaping.result(call.result)
+        is_answer = isinstance(result, LlmResponse)
+    finally:
+        if not is_answer:
+            teller.retract()
     body: JsonObject = {
         "result": {"ok" if is_answer else "err": to_json(result)},
         "attempts": call.attempts,
         "text_streamed": teller.has_text,
     }
+    if call.failed:
+        body["failed"] = to_json(call.failed)
     if shaping is not None and shaping.hears_stream and isinstance(result, LlmResponse):
         if not teller.has_text and result.full_text:
             shaping.tell(result.full_text)  # what came whole is asked about whole
@@ -114,24 +121,31 @@ class _Teller:
         self._correlation_id = correlation_id
         self._shaping = shaping if shaping is not None and shaping.hears_stream else None
         self.has_text = False
+        self._has_spoken = False
+
+    def retract(self) -> None:
+        """What was told of this call enters no history: whoever shows it takes it back."""
+        if self._has_spoken:
+            self.has_text = self._has_spoken = False
+            if self._shaping is not None:
+                self._shaping.reset()
+            self._stream.tell(self._correlation_id, activity.ModelAttemptReset([self._correlation_id]))
 
     def tell(self, event: LlmStreamEvent) -> None:
         match event:
             case TextDelta(text=text):
-                self.has_text = True
+                self.has_text = self._has_spoken = True
                 if self._shaping is not None:
                     self._shaping.tell(text)
                 else:
                     self._stream.tell(self._correlation_id, activity.AssistantProseDelta(text))
             case ReasoningDelta(text=text):
+                self._has_spoken = True
                 self._stream.tell(self._correlation_id, activity.ReasoningDelta(text))
             case RetryStatus(wait_seconds=wait, attempt=attempt, max_attempts=limit, reason=reason):
                 self._stream.tell(self._correlation_id, activity.RetryStatus(wait, attempt, limit, reason))
             case AttemptReset():
-                self.has_text = False
-                if self._shaping is not None:
-                    self._shaping.reset()
-                self._stream.tell(self._correlation_id, activity.ModelAttemptReset([self._correlation_id]))
+                self.retract()
             case UsageSoFar(usage=usage):
                 if self._shaping is not None:
                     self._shaping.usage = usage
