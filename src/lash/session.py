@@ -88,10 +88,7 @@ class Session:
 
     async def open(self) -> Self:
         """Creates or loads the session. Raises `SessionDeleted`."""
-        await self._actor.open()
-        access, options = self._actor.assigned
-        if access is not None or options is not None:
-            await self._control.assign(access, options)
+        await self._actor.running()
         return self
 
     async def open_fresh(self) -> Self:

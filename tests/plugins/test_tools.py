@@ -258,3 +258,16 @@ async def test_a_catalog_hook_that_raises_ends_the_turn_by_name(memory: Place) -
 
     assert not turn.ok
     assert "the-culprit" in turn.errors[0].message
+
+
+async def test_an_authority_holds_also_for_a_session_that_nobody_opened_by_hand(memory: Place) -> None:
+    script = model()
+    core = await memory.core(script, tools=[look, touch])
+    await core.session("s", hidden_tools=["touch"]).run("go")
+    assert offered(script) == ["look"]
+
+    await core.session("s", hidden_tools=["look"]).run("go")
+    assert offered(script) == ["touch"]
+
+    await core.session("s").run("go")
+    assert offered(script) == ["touch"]

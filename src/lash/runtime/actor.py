@@ -13,6 +13,7 @@ from lash.base.clock import Clock
 from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
+from lash.runtime.amend import assign_session
 from lash.runtime.approvals import Approval, Approvals
 from lash.runtime.asides import session_maker
 from lash.runtime.branching import branch, fresh_start, given_state
@@ -52,6 +53,9 @@ class SessionActor:
         self._policy = policy
         self._tool_access: ToolAccess | None = None
         self._plugin_options: JsonObject | None = None
+        # Whether the session is stored with them, as far as anything was said.
+        self._is_assigned = True
+        self._assigning = asyncio.Lock()
         self._memory = SessionMemory(session_id, policy, engine.clock.now_ms(), engine.options.residency)
         self._drives: SessionDrives | None = None
         self._opening = asyncio.Lock()
@@ -82,11 +86,7 @@ class SessionActor:
             )
         self._tool_access = tool_access if tool_access is not None else self._tool_access
         self._plugin_options = plugin_options if plugin_options is not None else self._plugin_options
-
-    @property
-    def assigned(self) -> tuple[ToolAccess | None, JsonObject | None]:
-        """What the host said about tools and plugin options."""
-        return self._tool_access, self._plugin_options
+        self._is_assigned = False
 
     async def _parent_id(self, store: SessionStore) -> str | None:
         if self._memory.assignment.usage_source is None:
@@ -216,7 +216,14 @@ class SessionActor:
         """The open session; raises `CoreClosed` when its core is closing."""
         if self._engine.is_closing:
             raise self._engine.closed(f"session {self.session_id!r} was used")
-        return await self.open()
+        drives = await self.open()
+        if not self._is_assigned:  # nothing runs before the session has the authority it was given
+            async with self._assigning:
+                if not self._is_assigned:
+                    access, options = self._tool_access, self._plugin_options
+                    await assign_session(drives, access, options)
+                    self._is_assigned = (access, options) == (self._tool_access, self._plugin_options)
+        return drives
 
     # the queue
 

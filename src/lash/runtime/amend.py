@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from lash.base.json import JsonObject
 from lash.plugins.errors import PluginSessionError
 from lash.runtime.carried import carried
 from lash.runtime.change import change_session
@@ -18,6 +19,7 @@ from lash.runtime.driving import DRIVING, SessionDrives
 from lash.runtime.memory import SessionMemory
 from lash.sessions.checkpoint import Checkpoint
 from lash.sessions.commit import RuntimeCommit
+from lash.sessions.frames import FrameAssignment, ToolAccess
 from lash.sessions.graph import GraphAppend
 
 # Makes the commit from the one that changes nothing; None when there is nothing to commit.
@@ -43,6 +45,36 @@ async def amend_session(drives: SessionDrives, amendment: Amendment) -> bool:
         return msgspec.structs.replace(commit, checkpoint=_with_carried(drives, commit.checkpoint))
 
     return await change_session(drives, plan)
+
+
+async def assign_session(
+    drives: SessionDrives, tool_access: ToolAccess | None, plugin_options: JsonObject | None
+) -> None:
+    """Stores what the host says about tools and plugin options with the current frame; None leaves it as it is."""
+    memory = drives.memory
+
+    def wanted() -> FrameAssignment:
+        known = memory.assignment
+        return msgspec.structs.replace(
+            known,
+            tool_access=known.tool_access if tool_access is None else tool_access,
+            plugin_options=known.plugin_options if plugin_options is None else plugin_options,
+        )
+
+    async def amendment(commit: RuntimeCommit) -> RuntimeCommit | None:
+        assignment = wanted()
+        if assignment == memory.assignment:
+            return None
+        frames = [
+            msgspec.structs.replace(frame, assignment=assignment)
+            if frame.frame_id == commit.current_agent_frame_id
+            else frame
+            for frame in commit.agent_frames
+        ]
+        return msgspec.structs.replace(commit, agent_frames=frames)
+
+    if wanted() != memory.assignment:
+        await amend_session(drives, amendment)
 
 
 def _unchanged(drives: SessionDrives, memory: SessionMemory) -> RuntimeCommit:

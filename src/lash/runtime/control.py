@@ -8,7 +8,7 @@ import msgspec
 
 from lash.base.codec import DecodeError, from_json, to_json
 from lash.base.errors import InvalidArgument
-from lash.base.json import Json, JsonObject
+from lash.base.json import Json
 from lash.plugins.actions import ActionContext, ActionDefinition
 from lash.plugins.errors import PluginInvokeError
 from lash.plugins.hooks import SessionConfigChanged
@@ -20,7 +20,7 @@ from lash.runtime.compaction import Compaction
 from lash.runtime.driving import SessionDrives
 from lash.runtime.input import TurnOptions
 from lash.sessions.commit import RuntimeCommit
-from lash.sessions.frames import FrameAssignment, SessionPolicy, ToolAccess
+from lash.sessions.frames import SessionPolicy
 from lash.tools.definition import Availability
 from lash.tools.errors import UnknownTool
 from lash.tools.provider import ToolProvider
@@ -40,26 +40,6 @@ class SessionControl:
         return drives, drives.plugins
 
     # configuration
-
-    async def assign(self, tool_access: ToolAccess | None, plugin_options: JsonObject | None) -> None:
-        """What the host says at opening about tools and plugin options, kept with the frame."""
-        drives, _ = await self._opened()
-        memory = drives.memory
-
-        async def plan(commit: RuntimeCommit) -> RuntimeCommit | None:
-            known = memory.assignment
-            wanted = msgspec.structs.replace(
-                known,
-                tool_access=known.tool_access if tool_access is None else tool_access,
-                plugin_options=known.plugin_options if plugin_options is None else plugin_options,
-            )
-            return None if wanted == known else _assigned(commit, wanted)
-
-        known = memory.assignment
-        if (tool_access or known.tool_access) != known.tool_access or (
-            plugin_options is not None and plugin_options != known.plugin_options
-        ):
-            await amend_session(drives, plan)
 
     async def configure(self, asked: SessionPolicy) -> SessionPolicy:
         """Changes the policy, as far as `asked` says something, after the mutators had their say."""
@@ -253,16 +233,6 @@ class SessionToolsHandle:
     async def remove_source(self, source_id: str) -> bool:
         """Takes an added source away; False when it is not there."""
         return await self._control.remove_source(source_id)
-
-
-def _assigned(commit: RuntimeCommit, assignment: FrameAssignment) -> RuntimeCommit:
-    frames = [
-        msgspec.structs.replace(frame, assignment=assignment)
-        if frame.frame_id == commit.current_agent_frame_id
-        else frame
-        for frame in commit.agent_frames
-    ]
-    return msgspec.structs.replace(commit, agent_frames=frames)
 
 
 def _overridden(state: ToolState, tool: str, availability: Availability | None) -> ToolState:
