@@ -18,6 +18,7 @@ from lash.stores.planning import refuse_nul
 from lash.stores.process_records import decode_record
 from lash.stores.records import decoded
 from lash.stores.sql import process_grants as sql
+from lash.stores.sql.processes import GrantRow
 
 
 class SqlProcessHandles(Facet):
@@ -77,9 +78,9 @@ class SqlProcessHandles(Facet):
             if grant.process_id in records
         ]
 
-    def _grant_row(self, scope: SessionScope, process_id: str, descriptor: ProcessHandleDescriptor) -> sql.GrantRow:
+    def _grant_row(self, scope: SessionScope, process_id: str, descriptor: ProcessHandleDescriptor) -> GrantRow:
         refuse_nul(scope.id)
-        return sql.GrantRow(scope.id, process_id, scope.session_id, encode(descriptor))
+        return GrantRow(scope.id, process_id, scope.session_id, encode(descriptor))
 
 
 def _grant(session_id: str, process_id: str, descriptor_json: str) -> ProcessHandleGrant:

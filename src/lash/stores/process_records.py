@@ -24,6 +24,9 @@ from lash.processes.status import RUNNING, ProcessLifecycleStatus, ProcessStatus
 from lash.sessions.errors import StoredDataCorrupt
 from lash.stores.records import decoded
 
+# What stands in `replay_key` of an event without one; callers' keys never begin so.
+OWN_KEY_PREFIX = "\x1f"
+
 # A row that no worker looks at until something happens to it.
 NEVER_MS = 2**63 - 1
 
@@ -93,7 +96,7 @@ class EventRow(NamedTuple):
     event_type: str
     type_ordinal: int
     payload_hash: str
-    replay_key: str | None
+    replay_key: str
     has_wake: int
     runtime_session_id: str
     payload_json: str
@@ -180,8 +183,8 @@ def decode_lease(row: RecordRow) -> ProcessLease | None:
     )
 
 
-def encode_event(event: ProcessEvent, payload_hash: str, ordinal: int) -> EventRow:
-    """The row of an event."""
+def encode_event(event: ProcessEvent, payload_hash: str, ordinal: int, own_key: str) -> EventRow:
+    """The row of an event; `own_key` stands in for a replay key."""
     replay = event.invocation.replay
     is_core = event.event_type in CORE_BY_NAME
     return EventRow(
@@ -190,7 +193,7 @@ def encode_event(event: ProcessEvent, payload_hash: str, ordinal: int) -> EventR
         event.event_type,
         ordinal,
         payload_hash,
-        None if replay is None else replay.key,
+        own_key if replay is None else replay.key,
         0 if event.semantics.wake is None else 1,
         event.invocation.scope.session_id,
         canonical_json(event.payload),
@@ -210,7 +213,8 @@ def decode_event(row: EventRow) -> ProcessEvent:
         semantics = EventSemantics()
     else:
         semantics = decoded(what, row.semantics_json, EventSemantics)
-    invocation = event_invocation(row.runtime_session_id, row.process_id, row.sequence, row.event_type, row.replay_key)
+    replay_key = None if row.replay_key.startswith(OWN_KEY_PREFIX) else row.replay_key
+    invocation = event_invocation(row.runtime_session_id, row.process_id, row.sequence, row.event_type, replay_key)
     return ProcessEvent(
         row.process_id, row.sequence, row.event_type, payload, invocation, semantics, row.occurred_at_ms
     )

@@ -92,8 +92,10 @@ class SqlProcessUpkeep(Facet):
         after = ""
         while rows := await self._driver.run(sql.live_references(after, PAGE)):
             for row in rows:
-                env_refs |= {row.env_ref} - {None}
-                module_refs |= {row.module_ref} - {None}
+                if row.env_ref is not None:
+                    env_refs.add(row.env_ref)
+                if row.module_ref is not None:
+                    module_refs.add(row.module_ref)
                 attachments |= set(_attachment_ids(parse_json(row.registration_json)))
             after = rows[-1].process_id
         return LiveReferences(sorted(env_refs), sorted(module_refs), sorted(attachments))

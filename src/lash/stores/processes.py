@@ -28,6 +28,7 @@ from lash.stores.planning import refuse_nul
 from lash.stores.process_handles import SqlProcessHandles
 from lash.stores.process_records import (
     NEVER_MS,
+    OWN_KEY_PREFIX,
     RecordRow,
     decode_event,
     decode_lease,
@@ -131,6 +132,8 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         """See `ProcessRegistry`."""
         if request.replay is not None:
             refuse_nul(request.replay.key)
+            if request.replay.key.startswith(OWN_KEY_PREFIX):
+                raise InvalidArgument(f"{request.replay.key!r} begins with a control character; use another replay key")
         return await self._driver.run(process_events.append(process_id, request, self._writing()))
 
     async def events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
@@ -276,7 +279,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
 
     def _writing(self) -> process_events.Writing:
         now_ms = self._clock.now_ms()
-        return process_events.Writing(now_ms, now_ms + self._wake_expiry_ms)
+        return process_events.Writing(now_ms, now_ms + self._wake_expiry_ms, OWN_KEY_PREFIX + self._ids.new_token())
 
     async def _register(
         self, registrations: Sequence[ProcessRegistration], grant: ProcessStartGrant | None

@@ -148,10 +148,15 @@ ACK = Statement("UPDATE lash_process_events SET has_wake = 2 WHERE process_id = 
 
 
 class Writing(NamedTuple):
-    """When an append happens, and how long its wake may take to arrive."""
+    """When an append happens, and how long its wake may take to arrive.
+
+    `own_key` is fresh per call: an append without a replay key finds its own row by it when its
+    acknowledgement was lost.
+    """
 
     now_ms: int
     wake_expires_at_ms: int
+    own_key: str
 
 
 def append_steps(process_id: str, request: AppendRequest, writing: Writing) -> Steps[AppendResult]:
@@ -163,11 +168,10 @@ def append_steps(process_id: str, request: AppendRequest, writing: Writing) -> S
 def append_held(row: RecordRow, request: AppendRequest, writing: Writing) -> Steps[AppendResult]:
     """The same under a row that is already locked."""
     record = decode_record(row)
-    if request.replay is not None:
-        stored = yield from one(BY_KEY, record.id, request.replay.key)
-        if stored is not None:
-            check_repeat(record.id, request, stored.payload_hash)
-            return (yield from _stored_result(stored))
+    stored = yield from one(BY_KEY, record.id, writing.own_key if request.replay is None else request.replay.key)
+    if stored is not None:
+        check_repeat(record.id, request, stored.payload_hash)
+        return (yield from _stored_result(stored))
     plan = plan_append(record, request, writing.now_ms)
     last = yield from one(LAST_ORDINAL, record.id, request.event_type)
     ordinal = 1 + (0 if last is None else last.n)
@@ -204,7 +208,7 @@ def _stored_result(stored: EventRow) -> Steps[AppendResult]:
 
 def _write(plan: AppendPlan, payload_hash: str, ordinal: int, writing: Writing) -> Steps[None]:
     event = plan.event
-    parts = [write(ADD_EVENT, *encode_event(event, payload_hash, ordinal))]
+    parts = [write(ADD_EVENT, *encode_event(event, payload_hash, ordinal, writing.own_key))]
     status = plan.status
     place = (event.process_id, event.sequence, event.occurred_at)
     if status is not None:

@@ -66,14 +66,14 @@ CREATE INDEX lash_processes_wake ON lash_processes (wake_session_id) WHERE wake_
 CREATE INDEX lash_processes_terminal ON lash_processes (terminal_at_ms, process_id) WHERE terminal_at_ms IS NOT NULL;
 
 -- `has_wake` is 0 without a wake, 1 with one, 2 when it was acknowledged. `semantics_json` is left out for core
--- types: their meaning follows from the payload.
+-- types: their meaning follows from the payload. An event without a replay key has one of its call.
 CREATE TABLE lash_process_events (
   process_id {text} NOT NULL,
   sequence {int} NOT NULL,
   event_type {text} NOT NULL,
   type_ordinal {int} NOT NULL,
   payload_hash {text} NOT NULL,
-  replay_key {text},
+  replay_key {text} NOT NULL,
   has_wake {int} NOT NULL,
   runtime_session_id {text} NOT NULL,
   payload_json {text} NOT NULL,
@@ -82,8 +82,7 @@ CREATE TABLE lash_process_events (
   PRIMARY KEY (process_id, sequence)
 ) {table};
 -- Equal keys are the same event.
-CREATE UNIQUE INDEX lash_process_events_replay ON lash_process_events (process_id, replay_key)
-  WHERE replay_key IS NOT NULL;
+CREATE UNIQUE INDEX lash_process_events_replay ON lash_process_events (process_id, replay_key);
 -- The n-th event of a type.
 CREATE UNIQUE INDEX lash_process_events_ordinal ON lash_process_events (process_id, event_type, type_ordinal);
 
