@@ -54,9 +54,7 @@ def test_sources_are_declared_once_with_a_schema_that_compiles() -> None:
     event = TriggerEvent("Button", "ui.button", "pressed", {"type": "object"})
 
     assert trigger_catalog([event])["ui.button.pressed"] is event
-    with pytest.raises(
-        InvalidTrigger, match=r"duplicate trigger source `ui\.button\.pressed` declared by `Button` and"
-    ):
+    with pytest.raises(InvalidTrigger, match=r"duplicate trigger source `ui\.button\.pressed` declared by"):
         trigger_catalog([event, TriggerEvent("Knob", "ui", "button.pressed", {})])
     with pytest.raises(InvalidTrigger, match=r"payload_schema of trigger source `a\.b` is invalid"):
         trigger_catalog([TriggerEvent("A", "a", "b", {"type": "nonsense"})])
