@@ -92,8 +92,8 @@ SCENARIOS: dict[str, str] = {
     "snapshot_state": "state.n = state.n + len(doc.pages)\nstate.seen = push(state.seen, doc.title)\nsubmit state",
     "continue_as_seed": "seed = { title: doc.title, runs: [start echo(value: 1)], done: state.seen, left: doc.pages }\n"
     "submit { seed: seed, size: len(to_string(seed)) }",
-    "trigger_registry": 'one = await triggers.register({ source: timer.Schedule({ expr: "* * * * *" }), target: on_tick, '
-    'inputs: { e: trigger.event }, name: "first" })?\n'
+    "trigger_registry": 'one = await triggers.register({ source: timer.Schedule({ expr: "* * * * *" }), '
+    'target: on_tick, inputs: { e: trigger.event }, name: "first" })?\n'
     'two = await triggers.register({ source: timer.Schedule({ expr: "0 * * * *" }), target: on_hour, '
     'inputs: { e: trigger.event, note: "hourly" }, name: "second" })?\n'
     "found = await triggers.list({ target: on_tick })?\nend = await triggers.cancel({ handle: one })?\n"
