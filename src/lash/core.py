@@ -15,6 +15,8 @@ from __future__ import annotations
 import socket
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -29,18 +31,21 @@ from lash.effects.ports import EffectHost
 from lash.hosts.choice import HostChoice, HostParts, Inline, Journal
 from lash.machine.prompt import PromptContribution, PromptLayer, layer_of
 from lash.models.provider import Provider
-from lash.models.resolver import ModelChoice, ModelSpec, ProviderMaker, resolve_model
+from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
 from lash.plugins.plugin import Plugin, PluginFactory
 from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
+from lash.runtime.actors import SessionActors
+from lash.runtime.approvals import Approvals
+from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
-from lash.session import Session
+from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
 from lash.sessions.frames import SessionPolicy
 from lash.sessions.meta import SessionListing
@@ -52,7 +57,7 @@ from lash.tools.result import ToolCallOutput
 from lash.tools.toolset import ToolSet
 
 if TYPE_CHECKING:
-    from lash.providers import OpenAIChat, OpenAIResponses
+    from lash.providers.named import AnyWire
 
 MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
 
@@ -67,6 +72,13 @@ class DurableStorePeerRequired(ConfigurationError):
     """A durable part was given an ephemeral one to work with."""
 
     code = "durable_store_peer_required"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDeleteReport:
+    """What the deletion of a session did."""
+
+    session_id: str
 
 
 class LashCore:
@@ -99,7 +111,7 @@ class LashCore:
             raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
         if host_id is not None and (not host_id.strip() or "/" in host_id):
             raise InvalidArgument(f"host_id={host_id!r}: give a non-empty name without '/'")
-        self._wires: dict[str, OpenAIChat | OpenAIResponses] = {}
+        self._wires: dict[str, AnyWire] = {}
         self._model = resolve_model(model, self._makers())
         self._store_choice = store
         self._host_choice = effect_host
@@ -115,7 +127,7 @@ class LashCore:
         self._clock: Clock = clock or SystemClock()
         self._ids: IdSource = ids or SystemIds()
         self._models: dict[str, ModelSpec] = {self._model.id: self._model}
-        self._actors: dict[str, SessionActor] = {}
+        self._actors = SessionActors()
         self._catalogs = CatalogCache()
         self._engine: Engine | None = None
         self._store: Store | None = None
@@ -179,26 +191,37 @@ class LashCore:
         policy = SessionPolicy(
             provider_id=self._model.provider.kind, model=self._model.facts, max_turns=max_turns, prompt=prompt
         )
-        return Session(self._actor(session_id, policy), self._facts_of)
+        return Session(self._actor(session_id, policy), SessionHome(self._facts_of, self.session, self._forget))
 
     async def sessions(self) -> list[SessionListing]:
         """Every stored session."""
         return await self._running().store.sessions.list_sessions()
 
-    async def delete_session(self, session_id: str) -> None:
+    async def delete_session(self, session_id: str) -> SessionDeleteReport:
         """Deletes a session for good: its running turn, history, queue, waits and journal. Its id is used up."""
         engine = self._running()
-        actor = self._actors.pop(session_id, None)
+        actor = self._actors.forget(session_id)
         if actor is not None:
             await actor.cancel()
         await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
+        return SessionDeleteReport(session_id)
 
     async def settle(self, effect: DoubtfulEffect, decision: ToolCallOutput | RunAgain) -> None:
         """Says what came of an effect in doubt, and lets its turn go on."""
         engine = self._running()
         await settle_doubt(engine, effect, decision)
         self._actor(effect.session_id, self._default_policy()).poke()
+
+    @property
+    def approvals(self) -> Approvals:
+        """Tool calls that wait for a person's word, and how to give it."""
+        return Approvals(self._running().host)
+
+    @property
+    def completions(self) -> Completions:
+        """Completes tool calls that were handed to somebody outside."""
+        return Completions(self._running().host)
 
     # facts
 
@@ -282,12 +305,14 @@ class LashCore:
         return choice.bind(parts)
 
     def _actor(self, session_id: str, policy: SessionPolicy) -> SessionActor:
-        actor = self._actors.get(session_id)
-        if actor is None:
-            actor = self._actors[session_id] = SessionActor(self._running(), session_id, policy)
-        else:
+        engine = self._running()
+        actor, is_new = self._actors.get(session_id, lambda: SessionActor(engine, session_id, policy))
+        if not is_new:
             actor.memory.configure(policy)
         return actor
+
+    def _forget(self, session_id: str) -> None:
+        self._actors.forget(session_id)
 
     def _default_policy(self) -> SessionPolicy:
         return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)
@@ -298,24 +323,15 @@ class LashCore:
         return self._engine
 
     def _makers(self) -> dict[str, ProviderMaker]:
-        return {"openai": self._openai, "openai-compatible": self._openai_compatible}
+        return {kind: partial(self._wire, kind) for kind in WIRES}
 
-    def _openai(self) -> Provider:
-        from lash.providers import OpenAIResponses
+    def _wire(self, kind: str) -> Provider:
+        """The core's own wire of a kind, made once and closed with the core."""
+        if kind not in self._wires:
+            from lash.providers.named import wire_named
 
-        if "openai" not in self._wires:
-            self._wires["openai"] = OpenAIResponses(load_attachment=self._load_attachment)
-        return self._wires["openai"]
-
-    def _openai_compatible(self) -> Provider:
-        from lash.providers import OpenAIChat
-
-        if "openai-compatible" not in self._wires:
-            self._wires["openai-compatible"] = OpenAIChat(load_attachment=self._load_attachment)
-        return self._wires["openai-compatible"]
-
-    async def _load_attachment(self, attachment_id: str) -> bytes:
-        return (await self._running().attachments.get(attachment_id)).data
+            self._wires[kind] = wire_named(kind)
+        return self._wires[kind]
 
     def _facts_of(self, model: object) -> ModelFacts | None:
         if model is None:
@@ -326,14 +342,14 @@ class LashCore:
 
     def _choose_model(self, options: TurnOptions) -> ChosenModel:
         if options.model is None:
-            return ChosenModel(self._model.provider, self._model.facts)
+            return ChosenModel(self._model.provider, self._model.facts, self._model.capability)
         spec = self._models.get(options.model.id)
         if spec is None:
             raise ConfigurationError(
                 f"the turn was accepted with model {options.model.id!r}, which this core does not know; "
                 "pass it as model= of the core or of a turn"
             )
-        return ChosenModel(spec.provider, options.model)
+        return ChosenModel(spec.provider, options.model, spec.capability)
 
     def _build_catalog(self, plugins: PluginSession) -> ToolCatalog:
         sources = [

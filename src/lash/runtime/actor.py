@@ -11,17 +11,22 @@ import logging
 
 from lash.base.clock import Clock
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
+from lash.runtime.approvals import Approval, Approvals
+from lash.runtime.branching import branch, fresh_start, given_state
 from lash.runtime.caller import Caller
+from lash.runtime.change import change_session
 from lash.runtime.drive import Parked
 from lash.runtime.driving import SessionDrives
 from lash.runtime.engine import Engine
 from lash.runtime.facets import guard_facets
+from lash.runtime.forking import fork_session, path_to
 from lash.runtime.input import TurnInput, TurnOptions, prepare_input
 from lash.runtime.memory import SessionMemory
 from lash.runtime.request import TurnRequest, input_payload
 from lash.runtime.result import TurnResult
 from lash.runtime.waiting import until_change
 from lash.sessions.accept import Idle, Owned, Waiting
+from lash.sessions.commit import SessionState
 from lash.sessions.errors import SessionDeleted, StoreUnavailable
 from lash.sessions.frames import SessionPolicy
 from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkDraft, SlotPolicy
@@ -125,9 +130,48 @@ class SessionActor:
             return True
         return await drives.store.request_turn_cancel(self.session_id, turn_id)
 
+    async def pending_approvals(self) -> list[Approval]:
+        """Calls of this session that wait for a word."""
+        return await Approvals(self._engine.host).pending(self.session_id)
+
     async def refresh(self) -> None:
         """Takes over what other processes have committed."""
         await (await self.open()).refresh()
+
+    async def open_fresh(self) -> None:
+        """Opens the session with nothing said."""
+        await change_session(await self._running(), lambda memory: fresh_start(memory, self._engine.clock.now_ms()))
+
+    async def open_with_state(self, state: SessionState) -> None:
+        """Opens the session with a given state."""
+        await change_session(await self._running(), lambda memory: given_state(memory, state))
+
+    async def branch(self, node_id: str) -> None:
+        """Goes on from another node."""
+        drives = await self._running()
+        path = await path_to(drives.store, self.session_id, node_id)
+        await change_session(drives, lambda memory: branch(memory, path))
+
+    async def fork(self, new_id: str, node_id: str | None) -> None:
+        """Copies what is committed into a new session."""
+        await self._running()
+        await fork_session(
+            self._engine.store.sessions,
+            self._engine.clock,
+            source_id=self.session_id,
+            new_id=new_id,
+            node_id=node_id,
+        )
+
+    async def idle(self) -> None:
+        """Returns when nothing of the session runs in this core."""
+        while True:
+            if self._drains is not None and not self._drains.done():
+                await asyncio.wait([self._drains])
+            elif self._drives is not None and self._drives.is_running:
+                await self._drives.turned.wait()
+            else:
+                return
 
     async def _running(self) -> SessionDrives:
         if self._engine.is_closing:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
 
 from lash.base.cancel import CancelToken
 from lash.base.messages import Message
+from lash.effects.lease import Lease
 from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream
 from lash.runtime.drive import Driven, TurnDrive
@@ -15,8 +21,11 @@ from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import message_ids, stored_summary, turn_result
 from lash.sessions.accept import Owned
-from lash.sessions.commit import StoredTurn
+from lash.sessions.commit import LeaseGuard, RuntimeCommit, StoredTurn
 from lash.sessions.store import SessionStore
+
+# From what is committed to the commit that changes it; None when there is nothing to change.
+ChangePlan: TypeAlias = Callable[[SessionMemory], RuntimeCommit | None]
 
 
 class SessionDrives:
@@ -53,7 +62,12 @@ class SessionDrives:
 
     def start(self, owned: Owned) -> asyncio.Task[Driven]:
         """Drives in a task of the engine, so that a caller who leaves cannot tear a commit."""
-        return self.engine.spawn(self._drive(owned), f"turn {owned.turn.turn_id}")
+        return self.engine.spawn(self.drive(owned), f"turn {owned.turn.turn_id}")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a turn runs here."""
+        return self._running is not None
 
     def cancel(self, turn_id: str | None = None) -> bool:
         """Cancels the turn that runs here; False when none (of that id) does."""
@@ -61,6 +75,22 @@ class SessionDrives:
             return False
         self._running[1].cancel("requested")
         return True
+
+    async def change(self, lease: Lease, plan: ChangePlan) -> None:
+        """Commits what `plan` says of the newest state under a lease without a turn, and gives the lease back."""
+        async with self._driving:
+            is_held = True
+            try:
+                await self.memory.refresh(self.store)
+                commit = plan(self.memory)
+                if commit is not None:
+                    await self.store.commit(msgspec.structs.replace(commit, guard=LeaseGuard(lease)))
+                    is_held = False
+                    await self.memory.refresh(self.store)
+            finally:
+                if is_held:
+                    with contextlib.suppress(Exception):  # it runs out by itself otherwise
+                        await asyncio.shield(self.store.release_session_lease(lease))
 
     async def refresh(self) -> None:
         """Takes over what other processes have committed."""
@@ -77,6 +107,9 @@ class SessionDrives:
             if isinstance(message, Message):
                 messages.append(message)
         revision = turn.result.head_revision if turn.result is not None else self.memory.head_revision
+        if revision > self.memory.head_revision and self._running is not None and self._running[0] == turn.turn_id:
+            # It is being driven here, and its commit is known to others before the drive hears of it.
+            await self.turned.wait()
         if revision > self.memory.head_revision and not self._driving.locked():
             # Somebody else drove it: what it committed is part of what the caller sees now.
             await self.refresh()
@@ -89,7 +122,8 @@ class SessionDrives:
             replayed=True,
         )
 
-    async def _drive(self, owned: Owned) -> Driven:
+    async def drive(self, owned: Owned) -> Driven:
+        """Drives to the end of the turn. Call it in a task of the engine; see `start`."""
         turn_id = owned.turn.turn_id
         cancel, stream = CancelToken(), None
         try:

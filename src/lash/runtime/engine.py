@@ -21,6 +21,7 @@ from lash.base.ids import IdSource
 from lash.base.json import JsonObject
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
+from lash.machine.capability import ModelCapability
 from lash.models.provider import Provider
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
@@ -48,6 +49,7 @@ class ChosenModel:
 
     provider: Provider
     facts: ModelFacts
+    capability: ModelCapability = field(default_factory=ModelCapability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ class RecoveryReport:
     """What recovery found when the core was opened, and what it has met since.
 
     `resumed`: turns driven in the background; await one with `run` and its id.
-    `waiting`: turns that need live inputs, until their session is opened. Always empty so far: whatever
-    a turn needs is stored with it or an option of the core.
+    `waiting`: turns that waited for an approval or for a detached call when the core was opened; they
+    are back at their wait, and go on by themselves when it is resolved.
     `in_doubt`: effects whose outcome the host must settle.
     """
 
@@ -157,6 +159,10 @@ class Engine:
                 model.id,
             )
         return model.context_window_tokens
+
+    async def load_attachment(self, attachment_id: str) -> bytes:
+        """The bytes of an attachment, for a wire that is about to send it."""
+        return (await self.attachments.get(attachment_id)).data
 
     @property
     def is_closing(self) -> bool:
