@@ -7,6 +7,7 @@ resolution stands (docs/spec/runtime.md §6.6).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -14,6 +15,7 @@ from lash.base.errors import InvalidArgument
 from lash.base.json import Json, JsonObject
 from lash.effects.ports import EffectHost
 from lash.effects.waits import (
+    Accepted,
     AwaitEventKey,
     OpenWait,
     Resolution,
@@ -47,8 +49,10 @@ class PendingCompletion:
 class Completions:
     """`core.completions`. Added in 0.1."""
 
-    def __init__(self, host: EffectHost) -> None:
+    def __init__(self, host: EffectHost, on_accepted: Callable[[str], None] = lambda _session_id: None) -> None:
+        """`on_accepted` is told the session of a turn that may go on now."""
         self._host = host
+        self._on_accepted = on_accepted
 
     async def resolve(self, key: CompletionKey, resolution: Resolution) -> ResolveOutcome:
         """`Accepted`, `AlreadyResolved` with what stands, or `UnknownOrRevoked`: forged, foreign, session deleted.
@@ -61,7 +65,11 @@ class Completions:
                 f"a resolution is ResolvedOk, ResolvedErr, TimedOut or WaitCancelled, got {type(resolution).__name__}; "
                 "or call complete(), fail() or cancel()"
             )
-        return await self._host.resolve_await_event(signed_key(key), resolution)
+        signed = signed_key(key)
+        outcome = await self._host.resolve_await_event(signed, resolution)
+        if isinstance(outcome, Accepted) and signed.scope.session_id is not None:
+            self._on_accepted(signed.scope.session_id)
+        return outcome
 
     async def complete(self, key: CompletionKey, value: Json = None) -> ResolveOutcome:
         """The call succeeded: the model reads `value`, which is JSON."""
