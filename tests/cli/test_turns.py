@@ -107,7 +107,7 @@ def _waiting(folder: Path) -> str:
         ):
             running = asyncio.create_task(chat.run("go", turn_id="t1"))
             async with asyncio.timeout(20):
-                while not (await core.approvals.pending() and await core.completions.pending()):
+                while not (await core.approvals.pending() and await core.completions.pending()):  # noqa: ASYNC110
                     await asyncio.sleep(0)
         await asyncio.gather(running, return_exceptions=True)
 
@@ -148,6 +148,10 @@ def test_a_turn_that_nobody_knows_is_a_failure(cli: Cli, settled_store: str) -> 
     ("key", "parsed"),
     [
         ("0:llm_call:2", EffectKey(0, "llm_call", 2)),
+        ("0:tool_batch:3:child:0:c1:approval", EffectKey(0, "tool_batch", 3, 0, "c1", step="approval")),
+        ("0:tool_batch:3:child:0:c1:approval:wait", EffectKey(0, "tool_batch", 3, 0, "c1", step="approval:wait")),
+        ("0:tool_batch:3:child:0:c1:attempt:2:wait", EffectKey(0, "tool_batch", 3, 0, "c1", 2, step="wait")),
+        ("0:tool_batch:3:child:0:c1:result", EffectKey(0, "tool_batch", 3, 0, "c1", step="result")),
         ("1:tool_batch:7:child:2:call_1_2:attempt:3", EffectKey(1, "tool_batch", 7, 2, "call_1_2", 3)),
         ("0:tool_batch:3:child:0:a:b:attempt:1", EffectKey(0, "tool_batch", 3, 0, "a:b", 1)),
         ("0:tool_batch:3:child:0:c1:look:attempt:1:sleep", EffectKey(0, "tool_batch", 3, 0, "c1", 1, step="pause")),

@@ -77,6 +77,11 @@ class Local:
 
         return Local(run, impact=impact)
 
+    @property
+    def has_code(self) -> bool:
+        """Whether there is code to run: a sleep or a wait has none."""
+        return self._run is not None
+
     async def run(self, envelope: EffectEnvelope) -> EffectOutcome:
         """Runs the code. Raises `runtime_effect_local_executor_unavailable` when there is none (left)."""
         run, self._run = self._run, None
