@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from lash.base.errors import InvalidArgument
+from lash.base.canonical import canonical_json_bytes
+from lash.base.codec import to_json
+from lash.base.errors import InvalidArgument, NotCanonical
 from lash.base.json import Json, JsonObject
 from lash.effects.ports import EffectHost
 from lash.effects.waits import (
@@ -58,13 +60,17 @@ class Completions:
         """`Accepted`, `AlreadyResolved` with what stands, or `UnknownOrRevoked`: forged, foreign, session deleted.
 
         Raises `MalformedWaitKey` for a text that is no key at all, and `InvalidArgument`
-        for what is no resolution.
+        for what is no resolution, or holds what is not JSON.
         """
         if not isinstance(resolution, ResolvedOk | ResolvedErr | TimedOut | WaitCancelled):
             raise InvalidArgument(
                 f"a resolution is ResolvedOk, ResolvedErr, TimedOut or WaitCancelled, got {type(resolution).__name__}; "
                 "or call complete(), fail() or cancel()"
             )
+        try:
+            canonical_json_bytes(to_json(resolution))
+        except NotCanonical as error:
+            raise InvalidArgument(f"a call is completed with JSON: {error.message}") from error
         signed = signed_key(key)
         outcome = await self._host.resolve_await_event(signed, resolution)
         if isinstance(outcome, Accepted) and signed.scope.session_id is not None:
