@@ -76,9 +76,12 @@ def end_of(child: Any) -> int:
 
 
 async def both_wait(store: lash.Store) -> None:
-    """Returns when the turn waits for a person and for an outsider."""
+    """Returns when the turn waits for a person and for an outsider, and its third call is recorded."""
     async with asyncio.timeout(LIFE_LIMIT_S):
         while len(await store.waits.list_open(parked.SESSION_ID)) < 2:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.01)
+        # A safe tool may still be on its way to the store, and would then run again.
+        while not any("call_0_2" in row.replay_key for row in await store.journal.load(SCOPE)):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
