@@ -235,7 +235,7 @@ async def test_bytes_that_say_nothing_new_are_a_sign_of_life(server: WireServer,
 
 
 async def test_a_broken_attempt_is_retracted_and_the_next_one_answers(server: WireServer, wire: Spoken) -> None:
-    options = ProviderOptions(Reliability(5_000, 2_000, ModelRetry(attempts=2, base_ms=0)))
+    options = ProviderOptions(Reliability(60_000, 30_000, ModelRetry(attempts=2, base_ms=0)))
     provider = wire.dialect.make(server, options)
     server.plays(wire.dialect.breaks_off(*ANSWER, ending="abort"), wire.dialect.plays(*ANSWER))
     heard: list[LlmStreamEvent] = []
