@@ -127,12 +127,12 @@ async def test_a_finished_stream_stands_however_the_connection_ends(
     assert (await wire.provider.complete(REQUEST)).full_text == "half"
 
 
-@pytest.mark.parametrize("said", [[Text("Grüße 🙂"), Call("c0", "one", {"n": 1})]], ids=["text and a call"])
+@pytest.mark.parametrize("said", [[Text("ü🙂"), Call("c0", "one", {"n": 1})]], ids=["text and a call"])
 async def test_a_stream_may_be_cut_between_any_two_bytes(server: WireServer, wire: Spoken, said: list[Said]) -> None:
     [stream] = wire.dialect.plays(*said).pieces
     server.plays(Reply([stream]))
     whole = await wire.provider.complete(REQUEST)
-    assert whole.full_text == "Grüße 🙂"
+    assert whole.full_text == "ü🙂"
     assert [(call.call_id, call.tool_name) for call in whole.tool_calls] == [("c0", "one")]
 
     for cut in range(1, len(stream)):
