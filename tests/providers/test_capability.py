@@ -95,7 +95,7 @@ class TestReasoning:
             {"type": "reasoning.text", "index": 0, "text": "m", "signature": "sig"},
             {"type": "reasoning.encrypted", "index": 1, "data": "x"},
         ]
-        details = [
+        details: list[Any] = [
             {"type": "reasoning.text", "index": 0, "text": "hm", "signature": "sig"},
             {"type": "reasoning.encrypted", "index": 1, "data": "x"},
         ]
