@@ -38,6 +38,7 @@ from lash.runtime.actor import SessionActor
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
+from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.session import Session
@@ -87,6 +88,7 @@ class LashCore:
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
         commit_budget: CommitBudget | None = None,
+        live_replay_store: LiveReplayStore | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -109,6 +111,7 @@ class LashCore:
         self._max_turns = max_turns
         self._residency = residency
         self._commit_budget = commit_budget or CommitBudget()
+        self._live_replay = live_replay_store or RecentEvents()
         self._recover = recover
         self._host_id = host_id
         self._timings = lease_timings or LeaseTimings()
@@ -248,6 +251,7 @@ class LashCore:
             max_turns=self._max_turns,
             residency=self._residency,
             commit_budget=self._commit_budget,
+            live_replay=self._live_replay,
         )
         engine = Engine(
             store=store,
@@ -360,6 +364,7 @@ class StandardCore(LashCore):
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
         commit_budget: CommitBudget | None = None,
+        live_replay_store: LiveReplayStore | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -379,6 +384,7 @@ class StandardCore(LashCore):
             max_turns=max_turns,
             residency=residency,
             commit_budget=commit_budget,
+            live_replay_store=live_replay_store,
             recover=recover,
             host_id=host_id,
             lease_timings=lease_timings,

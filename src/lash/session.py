@@ -16,32 +16,12 @@ from lash.machine.prompt import PromptContribution, layer_of
 from lash.models.spec import ModelFacts
 from lash.runtime.actor import SessionActor
 from lash.runtime.input import TurnInput, TurnOptions
+from lash.runtime.observation.observer import SessionObserver
 from lash.runtime.result import TurnResult
+from lash.runtime.view import SessionReadView
 from lash.sessions.commit import StoredTurn
-from lash.sessions.frames import AgentFrame
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
 from lash.turn import Turn, TurnStream
-
-
-class SessionView:
-    """What is committed in a session, as of one moment."""
-
-    def __init__(
-        self,
-        session_id: str,
-        revision: int,
-        messages: Sequence[Message],
-        frames: Sequence[AgentFrame],
-        current_frame_id: str,
-    ) -> None:
-        self.session_id = session_id
-        self.revision = revision
-        self.messages = list(messages)
-        self.frames = list(frames)
-        self.current_frame_id = current_frame_id
-
-    def __repr__(self) -> str:
-        return f"SessionView({self.session_id!r}, revision {self.revision}, {len(self.messages)} messages)"
 
 
 class Session:
@@ -180,6 +160,21 @@ class Session:
         """Cancels the running turn, in this or any other process; False when none runs."""
         return await self._actor.cancel()
 
+    def observe(self, after: str | None = None) -> SessionObserver:
+        """What happens in the session, in this and other processes, for as long as it is read.
+
+        ```python
+        async for seen in session.observe(after=cursor):
+            ...  # an `ObservationEvent`, or a `Gap` with a snapshot to go on from
+            cursor = seen.cursor
+        ```
+
+        Without a cursor the first item is a `SessionSnapshot`. Any number of observers may read; none
+        ever slows a turn. Raises `MalformedCursor` and `CursorOfAnotherSession` at once; while reading
+        `SessionDeleted`, and `CoreClosed` when the core is closed.
+        """
+        return SessionObserver(self._actor, after)
+
     async def turns(self) -> list[StoredTurn]:
         """Settled turns, in the order they were committed."""
         await self._actor.open()
@@ -195,10 +190,18 @@ class Session:
         return self._actor.memory.messages
 
     @property
-    def view(self) -> SessionView:
-        """What is committed."""
+    def view(self) -> SessionReadView:
+        """What is committed, as of now: messages, frames, the tree of messages."""
         memory = self._actor.memory
-        return SessionView(self.session_id, memory.head_revision, memory.messages, memory.frames, memory.frame_id)
+        return SessionReadView(
+            self.session_id,
+            memory.head_revision,
+            memory.messages,
+            memory.frames,
+            memory.frame_id,
+            memory.nodes,
+            memory.leaf_node_id,
+        )
 
     @property
     def usage(self) -> UsageReport:

@@ -18,6 +18,7 @@ from lash.runtime.engine import Engine
 from lash.runtime.facets import guard_facets
 from lash.runtime.input import TurnInput, TurnOptions, prepare_input
 from lash.runtime.memory import SessionMemory
+from lash.runtime.observation.feed import SessionFeed
 from lash.runtime.request import TurnRequest, input_payload
 from lash.runtime.result import TurnResult
 from lash.runtime.waiting import until_change
@@ -42,6 +43,7 @@ class SessionActor:
         self._engine = engine
         self._policy = policy
         self._memory = SessionMemory(session_id, policy, engine.clock.now_ms(), engine.options.residency)
+        self.feed = SessionFeed(self._memory, engine.clock, engine.ids, engine.options.live_replay)
         self._drives: SessionDrives | None = None
         self._opening = asyncio.Lock()
         self._drains: asyncio.Task[None] | None = None
@@ -74,7 +76,7 @@ class SessionActor:
             store = await engine.store.sessions.create_store(SessionCreate(self.session_id, policy=self._policy))
             is_restored = await self._memory.refresh(store)
             plugins = engine.plugins.build(PluginSessionContext(self.session_id))
-            self._drives = SessionDrives(engine, store, self._memory, plugins)
+            self._drives = SessionDrives(engine, store, self._memory, plugins, self.feed)
         if is_restored:
             await plugins.tell(SessionRestored(self.session_id, self._memory.head_revision))
         return self._drives
@@ -128,6 +130,18 @@ class SessionActor:
     async def refresh(self) -> None:
         """Takes over what other processes have committed."""
         await (await self.open()).refresh()
+
+    # observation
+
+    async def observed(self) -> SessionFeed:
+        """The session's feed, up to date with the store and watched from now on."""
+        await self._running()
+        await self._engine.observe(self)
+        return self.feed
+
+    async def catch_up(self, revision: int) -> bool:
+        """Takes over what is committed up to `revision`; False when that must wait for a running turn."""
+        return await (await self.open()).catch_up(revision)
 
     async def _running(self) -> SessionDrives:
         if self._engine.is_closing:

@@ -148,6 +148,7 @@ class TurnDrive:
                     return await self._settlement.give_up(error, attempt, self._inputs(), self._reached)
                 logger.warning("turn %s: drive %d failed", self._turn_id, attempt, exc_info=True)
                 is_fresh = False
+                self._stream.restart()
                 await self._engine.clock.sleep(options.drive_backoff_ms << (attempt - 1))
         raise AssertionError("unreachable")
 

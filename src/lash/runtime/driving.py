@@ -11,6 +11,7 @@ from lash.runtime.activity import ActivityStream
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
 from lash.runtime.memory import SessionMemory
+from lash.runtime.observation.feed import SessionFeed
 from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import message_ids, stored_summary, turn_result
@@ -22,13 +23,16 @@ from lash.sessions.store import SessionStore
 class SessionDrives:
     """Drives owned turns, and knows who listens to which."""
 
-    def __init__(self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession) -> None:
+    def __init__(
+        self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession, feed: SessionFeed
+    ) -> None:
         self.engine = engine
         self.store = store
         self.memory = memory
         # Set, and replaced, whenever a drive of this core ends.
         self.turned = asyncio.Event()
         self._plugins = plugins
+        self._feed = feed
         # Guards the memory: a drive reads it at its start and changes it at its commit.
         self._driving = asyncio.Lock()
         self._listeners: dict[str, list[TurnRequest]] = {}
@@ -67,6 +71,15 @@ class SessionDrives:
         async with self._driving:
             await self.memory.refresh(self.store)
 
+    async def catch_up(self, revision: int) -> bool:
+        """The same up to a revision; False when a running turn must end first."""
+        if self.memory.head_revision >= revision:
+            return True
+        if self._driving.locked():
+            return False
+        await self.refresh()
+        return True
+
     async def stored_result(self, turn: StoredTurn) -> TurnResult:
         """The result of a settled turn."""
         summary = stored_summary(turn)
@@ -92,18 +105,23 @@ class SessionDrives:
     async def _drive(self, owned: Owned) -> Driven:
         turn_id = owned.turn.turn_id
         cancel, stream = CancelToken(), None
+        driven: Driven | None = None
         try:
             async with self._driving:
                 listeners = list(self._listeners.get(turn_id, ()))
                 for listener in listeners:
                     _link(listener.cancel, cancel)
-                stream = ActivityStream(turn_id, [sink for listener in listeners for sink in listener.sinks])
+                sinks = [sink for listener in listeners for sink in listener.sinks]
+                stream = ActivityStream(turn_id, sinks, self._feed)
                 self._running = (turn_id, cancel)
+                self._feed.turn_started(turn_id)
                 try:
                     drive = TurnDrive(self.engine, self.store, self.memory, self._plugins, owned, cancel, stream)
-                    return await drive.run()
+                    driven = await drive.run()
+                    return driven
                 finally:
                     self._running = None
+                    self._feed.turn_ended(turn_id, driven.outcome if isinstance(driven, TurnResult) else None)
                     turned, self.turned = self.turned, asyncio.Event()
                     turned.set()
         finally:

@@ -26,6 +26,8 @@ from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
 from lash.runtime.input import TurnOptions
 from lash.runtime.leases import LeaseKeeper
+from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
+from lash.runtime.observation.watch import Followed, StoreWatch
 from lash.runtime.ports import RuntimeStore
 from lash.runtime.residency import Residency
 from lash.sessions.accept import Claimant
@@ -83,6 +85,7 @@ class EngineOptions:
     # A drive that raises is tried this often before the turn is settled as failed (decisions 7).
     drive_attempts: int = 5
     drive_backoff_ms: int = 100
+    live_replay: LiveReplayStore = field(default_factory=RecentEvents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +144,13 @@ class Engine:
         self.executor_id = executor_id
         self.options = options
         self.keeper = LeaseKeeper(store.sessions, clock, options.timings)
+        self.watch = StoreWatch(store.sessions, store.changes, clock, executor_id)
         self.recovery = RecoveryReport()
         # Cancelled with reason `shutdown` when the core is closed: whoever waits is woken.
         self.closing = CancelToken()
         self._has_warned_of_window = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     def window_of(self, model: ModelFacts) -> int | None:
         """How much the model can read. Not to know it is worth one warning per core (decisions 24)."""
@@ -186,9 +191,16 @@ class Engine:
         task.add_done_callback(self._finished)
         return task
 
+    async def observe(self, session: Followed) -> None:
+        """Brings the feed of a session up to date with the store, and keeps it so while somebody reads it."""
+        await self.watch.look_at(session)
+        if self._watching is None or self._watching.done():
+            self._watching = self.spawn(self.watch.run(), "observation")
+
     async def close(self) -> None:
         """Cancels and awaits every task, then stops the heartbeat."""
         self.closing.cancel("shutdown")
+        self.watch.end(CoreClosed("the core was closed while the session was observed; observe it in another core"))
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()

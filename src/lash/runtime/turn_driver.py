@@ -162,12 +162,15 @@ class TurnDriver:
             )
 
         is_recorded = self._controller.has_recorded(envelope.replay_key)
+        hearing = self._stream.hearing
         outcome = await self._controller.execute(envelope, Local(call, impact="reads"))
         answer = llm_answer(effect.id, outcome)
         text = answer.response.full_text if answer.response is not None else ""
         if text and (is_recorded or not answer.text_streamed):
             # A replayed or unstreamed answer is told once, whole.
             self._stream.tell(correlation_id, activity.AssistantProseDelta(text))
+        elif text and self._stream.hearing != hearing:
+            self._stream.make_whole(correlation_id, text)
         self._machine.answer(answer)
 
     async def _run_tools(self, effect: ToolCalls) -> None:

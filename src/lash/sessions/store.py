@@ -213,6 +213,26 @@ class OpenTurn(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
+class StandingBatch(msgspec.Struct, frozen=True):
+    """A queued batch without its content. `is_claimed`: somebody is at work on it."""
+
+    batch_id: str
+    source_key: str | None
+    payload_hash: str
+    is_claimed: bool
+
+
+class SessionStanding(msgspec.Struct, frozen=True):
+    """Where a session stands, for who watches it. `owner` drives `turn_id`, unless both are None."""
+
+    session_id: str
+    head_revision: int
+    is_deleted: bool = False
+    owner: str | None = None
+    turn_id: str | None = None
+    queue: list[StandingBatch] = []
+
+
 class SessionCreate(msgspec.Struct, frozen=True):
     """What a new session needs."""
 
@@ -240,6 +260,10 @@ class SessionStoreFactory(Protocol):
 
     async def open_turns(self) -> list[OpenTurn]:
         """Sessions with a turn in flight or ready queued work, by session id."""
+        ...
+
+    async def look(self, session_ids: Sequence[str]) -> list[SessionStanding]:
+        """Where these sessions stand, as of one moment, in the order asked; unknown ones at revision 0."""
         ...
 
     async def heartbeat(
