@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from lash.runtime.result import TurnStopped as TurnStopped
     from lash.session import Session as Session
     from lash.sessions.commit import CommitBudget as CommitBudget
+    from lash.sessions.commit import SessionState as SessionState
     from lash.sessions.errors import SessionDeleted as SessionDeleted
     from lash.sessions.errors import StoreError as StoreError
     from lash.sessions.errors import TurnInputConflict as TurnInputConflict
@@ -82,6 +83,7 @@ _HOMES = {
     "TurnStopped": "lash.runtime.result",
     "Session": "lash.session",
     "CommitBudget": "lash.sessions.commit",
+    "SessionState": "lash.sessions.commit",
     "SessionDeleted": "lash.sessions.errors",
     "StoreError": "lash.sessions.errors",
     "TurnInputConflict": "lash.sessions.errors",
@@ -123,6 +125,7 @@ __all__ = [
     "Session",
     "SessionDeleted",
     "SessionMirror",
+    "SessionState",
     "StandardCore",
     "Store",
     "StoreError",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import socket
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -35,13 +36,14 @@ from lash.plugins.host import PluginHost, PluginSession
 from lash.plugins.plugin import Plugin, PluginFactory
 from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
+from lash.runtime.actors import SessionActors
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
 from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
-from lash.session import Session
+from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
 from lash.sessions.frames import SessionPolicy
 from lash.sessions.meta import SessionListing
@@ -68,6 +70,13 @@ class DurableStorePeerRequired(ConfigurationError):
     """A durable part was given an ephemeral one to work with."""
 
     code = "durable_store_peer_required"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDeleteReport:
+    """What the deletion of a session did."""
+
+    session_id: str
 
 
 class LashCore:
@@ -118,7 +127,7 @@ class LashCore:
         self._clock: Clock = clock or SystemClock()
         self._ids: IdSource = ids or SystemIds()
         self._models: dict[str, ModelSpec] = {self._model.id: self._model}
-        self._actors: dict[str, SessionActor] = {}
+        self._actors = SessionActors()
         self._catalogs = CatalogCache()
         self._engine: Engine | None = None
         self._store: Store | None = None
@@ -182,20 +191,21 @@ class LashCore:
         policy = SessionPolicy(
             provider_id=self._model.provider.kind, model=self._model.facts, max_turns=max_turns, prompt=prompt
         )
-        return Session(self._actor(session_id, policy), self._facts_of)
+        return Session(self._actor(session_id, policy), SessionHome(self._facts_of, self.session, self._forget))
 
     async def sessions(self) -> list[SessionListing]:
         """Every stored session."""
         return await self._running().store.sessions.list_sessions()
 
-    async def delete_session(self, session_id: str) -> None:
+    async def delete_session(self, session_id: str) -> SessionDeleteReport:
         """Deletes a session for good: its running turn, history, queue, waits and journal. Its id is used up."""
         engine = self._running()
-        actor = self._actors.pop(session_id, None)
+        actor = self._actors.forget(session_id)
         if actor is not None:
             await actor.cancel()
         await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
+        return SessionDeleteReport(session_id)
 
     async def settle(self, effect: DoubtfulEffect, decision: ToolCallOutput | RunAgain) -> None:
         """Says what came of an effect in doubt, and lets its turn go on."""
@@ -286,12 +296,16 @@ class LashCore:
         return choice.bind(parts)
 
     def _actor(self, session_id: str, policy: SessionPolicy) -> SessionActor:
-        actor = self._actors.get(session_id)
-        if actor is None:
-            actor = self._actors[session_id] = SessionActor(self._running(), session_id, policy)
-        else:
+        engine = self._running()
+        actor, is_new = self._actors.get(session_id, lambda: SessionActor(engine, session_id, policy))
+        if not is_new:
             actor.memory.configure(policy)
         return actor
+
+    def _forget(self, session_id: str) -> None:
+        if self._engine is not None and self._engine.watch.follows(session_id):
+            return  # its observers would hear nothing of it any more
+        self._actors.forget(session_id)
 
     def _default_policy(self) -> SessionPolicy:
         return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from lash.base.codec import to_json
 from lash.base.errors import InvalidArgument
@@ -15,21 +16,47 @@ from lash.base.usage import UsageReport, report
 from lash.machine.prompt import PromptContribution, layer_of
 from lash.models.spec import ModelFacts
 from lash.runtime.actor import SessionActor
+from lash.runtime.commands import RefreshToolCatalog, ResetSession, SessionCommandReceipt
+from lash.runtime.export import ExportFormat, export_session
 from lash.runtime.input import TurnInput, TurnOptions
 from lash.runtime.observation.observer import SessionObserver
 from lash.runtime.result import TurnResult
 from lash.runtime.view import SessionReadView
-from lash.sessions.commit import StoredTurn
+from lash.sessions.commit import SessionState, StoredTurn
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
 from lash.turn import Turn, TurnStream
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHome:
+    """What a session asks of its core: to know a model, to open a session, to forget one."""
+
+    facts_of: Callable[[object], ModelFacts | None]
+    session: Callable[[str], Session]
+    forget: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedSession:
+    """A session that nobody holds in memory: its id is all there is of it."""
+
+    session_id: str
+
+    async def resume(self, core: _Core) -> Session:
+        """Opens it again, in this or another core over the same store."""
+        return await core.session(self.session_id).open()
+
+
+class _Core(Protocol):
+    def session(self, session_id: str) -> Session: ...
 
 
 class Session:
     """One session of a core. Open it with `async with core.session(id) as session` or `await ….open()`."""
 
-    def __init__(self, actor: SessionActor, choose: Callable[[object], ModelFacts | None]) -> None:
+    def __init__(self, actor: SessionActor, home: SessionHome) -> None:
         self._actor = actor
-        self._choose = choose
+        self._home = home
 
     @property
     def session_id(self) -> str:
@@ -41,8 +68,57 @@ class Session:
         await self._actor.open()
         return self
 
+    async def open_fresh(self) -> Self:
+        """Opens the session with nothing said. What it held is dropped, once its turn in flight is settled.
+
+        Its ledger stays, and so do its turn ids: each stands for the turn that was run under it.
+        """
+        await self._actor.open_fresh()
+        return self
+
+    async def open_with_state(self, state: SessionState) -> Self:
+        """Opens the session with this state in place of what it held: `export("json")` gives one.
+
+        Raises `UnsafeBranchPoint` when its conversation has tool calls without a result.
+        """
+        await self._actor.open_with_state(state)
+        return self
+
     async def close(self) -> None:
         """Lets go of the session; what is running goes on."""
+
+    async def park(self) -> ParkedSession:
+        """Waits until nothing of the session runs here, and drops it from memory.
+
+        Everything is committed already, so all that is kept is its id.
+        """
+        await self._actor.idle()
+        self._home.forget(self.session_id)
+        return ParkedSession(self.session_id)
+
+    async def fork(self, new_id: str, *, at: str | None = None) -> Session:
+        """A new session that begins as this one stands committed, or stood `at` a node (a message's id).
+
+        The same fork asked for again is the same session. From an earlier node the fork keeps the tools' and
+        plugins' state and none of the variables of the execution mode. Its ledger begins empty. Raises
+        `SessionExists`, `UnknownNode`, `UnsafeBranchPoint` (a tool call would stay without its result).
+        """
+        if not is_name(new_id):
+            raise InvalidArgument(f"session id {new_id!r} is empty or no plain text; choose another")
+        await self._actor.fork(new_id, at)
+        return await self._home.session(new_id).open()
+
+    async def branch(self, to: str) -> None:
+        """Goes on from another node of this session (a message's id); what came after it stays stored beside.
+
+        Raises `UnknownNode` and `UnsafeBranchPoint`.
+        """
+        await self._actor.branch(to)
+
+    async def export(self, format: ExportFormat = "markdown") -> str:  # noqa: A002 - the public name
+        """What is committed as a document: `markdown` and `html` to be read, `json` to be opened again."""
+        await self._actor.open()
+        return await export_session(self._actor.store, self.session_id, format)
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -74,7 +150,7 @@ class Session:
             turn_id=turn_id,
             timeout=timeout,
             options=TurnOptions(
-                model=self._choose(model), max_turns=max_turns, prompt=_prompt_json(prompt_contributions)
+                model=self._home.facts_of(model), max_turns=max_turns, prompt=_prompt_json(prompt_contributions)
             ),
             retry=retry,
         )
@@ -156,6 +232,18 @@ class Session:
         await self._actor.open()
         return await self._actor.store.cancel_queued_work_batch(self.session_id, batch_id)
 
+    async def edit_queued(self, batch_id: str, turn_input: str | TurnInput) -> QueuedWorkBatch:
+        """Puts other input in the place of one that waits; its id, place and key stay.
+
+        Raises `QueuedInputTaken` when a turn has taken it or it is gone: then nothing is changed.
+        """
+        return await self._actor.edit_queued(batch_id, _input(turn_input))
+
+    @property
+    def commands(self) -> SessionCommands:
+        """Maintenance that waits its turn in the queue: refresh the tools, reset the session."""
+        return SessionCommands(self._actor)
+
     async def cancel(self) -> bool:
         """Cancels the running turn, in this or any other process; False when none runs."""
         return await self._actor.cancel()
@@ -210,6 +298,31 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self.session_id!r}, revision {self._actor.memory.head_revision})"
+
+
+class SessionCommands:
+    """Commands of one session. Each is accepted durably and applied once, between two turns."""
+
+    def __init__(self, actor: SessionActor) -> None:
+        self._actor = actor
+
+    async def refresh_tool_catalog(self, reason: str, *, key: str | None = None) -> SessionCommandReceipt:
+        """Asks the tool sources again what they offer. The same `key` is the same command."""
+        return await self._actor.command(RefreshToolCatalog(reason), _command_key(key))
+
+    async def reset(self, reason: str, *, key: str | None = None) -> SessionCommandReceipt:
+        """Begins the session again with nothing said; turn ids and ledger stay. The same `key` is the same command."""
+        return await self._actor.command(ResetSession(reason), _command_key(key))
+
+    async def applied(self, receipt: SessionCommandReceipt) -> None:
+        """Returns when the command was applied (or cancelled), and takes over what came of it."""
+        await self._actor.until_settled(receipt.batch_id)
+
+
+def _command_key(key: str | None) -> str | None:
+    if key is not None and not is_name(key):
+        raise InvalidArgument(f"key={key!r} is empty or no plain text; leave it out or give the command's own key")
+    return key
 
 
 def _input(turn_input: str | TurnInput) -> TurnInput:

@@ -11,11 +11,16 @@ import logging
 
 from lash.base.clock import Clock
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
+from lash.runtime.branching import branch, fresh_start, given_state
 from lash.runtime.caller import Caller
+from lash.runtime.change import change_session
+from lash.runtime.commands import SessionCommand, SessionCommandReceipt, command_draft, receipt
 from lash.runtime.drive import Parked
 from lash.runtime.driving import SessionDrives
+from lash.runtime.editing import editable, options_of
 from lash.runtime.engine import Engine
 from lash.runtime.facets import guard_facets
+from lash.runtime.forking import fork_session, path_to
 from lash.runtime.input import TurnInput, TurnOptions, prepare_input
 from lash.runtime.memory import SessionMemory
 from lash.runtime.observation.feed import SessionFeed
@@ -23,9 +28,10 @@ from lash.runtime.request import TurnRequest, input_payload
 from lash.runtime.result import TurnResult
 from lash.runtime.waiting import until_change
 from lash.sessions.accept import Idle, Owned, Waiting
-from lash.sessions.errors import SessionDeleted, StoreUnavailable
+from lash.sessions.commit import SessionState
+from lash.sessions.errors import QueuedInputTaken, SessionDeleted, StoreUnavailable
 from lash.sessions.frames import SessionPolicy
-from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkDraft, SlotPolicy
+from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkBatch, QueuedWorkDraft, SlotPolicy
 from lash.sessions.store import SessionCreate, SessionStore
 
 logger = logging.getLogger("lash.runtime")
@@ -111,6 +117,36 @@ class SessionActor:
             self.poke()
         return outcome
 
+    async def command(self, command: SessionCommand, key: str | None) -> SessionCommandReceipt:
+        """Accepts a command durably, once per key, and sees to it that it is applied."""
+        guard_facets(self._engine)
+        drives = await self._running()
+        draft = command_draft(self.session_id, command, key or self._engine.ids.new_id())
+        outcome = await drives.store.enqueue_queued_work_with_outcome(draft)
+        if outcome.status == "inserted":
+            self.poke()
+        return receipt(outcome)
+
+    async def until_settled(self, batch_id: str) -> None:
+        """Returns when queued work was settled or cancelled, and takes over what came of it."""
+        drives = await self._running()
+        while True:
+            generation = self._engine.store.changes.generation()
+            queued = await drives.store.list_queued_work(self.session_id)
+            if all(batch.batch_id != batch_id for batch in queued):
+                return await drives.refresh()
+            await self._engine.store.changes.changed(generation)
+
+    async def edit_queued(self, batch_id: str, turn_input: TurnInput) -> QueuedWorkBatch:
+        """Replaces queued input that nobody has begun to work on."""
+        drives = await self._running()
+        batch = editable(self.session_id, batch_id, await drives.store.list_pending_queued_work(self.session_id))
+        queued = await prepare_input(turn_input, options_of(batch), self._engine.attachments)
+        edited = await drives.store.replace_queued_input(self.session_id, batch_id, input_payload(queued))
+        if edited is None:
+            raise QueuedInputTaken(self.session_id, batch_id)
+        return edited
+
     def poke(self) -> None:
         """Work may have arrived: a running turn looks for it, an idle session starts one."""
         if self._engine.is_closing:
@@ -142,6 +178,41 @@ class SessionActor:
     async def catch_up(self, revision: int) -> bool:
         """Takes over what is committed up to `revision`; False when that must wait for a running turn."""
         return await (await self.open()).catch_up(revision)
+
+    async def open_fresh(self) -> None:
+        """Opens the session with nothing said."""
+        await change_session(await self._running(), lambda memory: fresh_start(memory, self._engine.clock.now_ms()))
+
+    async def open_with_state(self, state: SessionState) -> None:
+        """Opens the session with a given state."""
+        await change_session(await self._running(), lambda memory: given_state(memory, state))
+
+    async def branch(self, node_id: str) -> None:
+        """Goes on from another node."""
+        drives = await self._running()
+        path = await path_to(drives.store, self.session_id, node_id)
+        await change_session(drives, lambda memory: branch(memory, path))
+
+    async def fork(self, new_id: str, node_id: str | None) -> None:
+        """Copies what is committed into a new session."""
+        await self._running()
+        await fork_session(
+            self._engine.store.sessions,
+            self._engine.clock,
+            source_id=self.session_id,
+            new_id=new_id,
+            node_id=node_id,
+        )
+
+    async def idle(self) -> None:
+        """Returns when nothing of the session runs in this core."""
+        while True:
+            if self._drains is not None and not self._drains.done():
+                await asyncio.wait([self._drains])
+            elif self._drives is not None and self._drives.is_running:
+                await self._drives.turned.wait()
+            else:
+                return
 
     async def _running(self) -> SessionDrives:
         if self._engine.is_closing:

@@ -70,7 +70,14 @@ def _may_pass(error: Exception) -> bool:
     return not isinstance(error, EffectControllerError)  # those are deterministic (effects/errors.py)
 
 
-Driven: TypeAlias = TurnResult | Lost | Parked
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What ran was a session command, not a turn; it is committed."""
+
+    batch_id: str
+
+
+Driven: TypeAlias = TurnResult | Lost | Parked | Applied
 
 
 class TurnDrive:

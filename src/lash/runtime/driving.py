@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
 
 from lash.base.cancel import CancelToken
 from lash.base.messages import Message
+from lash.effects.lease import Lease
 from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream
+from lash.runtime.commands import apply_command, leading_command
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
 from lash.runtime.memory import SessionMemory
@@ -16,8 +23,11 @@ from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import message_ids, stored_summary, turn_result
 from lash.sessions.accept import Owned
-from lash.sessions.commit import StoredTurn
+from lash.sessions.commit import LeaseGuard, RuntimeCommit, StoredTurn
 from lash.sessions.store import SessionStore
+
+# From what is committed to the commit that changes it; None when there is nothing to change.
+ChangePlan: TypeAlias = Callable[[SessionMemory], RuntimeCommit | None]
 
 
 class SessionDrives:
@@ -59,12 +69,33 @@ class SessionDrives:
         """Drives in a task of the engine, so that a caller who leaves cannot tear a commit."""
         return self.engine.spawn(self._drive(owned), f"turn {owned.turn.turn_id}")
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a turn runs here."""
+        return self._running is not None
+
     def cancel(self, turn_id: str | None = None) -> bool:
         """Cancels the turn that runs here; False when none (of that id) does."""
         if self._running is None or turn_id not in (None, self._running[0]):
             return False
         self._running[1].cancel("requested")
         return True
+
+    async def change(self, lease: Lease, plan: ChangePlan) -> None:
+        """Commits what `plan` says of the newest state under a lease without a turn, and gives the lease back."""
+        async with self._driving:
+            is_held = True
+            try:
+                await self.memory.refresh(self.store)
+                commit = plan(self.memory)
+                if commit is not None:
+                    await self.store.commit(msgspec.structs.replace(commit, guard=LeaseGuard(lease)))
+                    is_held = False
+                    await self.memory.refresh(self.store)
+            finally:
+                if is_held:
+                    with contextlib.suppress(Exception):  # it runs out by itself otherwise
+                        await asyncio.shield(self.store.release_session_lease(lease))
 
     async def refresh(self) -> None:
         """Takes over what other processes have committed."""
@@ -108,6 +139,9 @@ class SessionDrives:
         driven: Driven | None = None
         try:
             async with self._driving:
+                command = leading_command(owned)
+                if command is not None:
+                    return await apply_command(self.engine, self.store, self.memory, self._plugins, owned, command)
                 listeners = list(self._listeners.get(turn_id, ()))
                 for listener in listeners:
                     _link(listener.cancel, cancel)

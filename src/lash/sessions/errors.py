@@ -4,7 +4,9 @@
 StoreError
 ├── SessionBindingMismatch, AmbiguousSession, UnsupportedReadScope     the caller asked the wrong handle
 ├── HeadRevisionConflict, TurnCommitConflict, QueuedWorkClaimExpired   another writer was first
-├── SessionDeleted, CommitBudgetExceeded, TurnInputConflict            a rule forbids it
+├── SessionDeleted, SessionExists, CommitBudgetExceeded,
+│   TurnInputConflict                                                  a rule forbids it
+├── UnknownSession, UnknownNode, UnsafeBranchPoint                     nothing can go on from there
 ├── InvalidGraphDelta                                                  the commit does not fit what is stored
 ├── MissingCheckpointComponent, StoredDataCorrupt                      what is stored is damaged
 ├── UnsupportedRecordSchemaVersion, UnsupportedSchemaVersion           written by another release
@@ -87,6 +89,19 @@ class TurnInputConflict(StoreError):
         self.turn_id = turn_id
 
 
+class QueuedInputTaken(StoreError):
+    """The queued input cannot be changed any more: a turn has it, or it was settled or cancelled."""
+
+    code = "queued_input_taken"
+
+    def __init__(self, session_id: str, batch_id: str) -> None:
+        super().__init__(
+            f"queued input `{batch_id}` of session `{session_id}` waits no more; queue the change as new input"
+        )
+        self.session_id = session_id
+        self.batch_id = batch_id
+
+
 class QueuedWorkClaimExpired(StoreError):
     """A claim on queued work is no longer held; another owner has or may take the work."""
 
@@ -106,6 +121,54 @@ class SessionDeleted(StoreError):
     def __init__(self, session_id: str) -> None:
         super().__init__(f"session `{session_id}` was deleted; session ids are used once, choose a new one")
         self.session_id = session_id
+
+
+class SessionExists(StoreError):
+    """A session of that id is there already and is something else."""
+
+    code = "session_exists"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"session `{session_id}` exists already; choose another id")
+        self.session_id = session_id
+
+
+class UnknownSession(StoreError):
+    """No session of that id is stored."""
+
+    code = "unknown_session"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"no session `{session_id}` is stored; `core.sessions()` lists what is")
+        self.session_id = session_id
+
+
+class UnknownNode(StoreError):
+    """A node is not in the session's graph."""
+
+    code = "unknown_node"
+
+    def __init__(self, session_id: str, node_id: str) -> None:
+        super().__init__(
+            f"session `{session_id}` has no node `{node_id}`; a message's id is its node's id, see `session.messages`"
+        )
+        self.session_id = session_id
+        self.node_id = node_id
+
+
+class UnsafeBranchPoint(StoreError):
+    """No conversation can go on from there: tool calls would stay without their results."""
+
+    code = "unsafe_branch_point"
+
+    def __init__(self, session_id: str, node_id: str, call_ids: list[str]) -> None:
+        super().__init__(
+            f"session `{session_id}` cannot go on from node `{node_id}`: the tool calls "
+            f"{', '.join(call_ids)} have no result there; choose a node before the calls or after their results"
+        )
+        self.session_id = session_id
+        self.node_id = node_id
+        self.call_ids = call_ids
 
 
 class CommitBudgetExceeded(StoreError):

@@ -21,7 +21,14 @@ from lash.sessions.commit import CommitResult, RuntimeCommit, StoredTurn
 from lash.sessions.frames import AgentFrame, SessionPolicy
 from lash.sessions.graph import ReadScope, SessionGraph, SessionNode
 from lash.sessions.meta import RootSession, SessionListing, SessionMeta, SessionRelation
-from lash.sessions.queue import Boundary, EnqueueOutcome, QueuedWorkBatch, QueuedWorkClaim, QueuedWorkDraft
+from lash.sessions.queue import (
+    Boundary,
+    EnqueueOutcome,
+    QueuedWorkBatch,
+    QueuedWorkClaim,
+    QueuedWorkDraft,
+    TurnInputPayload,
+)
 
 
 class PersistedSession(msgspec.Struct, frozen=True):
@@ -135,6 +142,15 @@ class SessionStore(AttachmentManifest, Protocol):
     async def abandon_queued_work_claim(self, claim: QueuedWorkClaim) -> None: ...
 
     async def cancel_queued_work_batch(self, session_id: str, batch_id: str) -> QueuedWorkBatch | None: ...
+
+    async def replace_queued_input(
+        self, session_id: str, batch_id: str, payload: TurnInputPayload
+    ) -> QueuedWorkBatch | None:
+        """Puts another input in the place of one that nobody is working on; None when somebody is, or it is gone.
+
+        Id, place, source key and policies stay.
+        """
+        ...
 
     async def list_queued_work(self, session_id: str) -> list[QueuedWorkBatch]: ...
 

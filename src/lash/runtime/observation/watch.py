@@ -59,6 +59,10 @@ class StoreWatch:
         """Whether nothing is observed."""
         return not self._followed
 
+    def follows(self, session_id: str) -> bool:
+        """Whether a session is observed."""
+        return session_id in self._followed
+
     async def look_at(self, session: Followed) -> None:
         """Follows a session from now on, and brings it up to date at once."""
         session.feed.open()
