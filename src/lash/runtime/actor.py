@@ -170,7 +170,7 @@ class SessionActor:
     # observation
 
     async def observed(self) -> SessionFeed:
-        """The session's feed, up to date with the store and watched from now on."""
+        """The session's feed, up to date with the store (at most a look behind) and watched from now on."""
         await self._running()
         await self._engine.observe(self)
         return self.feed

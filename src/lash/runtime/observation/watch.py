@@ -64,8 +64,11 @@ class StoreWatch:
         return session_id in self._followed
 
     async def look_at(self, session: Followed) -> None:
-        """Follows a session from now on, and brings it up to date at once."""
+        """Follows a session from now on, and brings it up to date at once, unless it is followed already."""
+        is_followed = session.feed.is_wanted and self._followed.get(session.session_id) is session
         session.feed.open()
+        if is_followed:
+            return
         self._followed[session.session_id] = session
         await self._look({session.session_id: session})
 
