@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lash.plugins.plugin import hook as hook
     from lash.runtime.activity import ActivityFanout as ActivityFanout
     from lash.runtime.activity import TurnActivity as TurnActivity
+    from lash.runtime.approvals import Approval as Approval
     from lash.runtime.doubt import RUN_AGAIN as RUN_AGAIN
     from lash.runtime.engine import RecoveryReport as RecoveryReport
     from lash.runtime.input import TurnInput as TurnInput
@@ -69,6 +70,7 @@ _HOMES = {
     "Plugin": "lash.plugins.plugin",
     "hook": "lash.plugins.plugin",
     "TurnActivity": "lash.runtime.activity",
+    "Approval": "lash.runtime.approvals",
     "RUN_AGAIN": "lash.runtime.doubt",
     "RecoveryReport": "lash.runtime.engine",
     "TurnInput": "lash.runtime.input",
@@ -103,6 +105,7 @@ _SUBMODULES = frozenset(
 __all__ = [
     "RUN_AGAIN",
     "ActivityFanout",
+    "Approval",
     "CommitBudget",
     "ConfigurationError",
     "EffectInDoubt",

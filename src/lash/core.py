@@ -37,6 +37,8 @@ from lash.plugins.plugin import Plugin, PluginFactory
 from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
 from lash.runtime.actors import SessionActors
+from lash.runtime.approvals import Approvals
+from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
@@ -212,6 +214,16 @@ class LashCore:
         engine = self._running()
         await settle_doubt(engine, effect, decision)
         self._actor(effect.session_id, self._default_policy()).poke()
+
+    @property
+    def approvals(self) -> Approvals:
+        """Tool calls that wait for a person's word, and how to give it."""
+        return Approvals(self._running().host)
+
+    @property
+    def completions(self) -> Completions:
+        """Completes tool calls that were handed to somebody outside."""
+        return Completions(self._running().host)
 
     # facts
 

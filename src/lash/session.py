@@ -16,6 +16,7 @@ from lash.base.usage import UsageReport, report
 from lash.machine.prompt import PromptContribution, layer_of
 from lash.models.spec import ModelFacts
 from lash.runtime.actor import SessionActor
+from lash.runtime.approvals import Approval
 from lash.runtime.commands import RefreshToolCatalog, ResetSession, SessionCommandReceipt
 from lash.runtime.export import ExportFormat, export_session
 from lash.runtime.input import TurnInput, TurnOptions
@@ -262,6 +263,10 @@ class Session:
         `SessionDeleted`, and `CoreClosed` when the core is closed.
         """
         return SessionObserver(self._actor, after)
+
+    async def pending_approvals(self) -> list[Approval]:
+        """Tool calls of this session that wait for a person's word: `core.approvals` gives it."""
+        return await self._actor.pending_approvals()
 
     async def turns(self) -> list[StoredTurn]:
         """Settled turns, in the order they were committed."""

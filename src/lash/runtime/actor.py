@@ -11,6 +11,7 @@ import logging
 
 from lash.base.clock import Clock
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
+from lash.runtime.approvals import Approval, Approvals
 from lash.runtime.branching import branch, fresh_start, given_state
 from lash.runtime.caller import Caller
 from lash.runtime.change import change_session
@@ -162,6 +163,10 @@ class SessionActor:
         if drives.cancel(turn_id):
             return True
         return await drives.store.request_turn_cancel(self.session_id, turn_id)
+
+    async def pending_approvals(self) -> list[Approval]:
+        """Calls of this session that wait for a word."""
+        return await Approvals(self._engine.host).pending(self.session_id)
 
     async def refresh(self) -> None:
         """Takes over what other processes have committed."""

@@ -42,7 +42,7 @@ from lash.runtime.result import TurnIssue, TurnResult
 from lash.runtime.settlement import Reached, TurnSettlement
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
-from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable
+from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
 from lash.sessions.queue import TurnInputPayload
 from lash.sessions.store import SessionStore
 
@@ -64,8 +64,8 @@ class Parked:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether another try may go better. What is stored wrong, or configured wrong, stays wrong."""
-    if isinstance(error, StoredDataCorrupt | ConfigurationError):
+    """Whether another try may go better. What is stored wrong, configured wrong or too large stays so."""
+    if isinstance(error, StoredDataCorrupt | ConfigurationError | ValueTooLarge):
         return False
     return not isinstance(error, EffectControllerError)  # those are deterministic (effects/errors.py)
 
@@ -103,7 +103,7 @@ class TurnDrive:
         self._turn_id = owned.turn.turn_id
         self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
         self._holding = Holding(owned.lease, cancel, [owned.claim], has_new_work=owned.has_more)
-        self._settlement = TurnSettlement(engine, store, memory, plugins, owned, self._holding, stream)
+        self._settlement = TurnSettlement(engine, store, memory, plugins, owned, self._scope, self._holding, stream)
         # As far as the last try came: what a turn that is given up keeps.
         self._reached: Reached | None = None
         self._controller: EffectController | None = None
@@ -146,6 +146,8 @@ class TurnDrive:
             except SessionDeleted:
                 raise  # nothing is left to settle
             except Exception as error:
+                if self._engine.is_closing:  # a task group that fails swallows the cancellation
+                    return Lost("shutdown")
                 if self._cancel.is_cancelled and not self._cancel.is_requested:
                     return Lost(self._cancel.reason or "cancelled")
                 if attempt == options.drive_attempts or self._must_not_repeat or not _may_pass(error):

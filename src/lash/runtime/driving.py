@@ -67,7 +67,7 @@ class SessionDrives:
 
     def start(self, owned: Owned) -> asyncio.Task[Driven]:
         """Drives in a task of the engine, so that a caller who leaves cannot tear a commit."""
-        return self.engine.spawn(self._drive(owned), f"turn {owned.turn.turn_id}")
+        return self.engine.spawn(self.drive(owned), f"turn {owned.turn.turn_id}")
 
     @property
     def is_running(self) -> bool:
@@ -121,6 +121,9 @@ class SessionDrives:
             if isinstance(message, Message):
                 messages.append(message)
         revision = turn.result.head_revision if turn.result is not None else self.memory.head_revision
+        if revision > self.memory.head_revision and self._running is not None and self._running[0] == turn.turn_id:
+            # It is being driven here, and its commit is known to others before the drive hears of it.
+            await self.turned.wait()
         if revision > self.memory.head_revision and not self._driving.locked():
             # Somebody else drove it: what it committed is part of what the caller sees now.
             await self.refresh()
@@ -133,7 +136,8 @@ class SessionDrives:
             replayed=True,
         )
 
-    async def _drive(self, owned: Owned) -> Driven:
+    async def drive(self, owned: Owned) -> Driven:
+        """Drives to the end of the turn. Call it in a task of the engine; see `start`."""
         turn_id = owned.turn.turn_id
         cancel, stream = CancelToken(), None
         driven: Driven | None = None

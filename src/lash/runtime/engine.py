@@ -110,8 +110,8 @@ class RecoveryReport:
     """What recovery found when the core was opened, and what it has met since.
 
     `resumed`: turns driven in the background; await one with `run` and its id.
-    `waiting`: turns that need live inputs, until their session is opened. Always empty so far: whatever
-    a turn needs is stored with it or an option of the core.
+    `waiting`: turns that waited for an approval or for a detached call when the core was opened; they
+    are back at their wait, and go on by themselves when it is resolved.
     `in_doubt`: effects whose outcome the host must settle.
     """
 

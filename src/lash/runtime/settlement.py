@@ -55,6 +55,7 @@ class TurnSettlement:
         memory: SessionMemory,
         plugins: PluginSession,
         owned: Owned,
+        scope: ExecutionScope,
         holding: Holding,
         stream: ActivityStream,
     ) -> None:
@@ -64,7 +65,7 @@ class TurnSettlement:
         self._plugins = plugins
         self._owned = owned
         self._turn_id = owned.turn.turn_id
-        self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
+        self._scope = scope
         self._holding = holding
         self._stream = stream
         self.is_settled = False

@@ -46,7 +46,7 @@ from lash.runtime.environment import EnvironmentSync, TurnAborted
 from lash.runtime.inbox import QueueInbox
 from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform
 from lash.runtime.result import TurnIssue
-from lash.runtime.tool_batch import ToolBatch, attempt_suffix
+from lash.runtime.tool_batch import ToolBatch, first_suffixes
 from lash.tools.catalog import ToolCatalog
 from lash.tools.result import ToolCallRecord
 
@@ -238,8 +238,9 @@ class TurnDriver:
             # A batch is no effect of its own (decisions 11): what some of its calls did is recorded.
             parent_key = turn_replay_key(self._runtime_scope(), "tool_batch", effect.id)
             return any(
-                self._controller.has_recorded(f"{parent_key}:{attempt_suffix(index, call, 1)}")
+                self._controller.has_recorded(f"{parent_key}:{suffix}")
                 for index, call in enumerate(effect.calls)
+                for suffix in first_suffixes(index, call)
             )
         kind = str(effect.__struct_config__.tag)
         return self._controller.has_recorded(turn_replay_key(self._runtime_scope(), kind, effect.id))

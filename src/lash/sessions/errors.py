@@ -6,6 +6,7 @@ StoreError
 ├── HeadRevisionConflict, TurnCommitConflict, QueuedWorkClaimExpired   another writer was first
 ├── SessionDeleted, SessionExists, CommitBudgetExceeded,
 │   TurnInputConflict                                                  a rule forbids it
+├── ValueTooLarge                                                      the database cannot hold it
 ├── UnknownSession, UnknownNode, UnsafeBranchPoint                     nothing can go on from there
 ├── InvalidGraphDelta                                                  the commit does not fit what is stored
 ├── MissingCheckpointComponent, StoredDataCorrupt                      what is stored is damaged
@@ -181,6 +182,23 @@ class CommitBudgetExceeded(StoreError):
         self.dimension = dimension
         self.actual = actual
         self.limit = limit
+
+
+class ValueTooLarge(StoreError):
+    """A value is beyond what the database can hold. Nothing was written, and trying again is no use.
+
+    `size_bytes` is that of the largest row of the write.
+    """
+
+    code = "value_too_large"
+
+    def __init__(self, where: str, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"{where}: a row of {size_bytes} bytes is above the database's limit of {limit_bytes} bytes; "
+            "make it smaller, or pass it as attachments or files and store only where they are"
+        )
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
 
 
 class InvalidGraphDelta(StoreError):

@@ -18,16 +18,20 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from lash.artifacts.store import ArtifactStore
 from lash.attachments.store import AttachmentStore
 from lash.base.tier import DurabilityTier
 from lash.effects.ports import EffectHost
 from lash.sessions.store import SessionStore
+from lash.testing.conformance.artifacts import ARTIFACT_STORE, ARTIFACT_STORE_REOPENABLE
 from lash.testing.conformance.attachments import ATTACHMENT_STORE, ATTACHMENT_STORE_REOPENABLE
 from lash.testing.conformance.hosts import EFFECT_HOST
 from lash.testing.conformance.laws import Column, Law, LawBroken, Make, Rows, Suite
 from lash.testing.conformance.queue import RUNTIME_PERSISTENCE
 from lash.testing.conformance.reopen import RUNTIME_PERSISTENCE_REOPENABLE
 from lash.testing.conformance.replay import EFFECT_REPLAY, ReplayBackend
+from lash.testing.conformance.triggers import TRIGGER_STORE, TRIGGER_STORE_REOPENABLE
+from lash.triggers.store import TriggerStore
 
 Reopen: TypeAlias = Callable[[], Awaitable[EffectHost] | EffectHost]
 
@@ -68,22 +72,50 @@ async def attachment_store_reopenable(make: Make[tuple[AttachmentStore, Attachme
     await ATTACHMENT_STORE_REOPENABLE.run(make)
 
 
+async def trigger_store(make: Make[TriggerStore], *, tier: DurabilityTier | None = None) -> None:
+    """Suite TS. Raises `LawBroken`."""
+    await TRIGGER_STORE.run(make, tier=tier)
+
+
+async def trigger_store_reopenable(make: Make[tuple[TriggerStore, TriggerStore]]) -> None:
+    """Suite TSR over two handles on one storage. Raises `LawBroken`."""
+    await TRIGGER_STORE_REOPENABLE.run(make)
+
+
+async def artifact_store(make: Make[ArtifactStore], *, tier: DurabilityTier | None = None) -> None:
+    """Suite AR. Raises `LawBroken`."""
+    await ARTIFACT_STORE.run(make, tier=tier)
+
+
+async def artifact_store_reopenable(make: Make[tuple[ArtifactStore, ArtifactStore]]) -> None:
+    """Suite AR over two handles on one storage. Raises `LawBroken`."""
+    await ARTIFACT_STORE_REOPENABLE.run(make)
+
+
 __all__ = [
+    "ARTIFACT_STORE",
+    "ARTIFACT_STORE_REOPENABLE",
     "ATTACHMENT_STORE",
     "ATTACHMENT_STORE_REOPENABLE",
     "EFFECT_HOST",
     "EFFECT_REPLAY",
     "RUNTIME_PERSISTENCE",
     "RUNTIME_PERSISTENCE_REOPENABLE",
+    "TRIGGER_STORE",
+    "TRIGGER_STORE_REOPENABLE",
     "Law",
     "LawBroken",
     "Make",
     "Rows",
     "Suite",
+    "artifact_store",
+    "artifact_store_reopenable",
     "attachment_store",
     "attachment_store_reopenable",
     "effect_host",
     "effect_replay",
     "runtime_persistence",
     "runtime_persistence_reopenable",
+    "trigger_store",
+    "trigger_store_reopenable",
 ]
