@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lash.runtime.observation.events import Gap as Gap
     from lash.runtime.observation.events import ObservationEvent as ObservationEvent
     from lash.runtime.observation.mirror import SessionMirror as SessionMirror
+    from lash.runtime.observation.relay import SharedReplay as SharedReplay
     from lash.runtime.observation.replay import LiveReplayStore as LiveReplayStore
     from lash.runtime.observation.replay import RecentEvents as RecentEvents
     from lash.runtime.result import TurnResult as TurnResult
@@ -79,6 +80,7 @@ _HOMES = {
     "Gap": "lash.runtime.observation.events",
     "ObservationEvent": "lash.runtime.observation.events",
     "SessionMirror": "lash.runtime.observation.mirror",
+    "SharedReplay": "lash.runtime.observation.relay",
     "LiveReplayStore": "lash.runtime.observation.replay",
     "RecentEvents": "lash.runtime.observation.replay",
     "TurnResult": "lash.runtime.result",
@@ -129,6 +131,7 @@ __all__ = [
     "SessionDeleted",
     "SessionMirror",
     "SessionState",
+    "SharedReplay",
     "StandardCore",
     "Store",
     "StoreError",

@@ -150,6 +150,8 @@ class SessionDrives:
                 for listener in listeners:
                     _link(listener.cancel, cancel)
                 sinks = [sink for listener in listeners for sink in listener.sinks]
+                if self.engine.relay is not None:
+                    sinks.append(self.engine.relay.sink(self.memory.session_id, turn_id))
                 stream = ActivityStream(turn_id, sinks, self._feed)
                 self._running = (turn_id, cancel)
                 self._feed.turn_started(turn_id)

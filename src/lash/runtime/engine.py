@@ -26,6 +26,7 @@ from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
 from lash.runtime.input import TurnOptions
 from lash.runtime.leases import LeaseKeeper
+from lash.runtime.observation.relay import Relay, SharedReplay
 from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.observation.watch import Followed, StoreWatch
 from lash.runtime.ports import RuntimeStore
@@ -144,7 +145,16 @@ class Engine:
         self.executor_id = executor_id
         self.options = options
         self.keeper = LeaseKeeper(store.sessions, clock, options.timings)
-        self.watch = StoreWatch(store.sessions, store.changes, clock, executor_id)
+        shared = options.live_replay if isinstance(options.live_replay, SharedReplay) else None
+        told = None if shared is None else store.told
+        if shared is not None and told is None:
+            raise ConfigurationError(
+                "live_replay_store=SharedReplay(): this store has no place that processes share; use postgresql://…"
+            )
+        self.relay: Relay | None = None
+        if shared is not None and told is not None:
+            self.relay = Relay(told, clock, ids, shared.max_age_ms, self.spawn)
+        self.watch = StoreWatch(store.sessions, store.changes, clock, executor_id, told)
         self.recovery = RecoveryReport()
         # Cancelled with reason `shutdown` when the core is closed: whoever waits is woken.
         self.closing = CancelToken()

@@ -61,11 +61,13 @@ class SessionSnapshot(msgspec.Struct, frozen=True, tag="snapshot", tag_field="ty
 class TurnStarted(msgspec.Struct, frozen=True, tag="turn_started", tag_field="type"):
     """A turn runs from here on; what was told of an earlier drive of it is void.
 
-    With `is_here` false it runs in another process, and its activities cannot be told.
+    With `is_here` false it runs in another process. Unless processes share a live replay its activities
+    cannot be told (`is_told` is false): an observer gets a gap in the place of such an event.
     """
 
     turn_id: str
     is_here: bool = True
+    is_told: bool = True
 
 
 class TurnTold(msgspec.Struct, frozen=True, tag="turn_activity", tag_field="type"):

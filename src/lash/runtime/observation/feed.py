@@ -155,6 +155,13 @@ class SessionFeed:
         turn.hear(activity)
         self._tell(TurnTold(turn.turn_id, activity))
 
+    def hear_elsewhere(self, turn_id: str, activity: TurnActivity) -> None:
+        """The turn that another process drives told something."""
+        turn = self._turn
+        if turn is not None and turn.turn_id == turn_id and not turn.is_here:
+            turn.hear(activity)
+            self._tell(TurnTold(turn_id, activity))
+
     def make_whole(self, correlation_id: str, text: str) -> None:
         """The whole of a text whose beginning nobody here heard: what was told of it is void."""
         turn = self._turn
@@ -191,16 +198,19 @@ class SessionFeed:
             )
         )
 
-    def elsewhere(self, turn_id: str | None) -> None:
-        """The turn that another process drives, if one does."""
+    def elsewhere(self, turn_id: str | None, *, is_told: bool = False, is_anew: bool = False) -> None:
+        """The turn that another process drives, if one does; `is_told`: its activities will be heard.
+
+        `is_anew`: it was begun again, or is told no more, and what was heard of it is void.
+        """
         if self._running is not None or not self.is_wanted:
             return
         known = None if self._turn is None else self._turn.turn_id
-        if known == turn_id:
+        if known == turn_id and not is_anew:
             return
         if turn_id is not None:
             self._turn = LiveTurn(turn_id, is_here=False)
-            self._tell(TurnStarted(turn_id, is_here=False))
+            self._tell(TurnStarted(turn_id, is_here=False, is_told=is_told))
         elif known is not None:
             self._turn = None
             self._tell(TurnEnded(known))

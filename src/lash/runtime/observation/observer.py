@@ -59,7 +59,7 @@ class SessionObserver:
                 await feed.news()
         event = self._unread.popleft()
         self._position = event.position
-        if isinstance(event.payload, TurnStarted) and not event.payload.is_here:
+        if isinstance(event.payload, TurnStarted) and not event.payload.is_told:
             return self._gap(feed, "not_live_here")
         self._requested = None
         return event

@@ -16,6 +16,7 @@ from lash.base.waiting import first_of
 from lash.effects.ports import ChangeFeed
 from lash.runtime.observation.events import QueuedView
 from lash.runtime.observation.feed import SessionFeed
+from lash.runtime.observation.relay import RelayedTurn, ToldLog
 from lash.sessions.errors import SessionDeleted, StoreError, StoreUnavailable
 from lash.sessions.store import SessionStanding, SessionStoreFactory
 
@@ -46,7 +47,16 @@ class Followed(Protocol):
 class StoreWatch:
     """Keeps the feeds of observed sessions up to date with the store."""
 
-    def __init__(self, sessions: SessionStoreFactory, changes: ChangeFeed, clock: Clock, executor_id: str) -> None:
+    def __init__(
+        self,
+        sessions: SessionStoreFactory,
+        changes: ChangeFeed,
+        clock: Clock,
+        executor_id: str,
+        told: ToldLog | None,
+    ) -> None:
+        self._told = told
+        self._relayed: dict[str, RelayedTurn] = {}
         self._sessions = sessions
         self._changes = changes
         self._clock = clock
@@ -110,7 +120,7 @@ class StoreWatch:
                     if standing.is_deleted:
                         raise SessionDeleted(standing.session_id)
                     if await session.catch_up(standing.head_revision):
-                        self._bring(session.feed, standing)
+                        await self._bring(session.feed, standing)
                     else:
                         is_whole = False
                 except StoreUnavailable:
@@ -120,16 +130,37 @@ class StoreWatch:
                     self._followed.pop(standing.session_id, None)
         return is_whole
 
-    def _bring(self, feed: SessionFeed, standing: SessionStanding) -> None:
+    async def _bring(self, feed: SessionFeed, standing: SessionStanding) -> None:
         pending = [
             QueuedView(batch.batch_id, batch.source_key, batch.payload_hash)
             for batch in standing.queue
             if not batch.is_claimed
         ]
         feed.queue_seen(pending, {batch.batch_id for batch in standing.queue if batch.is_claimed})
-        feed.elsewhere(None if standing.owner == self._executor_id else standing.turn_id)
+        turn_id = None if standing.owner == self._executor_id else standing.turn_id
+        feed.elsewhere(turn_id, is_told=self._told is not None)
+        if turn_id is None or self._told is None:
+            self._relayed.pop(standing.session_id, None)
+        else:
+            await self._listen(feed, turn_id, self._told)
+
+    async def _listen(self, feed: SessionFeed, turn_id: str, told: ToldLog) -> None:
+        """Hears what a turn of another process has told since."""
+        relayed = self._relayed.get(feed.session_id)
+        if relayed is None or relayed.turn_id != turn_id or relayed.epoch != feed.epoch:
+            relayed = self._relayed[feed.session_id] = RelayedTurn(turn_id, feed.epoch)
+        for batch in await told.after(feed.session_id, turn_id, relayed.seq):
+            was_broken, is_first = relayed.is_broken, not relayed.has_begun
+            begins, news = relayed.hear(batch)
+            if relayed.is_broken and not was_broken:
+                feed.elsewhere(turn_id, is_told=False, is_anew=True)
+            elif begins and not is_first and not relayed.is_broken:
+                feed.elsewhere(turn_id, is_told=True, is_anew=True)
+            for activity in news:
+                feed.hear_elsewhere(turn_id, activity)
 
     def _sweep(self) -> None:
         for session_id, session in list(self._followed.items()):
             if session.feed.rest():
                 del self._followed[session_id]
+                self._relayed.pop(session_id, None)

@@ -120,6 +120,7 @@ DELETE_SESSION = tuple(
         "lash_attachment_manifest",
         "lash_effect_journal",
         "lash_await_events",
+        "lash_live_replay",
     )
 )
 

@@ -62,6 +62,7 @@ TABLES: Final = (
     "lash_deleted_sessions",
     "lash_effect_journal",
     "lash_graph_nodes",
+    "lash_live_replay",
     "lash_queued_batches",
     "lash_queued_receipts",
     "lash_schedules",
