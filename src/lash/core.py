@@ -16,6 +16,7 @@ import socket
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -30,7 +31,7 @@ from lash.effects.ports import EffectHost
 from lash.hosts.choice import HostChoice, HostParts, Inline, Journal
 from lash.machine.prompt import PromptContribution, PromptLayer, layer_of
 from lash.models.provider import Provider
-from lash.models.resolver import ModelChoice, ModelSpec, ProviderMaker, resolve_model
+from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
 from lash.plugins.plugin import Plugin, PluginFactory
@@ -57,7 +58,7 @@ from lash.tools.result import ToolCallOutput
 from lash.tools.toolset import ToolSet
 
 if TYPE_CHECKING:
-    from lash.providers import OpenAIChat, OpenAIResponses
+    from lash.providers.named import AnyWire
 
 MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
 
@@ -112,7 +113,7 @@ class LashCore:
             raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
         if host_id is not None and (not host_id.strip() or "/" in host_id):
             raise InvalidArgument(f"host_id={host_id!r}: give a non-empty name without '/'")
-        self._wires: dict[str, OpenAIChat | OpenAIResponses] = {}
+        self._wires: dict[str, AnyWire] = {}
         self._model = resolve_model(model, self._makers())
         self._store_choice = store
         self._host_choice = effect_host
@@ -328,24 +329,15 @@ class LashCore:
         return self._engine
 
     def _makers(self) -> dict[str, ProviderMaker]:
-        return {"openai": self._openai, "openai-compatible": self._openai_compatible}
+        return {kind: partial(self._wire, kind) for kind in WIRES}
 
-    def _openai(self) -> Provider:
-        from lash.providers import OpenAIResponses
+    def _wire(self, kind: str) -> Provider:
+        """The core's own wire of a kind, made once and closed with the core."""
+        if kind not in self._wires:
+            from lash.providers.named import wire_named
 
-        if "openai" not in self._wires:
-            self._wires["openai"] = OpenAIResponses(load_attachment=self._load_attachment)
-        return self._wires["openai"]
-
-    def _openai_compatible(self) -> Provider:
-        from lash.providers import OpenAIChat
-
-        if "openai-compatible" not in self._wires:
-            self._wires["openai-compatible"] = OpenAIChat(load_attachment=self._load_attachment)
-        return self._wires["openai-compatible"]
-
-    async def _load_attachment(self, attachment_id: str) -> bytes:
-        return (await self._running().attachments.get(attachment_id)).data
+            self._wires[kind] = wire_named(kind)
+        return self._wires[kind]
 
     def _facts_of(self, model: object) -> ModelFacts | None:
         if model is None:
@@ -356,14 +348,14 @@ class LashCore:
 
     def _choose_model(self, options: TurnOptions) -> ChosenModel:
         if options.model is None:
-            return ChosenModel(self._model.provider, self._model.facts)
+            return ChosenModel(self._model.provider, self._model.facts, self._model.capability)
         spec = self._models.get(options.model.id)
         if spec is None:
             raise ConfigurationError(
                 f"the turn was accepted with model {options.model.id!r}, which this core does not know; "
                 "pass it as model= of the core or of a turn"
             )
-        return ChosenModel(spec.provider, options.model)
+        return ChosenModel(spec.provider, options.model, spec.capability)
 
     def _build_catalog(self, plugins: PluginSession) -> ToolCatalog:
         sources = [

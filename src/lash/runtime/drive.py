@@ -225,6 +225,8 @@ class TurnDrive:
             ),
             provider=chosen.provider,
             model=chosen.facts,
+            capability=chosen.capability,
+            load_attachment=engine.load_attachment,
             history=memory.history,
             plugins=self._plugins,
             render_prompt=lambda iteration: engine.options.render_prompt(

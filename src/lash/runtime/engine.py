@@ -21,6 +21,7 @@ from lash.base.ids import IdSource
 from lash.base.json import JsonObject
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
+from lash.machine.capability import ModelCapability
 from lash.models.provider import Provider
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
@@ -51,6 +52,7 @@ class ChosenModel:
 
     provider: Provider
     facts: ModelFacts
+    capability: ModelCapability = field(default_factory=ModelCapability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,10 @@ class Engine:
                 model.id,
             )
         return model.context_window_tokens
+
+    async def load_attachment(self, attachment_id: str) -> bytes:
+        """The bytes of an attachment, for a wire that is about to send it."""
+        return (await self.attachments.get(attachment_id)).data
 
     @property
     def is_closing(self) -> bool:

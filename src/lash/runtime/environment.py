@@ -21,8 +21,9 @@ from lash.base.messages import Message
 from lash.effects.envelope import EffectCommand, EffectOutcome
 from lash.effects.errors import EffectCorrupt
 from lash.effects.ports import EffectController
+from lash.machine.capability import ModelCapability
 from lash.machine.history import History
-from lash.machine.llm import LlmMessage, LlmRequest, RequestPlace, TextBlock, ToolSpec
+from lash.machine.llm import LlmMessage, LlmRequest, LoadAttachment, RequestPlace, TextBlock, ToolSpec
 from lash.machine.turn import TurnMachine
 from lash.machine.values import Environment, EnvironmentSynced, RequestSpec, SyncEnvironment, TurnCause
 from lash.models.provider import Provider
@@ -86,6 +87,8 @@ class EnvironmentSync:
         turn: TurnIdentity,
         provider: Provider,
         model: ModelFacts,
+        capability: ModelCapability,
+        load_attachment: LoadAttachment,
         history: History,
         plugins: PluginSession,
         render_prompt: Callable[[int], str],
@@ -96,6 +99,8 @@ class EnvironmentSync:
         self._turn = turn
         self.provider = provider
         self._model = model
+        self._capability = capability
+        self._load_attachment = load_attachment
         self._history = history
         self._plugins = plugins
         self._render_prompt = render_prompt
@@ -161,6 +166,9 @@ class EnvironmentSync:
                 iteration=spec.iteration,
                 model_call=self._turn.committed_model_calls + machine.totals.model_calls,
             ),
+            capability=self._capability,
+            output_token_capacity=self._model.output_token_capacity,
+            load_attachment=self._load_attachment,
         )
 
     async def _before_turn(self, machine: TurnMachine) -> list[Message]:

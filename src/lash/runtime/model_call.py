@@ -12,6 +12,7 @@ import msgspec
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.codec import from_json, to_json
+from lash.base.json import JsonObject
 from lash.effects.envelope import EffectCommand, EffectOutcome
 from lash.machine.llm import (
     AttemptReset,
@@ -58,18 +59,23 @@ async def perform(
 ) -> EffectOutcome:
     """Runs the call and tells its text as it arrives. Failures are data in the outcome."""
     teller = _Teller(stream, correlation_id)
-    call = await call_model(
-        provider, request, stream=teller.tell if stream.is_watched else None, cancel=cancel, clock=clock
-    )
-    is_answer = isinstance(call.result, LlmResponse)
-    return EffectOutcome(
-        "llm_call",
-        {
-            "result": {"ok" if is_answer else "err": to_json(call.result)},
-            "attempts": call.attempts,
-            "text_streamed": teller.has_text,
-        },
-    )
+    is_answer = False
+    try:
+        call = await call_model(
+            provider, request, stream=teller.tell if stream.is_watched else None, cancel=cancel, clock=clock
+        )
+        is_answer = isinstance(call.result, LlmResponse)
+    finally:
+        if not is_answer:
+            teller.retract()
+    body: JsonObject = {
+        "result": {"ok" if is_answer else "err": to_json(call.result)},
+        "attempts": call.attempts,
+        "text_streamed": teller.has_text,
+    }
+    if call.failed:
+        body["failed"] = to_json(call.failed)
+    return EffectOutcome("llm_call", body)
 
 
 def llm_answer(effect_id: int, outcome: EffectOutcome) -> LlmAnswered:
@@ -94,18 +100,25 @@ class _Teller:
         self._stream = stream
         self._correlation_id = correlation_id
         self.has_text = False
+        self._has_spoken = False
+
+    def retract(self) -> None:
+        """What was told of this call enters no history: whoever shows it takes it back."""
+        if self._has_spoken:
+            self.has_text = self._has_spoken = False
+            self._stream.tell(self._correlation_id, activity.ModelAttemptReset([self._correlation_id]))
 
     def tell(self, event: LlmStreamEvent) -> None:
         match event:
             case TextDelta(text=text):
-                self.has_text = True
+                self.has_text = self._has_spoken = True
                 self._stream.tell(self._correlation_id, activity.AssistantProseDelta(text))
             case ReasoningDelta(text=text):
+                self._has_spoken = True
                 self._stream.tell(self._correlation_id, activity.ReasoningDelta(text))
             case RetryStatus(wait_seconds=wait, attempt=attempt, max_attempts=limit, reason=reason):
                 self._stream.tell(self._correlation_id, activity.RetryStatus(wait, attempt, limit, reason))
             case AttemptReset():
-                self.has_text = False
-                self._stream.tell(self._correlation_id, activity.ModelAttemptReset([self._correlation_id]))
+                self.retract()
             case PartDone() | UsageSoFar():
                 pass

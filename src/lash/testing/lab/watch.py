@@ -14,7 +14,7 @@ from lash.effects.lease import Lease
 from lash.effects.local import Local
 from lash.effects.ports import EffectController, EffectHost, EffectSummary
 from lash.effects.scope import ExecutionScope
-from lash.effects.waits import AwaitEventKey, Resolution, ResolveOutcome, WaitIdentity
+from lash.effects.waits import AwaitEventKey, OpenWait, Resolution, ResolveOutcome, WaitIdentity
 from lash.hosts.choice import HostParts, Journal
 from lash.hosts.controller import ScopedController
 from lash.testing.lab.power import Power
@@ -104,6 +104,14 @@ class WatchedHost:
     ) -> Resolution:
         """See `EffectHost`."""
         return await self._inner.await_await_event(key, cancel, deadline_ms)
+
+    async def open_waits(self, session_id: str | None = None) -> list[OpenWait]:
+        """See `EffectHost`."""
+        return await self._inner.open_waits(session_id)
+
+    async def await_event_key(self, key_id: str) -> AwaitEventKey | None:
+        """See `EffectHost`."""
+        return await self._inner.await_event_key(key_id)
 
     async def revoke_await_events_for_session(self, session_id: str) -> None:
         """See `EffectHost`."""
