@@ -44,6 +44,7 @@ from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
+from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.session import Session, SessionHome
@@ -102,6 +103,7 @@ class LashCore:
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
         commit_budget: CommitBudget | None = None,
+        live_replay_store: LiveReplayStore | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -125,6 +127,7 @@ class LashCore:
         self._max_turns = max_turns
         self._residency = residency
         self._commit_budget = commit_budget or CommitBudget()
+        self._live_replay = live_replay_store or RecentEvents()
         self._recover = recover
         self._host_id = host_id
         self._timings = lease_timings or LeaseTimings()
@@ -289,6 +292,7 @@ class LashCore:
             residency=self._residency,
             commit_budget=self._commit_budget,
             plugin_options=self._plugin_options,
+            live_replay=self._live_replay,
         )
         engine = Engine(
             store=store,
@@ -330,6 +334,8 @@ class LashCore:
         return actor
 
     def _forget(self, session_id: str) -> None:
+        if self._engine is not None and self._engine.watch.follows(session_id):
+            return  # its observers would hear nothing of it any more
         self._actors.forget(session_id)
 
     def _go_on(self, session_id: str) -> None:
@@ -402,6 +408,7 @@ class StandardCore(LashCore):
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
         commit_budget: CommitBudget | None = None,
+        live_replay_store: LiveReplayStore | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -422,6 +429,7 @@ class StandardCore(LashCore):
             max_turns=max_turns,
             residency=residency,
             commit_budget=commit_budget,
+            live_replay_store=live_replay_store,
             recover=recover,
             host_id=host_id,
             lease_timings=lease_timings,

@@ -73,7 +73,14 @@ def _may_pass(error: Exception) -> bool:
     return not isinstance(error, EffectControllerError)  # those are deterministic (effects/errors.py)
 
 
-Driven: TypeAlias = TurnResult | Lost | Parked
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What ran was a session command, not a turn; it is committed."""
+
+    batch_id: str
+
+
+Driven: TypeAlias = TurnResult | Lost | Parked | Applied
 
 
 class TurnDrive:
@@ -159,6 +166,7 @@ class TurnDrive:
                     return await self._settlement.give_up(error, attempt, self._inputs(), self._reached)
                 logger.warning("turn %s: drive %d failed", self._turn_id, attempt, exc_info=True)
                 is_fresh = False
+                self._stream.restart()
                 await self._engine.clock.sleep(options.drive_backoff_ms << (attempt - 1))
         raise AssertionError("unreachable")
 

@@ -17,10 +17,12 @@ from lash.base.messages import Message
 from lash.effects.lease import Lease
 from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream
+from lash.runtime.commands import apply_command, leading_command
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
 from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
+from lash.runtime.observation.feed import SessionFeed
 from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import message_ids, stored_summary, turn_result
@@ -38,7 +40,9 @@ ChangePlan: TypeAlias = Callable[[SessionMemory], RuntimeCommit | Awaitable[Runt
 class SessionDrives:
     """Drives owned turns, and knows who listens to which."""
 
-    def __init__(self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession) -> None:
+    def __init__(
+        self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession, feed: SessionFeed
+    ) -> None:
         self.tools = SessionTools(memory, plugins, engine.options.build_catalog)
         self.engine = engine
         self.store = store
@@ -46,6 +50,7 @@ class SessionDrives:
         # Set, and replaced, whenever a drive of this core ends.
         self.turned = asyncio.Event()
         self.plugins = plugins
+        self._feed = feed
         # Guards the memory: a drive reads it at its start and changes it at its commit.
         self._driving = asyncio.Lock()
         self._listeners: dict[str, list[TurnRequest]] = {}
@@ -136,6 +141,15 @@ class SessionDrives:
         async with self._driving:
             await self.memory.refresh(self.store)
 
+    async def catch_up(self, revision: int) -> bool:
+        """The same up to a revision; False when a running turn must end first."""
+        if self.memory.head_revision >= revision:
+            return True
+        if self._driving.locked():
+            return False
+        await self.refresh()
+        return True
+
     async def stored_result(self, turn: StoredTurn) -> TurnResult:
         """The result of a settled turn."""
         summary = stored_summary(turn)
@@ -165,22 +179,32 @@ class SessionDrives:
         """Drives to the end of the turn. Call it in a task of the engine; see `start`."""
         turn_id = owned.turn.turn_id
         cancel, stream = CancelToken(), None
+        driven: Driven | None = None
         try:
             async with self._driving:
+                command = leading_command(owned)
+                if command is not None:
+                    return await apply_command(self.engine, self.store, self.memory, self.plugins, owned, command)
                 listeners = list(self._listeners.get(turn_id, ()))
                 for listener in listeners:
                     _link(listener.cancel, cancel)
-                stream = ActivityStream(turn_id, [sink for listener in listeners for sink in listener.sinks])
+                sinks = [sink for listener in listeners for sink in listener.sinks]
+                if self.engine.relay is not None:
+                    sinks.append(self.engine.relay.sink(self.memory.session_id, turn_id))
+                stream = ActivityStream(turn_id, sinks, self._feed)
                 self._running = (turn_id, cancel)
+                self._feed.turn_started(turn_id)
                 try:
                     DRIVING.set(self.memory.session_id)
                     inputs = self.turn_inputs(turn_id) if listeners else {}
                     drive = TurnDrive(
                         self.engine, self.store, self.memory, self.plugins, self.tools, owned, cancel, stream, inputs
                     )
-                    return await drive.run()
+                    driven = await drive.run()
+                    return driven
                 finally:
                     self._running = None
+                    self._feed.turn_ended(turn_id, driven.outcome if isinstance(driven, TurnResult) else None)
                     self.wake()
         finally:
             if stream is not None:

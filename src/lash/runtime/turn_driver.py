@@ -174,6 +174,7 @@ class TurnDriver:
             return await self._recorded(performing)
 
         is_recorded = self._controller.has_recorded(envelope.replay_key)
+        hearing = self._stream.hearing
         outcome = await self._execute(envelope, Local(call, impact="reads"))
         answer = llm_answer(effect.id, outcome)
         text = answer.response.full_text if answer.response is not None else ""
@@ -182,6 +183,8 @@ class TurnDriver:
         if text and (is_recorded or not answer.text_streamed):
             # A replayed or unstreamed answer is told once, whole.
             self._stream.tell(correlation_id, activity.AssistantProseDelta(text))
+        elif text and self._stream.hearing != hearing:
+            self._stream.make_whole(correlation_id, text)
         self._machine.answer(answer)
 
     async def _run_tools(self, effect: ToolCalls) -> None:
