@@ -67,7 +67,9 @@ def _options() -> argparse.Namespace:
 def _environment(stack: ExitStack, *, has_postgres: bool) -> dict[str, str]:
     BENCH.mkdir(exist_ok=True)
     scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="scratch-", dir=BENCH))
-    environment = {**os.environ, "BENCH_DIR": scratch, "PYTHONPATH": str(PEERS)}
+    # Ours is what this tree holds, whichever tree is installed.
+    paths = os.pathsep.join([str(HERE.parent / "src"), str(PEERS)])
+    environment = {**os.environ, "BENCH_DIR": scratch, "PYTHONPATH": paths}
     if has_postgres:
         server = stack.enter_context(running_postgres(durable=True))
         environment["BENCH_PG"] = server.url.rpartition("/")[0]

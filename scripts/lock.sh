@@ -13,5 +13,5 @@ export_lock() { # FILE, then what to export
 }
 
 uv lock --quiet --no-config ${UPGRADE:+--upgrade}
-export_lock requirements.lock --extra cli --extra openai --extra postgres --group dev
+export_lock requirements.lock --extra anthropic --extra cli --extra google --extra mcp --extra openai --extra postgres --group dev
 export_lock requirements-services.lock --only-group services

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from lash.models.resolver import ModelSpec as ModelSpec
     from lash.plugins.plugin import Plugin as Plugin
     from lash.plugins.plugin import hook as hook
+    from lash.plugins.snapshots import StatefulPlugin as StatefulPlugin
     from lash.runtime.activity import TurnActivity as TurnActivity
+    from lash.runtime.approvals import Approval as Approval
     from lash.runtime.doubt import RUN_AGAIN as RUN_AGAIN
     from lash.runtime.engine import RecoveryReport as RecoveryReport
     from lash.runtime.input import TurnInput as TurnInput
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from lash.runtime.result import TurnStopped as TurnStopped
     from lash.session import Session as Session
     from lash.sessions.commit import CommitBudget as CommitBudget
+    from lash.sessions.commit import SessionState as SessionState
     from lash.sessions.errors import SessionDeleted as SessionDeleted
     from lash.sessions.errors import StoreError as StoreError
     from lash.sessions.errors import TurnInputConflict as TurnInputConflict
@@ -60,7 +63,9 @@ _HOMES = {
     "ModelSpec": "lash.models.resolver",
     "Plugin": "lash.plugins.plugin",
     "hook": "lash.plugins.plugin",
+    "StatefulPlugin": "lash.plugins.snapshots",
     "TurnActivity": "lash.runtime.activity",
+    "Approval": "lash.runtime.approvals",
     "RUN_AGAIN": "lash.runtime.doubt",
     "RecoveryReport": "lash.runtime.engine",
     "TurnInput": "lash.runtime.input",
@@ -68,6 +73,7 @@ _HOMES = {
     "TurnStopped": "lash.runtime.result",
     "Session": "lash.session",
     "CommitBudget": "lash.sessions.commit",
+    "SessionState": "lash.sessions.commit",
     "SessionDeleted": "lash.sessions.errors",
     "StoreError": "lash.sessions.errors",
     "TurnInputConflict": "lash.sessions.errors",
@@ -81,11 +87,24 @@ _HOMES = {
     "ToolSet": "lash.tools.toolset",
 }
 _SUBMODULES = frozenset(
-    {"attachments", "effects", "hosts", "models", "plugins", "providers", "sessions", "stores", "testing", "tools"}
+    {
+        "attachments",
+        "effects",
+        "hosts",
+        "models",
+        "plugins",
+        "providers",
+        "sessions",
+        "stock",
+        "stores",
+        "testing",
+        "tools",
+    }
 )
 
 __all__ = [
     "RUN_AGAIN",
+    "Approval",
     "CommitBudget",
     "ConfigurationError",
     "EffectInDoubt",
@@ -102,7 +121,9 @@ __all__ = [
     "Retry",
     "Session",
     "SessionDeleted",
+    "SessionState",
     "StandardCore",
+    "StatefulPlugin",
     "Store",
     "StoreError",
     "TokenUsage",

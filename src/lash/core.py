@@ -15,6 +15,8 @@ from __future__ import annotations
 import socket
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -23,27 +25,32 @@ from lash.base.clock import Clock, SystemClock
 from lash.base.codec import to_json
 from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.base.ids import IdSource, SystemIds, is_name
+from lash.base.json import JsonObject
 from lash.base.tier import DurabilityTier
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
 from lash.hosts.choice import HostChoice, HostParts, Inline, Journal
 from lash.machine.prompt import PromptContribution, PromptLayer, layer_of
 from lash.models.provider import Provider
-from lash.models.resolver import ModelChoice, ModelSpec, ProviderMaker, resolve_model
+from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
 from lash.plugins.plugin import Plugin, PluginFactory
 from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
+from lash.runtime.actors import SessionActors
+from lash.runtime.approvals import Approvals
+from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
-from lash.session import Session
+from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
-from lash.sessions.frames import SessionPolicy
+from lash.sessions.frames import SessionPolicy, ToolAccess
 from lash.sessions.meta import SessionListing
+from lash.stock.output_budget import ToolOutputBudget
 from lash.stores.store import Store
 from lash.tools.catalog import CatalogCache, ToolCatalog, ToolSource
 from lash.tools.decorator import Tool
@@ -52,7 +59,7 @@ from lash.tools.result import ToolCallOutput
 from lash.tools.toolset import ToolSet
 
 if TYPE_CHECKING:
-    from lash.providers import OpenAIChat, OpenAIResponses
+    from lash.providers.named import AnyWire
 
 MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
 
@@ -69,6 +76,13 @@ class DurableStorePeerRequired(ConfigurationError):
     code = "durable_store_peer_required"
 
 
+@dataclass(frozen=True, slots=True)
+class SessionDeleteReport:
+    """What the deletion of a session did."""
+
+    session_id: str
+
+
 class LashCore:
     """A core with an execution mode of your choice; `StandardCore` presets it."""
 
@@ -82,6 +96,7 @@ class LashCore:
         attachment_store: AttachmentStore | None = None,
         tools: Sequence[Tool[..., Any] | ToolProvider] = (),
         plugins: Sequence[PluginFactory] = (),
+        plugin_options: JsonObject | None = None,
         instructions: str | None = None,
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
@@ -99,12 +114,13 @@ class LashCore:
             raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
         if host_id is not None and (not host_id.strip() or "/" in host_id):
             raise InvalidArgument(f"host_id={host_id!r}: give a non-empty name without '/'")
-        self._wires: dict[str, OpenAIChat | OpenAIResponses] = {}
+        self._wires: dict[str, AnyWire] = {}
         self._model = resolve_model(model, self._makers())
         self._store_choice = store
         self._host_choice = effect_host
         self._attachment_choice = attachment_store
-        self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins])
+        self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins], [ToolOutputBudget()])
+        self._plugin_options = _options(plugin_options, self._plugin_host) or {}
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
         self._max_turns = max_turns
         self._residency = residency
@@ -115,12 +131,12 @@ class LashCore:
         self._clock: Clock = clock or SystemClock()
         self._ids: IdSource = ids or SystemIds()
         self._models: dict[str, ModelSpec] = {self._model.id: self._model}
-        self._actors: dict[str, SessionActor] = {}
+        self._actors = SessionActors()
         self._catalogs = CatalogCache()
         self._engine: Engine | None = None
         self._store: Store | None = None
         # Fail at construction, not at the first session, when plugins or tools do not fit together.
-        self._build_catalog(self._plugin_host.build_probe())
+        self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
 
     # life
 
@@ -167,8 +183,16 @@ class LashCore:
         *,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        tools: Sequence[str] | None = None,
+        hidden_tools: Sequence[str] | None = None,
+        plugin_options: JsonObject | None = None,
     ) -> Session:
-        """A session by its id: `async with core.session(id) as s`, or `await core.session(id).open()`."""
+        """A session by its id: `async with core.session(id) as s`, or `await core.session(id).open()`.
+
+        `tools`, by name or id, is all the session may use (empty: everything), less
+        `hidden_tools`; `plugin_options` are JSON by plugin id. Both are stored with the
+        session when it opens, and hold until they are given anew.
+        """
         if not is_name(session_id):
             raise InvalidArgument(f"session id {session_id!r} is empty or no plain text; choose another")
         prompt = None
@@ -179,26 +203,42 @@ class LashCore:
         policy = SessionPolicy(
             provider_id=self._model.provider.kind, model=self._model.facts, max_turns=max_turns, prompt=prompt
         )
-        return Session(self._actor(session_id, policy), self._facts_of)
+        actor = self._actor(session_id, policy)
+        if tools is not None or hidden_tools is not None or plugin_options is not None:
+            access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
+            is_limited = tools is not None or hidden_tools is not None
+            actor.assign(access if is_limited else None, _options(plugin_options, self._plugin_host))
+        return Session(actor, SessionHome(self._facts_of, self.session, self._forget))
 
     async def sessions(self) -> list[SessionListing]:
         """Every stored session."""
         return await self._running().store.sessions.list_sessions()
 
-    async def delete_session(self, session_id: str) -> None:
+    async def delete_session(self, session_id: str) -> SessionDeleteReport:
         """Deletes a session for good: its running turn, history, queue, waits and journal. Its id is used up."""
         engine = self._running()
-        actor = self._actors.pop(session_id, None)
+        actor = self._actors.forget(session_id)
         if actor is not None:
             await actor.cancel()
         await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
+        return SessionDeleteReport(session_id)
 
     async def settle(self, effect: DoubtfulEffect, decision: ToolCallOutput | RunAgain) -> None:
         """Says what came of an effect in doubt, and lets its turn go on."""
         engine = self._running()
         await settle_doubt(engine, effect, decision)
         self._actor(effect.session_id, self._default_policy()).poke()
+
+    @property
+    def approvals(self) -> Approvals:
+        """Tool calls that wait for a person's word, and how to give it."""
+        return Approvals(self._running().host)
+
+    @property
+    def completions(self) -> Completions:
+        """Completes tool calls that were handed to somebody outside."""
+        return Completions(self._running().host)
 
     # facts
 
@@ -248,6 +288,7 @@ class LashCore:
             max_turns=self._max_turns,
             residency=self._residency,
             commit_budget=self._commit_budget,
+            plugin_options=self._plugin_options,
         )
         engine = Engine(
             store=store,
@@ -282,12 +323,14 @@ class LashCore:
         return choice.bind(parts)
 
     def _actor(self, session_id: str, policy: SessionPolicy) -> SessionActor:
-        actor = self._actors.get(session_id)
-        if actor is None:
-            actor = self._actors[session_id] = SessionActor(self._running(), session_id, policy)
-        else:
+        engine = self._running()
+        actor, is_new = self._actors.get(session_id, lambda: SessionActor(engine, session_id, policy))
+        if not is_new:
             actor.memory.configure(policy)
         return actor
+
+    def _forget(self, session_id: str) -> None:
+        self._actors.forget(session_id)
 
     def _default_policy(self) -> SessionPolicy:
         return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)
@@ -298,24 +341,15 @@ class LashCore:
         return self._engine
 
     def _makers(self) -> dict[str, ProviderMaker]:
-        return {"openai": self._openai, "openai-compatible": self._openai_compatible}
+        return {kind: partial(self._wire, kind) for kind in WIRES}
 
-    def _openai(self) -> Provider:
-        from lash.providers import OpenAIResponses
+    def _wire(self, kind: str) -> Provider:
+        """The core's own wire of a kind, made once and closed with the core."""
+        if kind not in self._wires:
+            from lash.providers.named import wire_named
 
-        if "openai" not in self._wires:
-            self._wires["openai"] = OpenAIResponses(load_attachment=self._load_attachment)
-        return self._wires["openai"]
-
-    def _openai_compatible(self) -> Provider:
-        from lash.providers import OpenAIChat
-
-        if "openai-compatible" not in self._wires:
-            self._wires["openai-compatible"] = OpenAIChat(load_attachment=self._load_attachment)
-        return self._wires["openai-compatible"]
-
-    async def _load_attachment(self, attachment_id: str) -> bytes:
-        return (await self._running().attachments.get(attachment_id)).data
+            self._wires[kind] = wire_named(kind)
+        return self._wires[kind]
 
     def _facts_of(self, model: object) -> ModelFacts | None:
         if model is None:
@@ -326,20 +360,21 @@ class LashCore:
 
     def _choose_model(self, options: TurnOptions) -> ChosenModel:
         if options.model is None:
-            return ChosenModel(self._model.provider, self._model.facts)
+            return ChosenModel(self._model.provider, self._model.facts, self._model.capability)
         spec = self._models.get(options.model.id)
         if spec is None:
             raise ConfigurationError(
                 f"the turn was accepted with model {options.model.id!r}, which this core does not know; "
                 "pass it as model= of the core or of a turn"
             )
-        return ChosenModel(spec.provider, options.model)
+        return ChosenModel(spec.provider, options.model, spec.capability)
 
     def _build_catalog(self, plugins: PluginSession) -> ToolCatalog:
         sources = [
             ToolSource(registered.plugin_id, registered.value)
             for registered in plugins.registrations.tool_providers.items
         ]
+        sources += [ToolSource(source_id, provider) for source_id, provider in plugins.added_sources.items()]
         return self._catalogs.build(sources)
 
 
@@ -355,6 +390,7 @@ class StandardCore(LashCore):
         attachment_store: AttachmentStore | None = None,
         tools: Sequence[Tool[..., Any] | ToolProvider] = (),
         plugins: Sequence[PluginFactory] = (),
+        plugin_options: JsonObject | None = None,
         instructions: str | None = None,
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
@@ -374,6 +410,7 @@ class StandardCore(LashCore):
             attachment_store=attachment_store,
             tools=tools,
             plugins=plugins,
+            plugin_options=plugin_options,
             instructions=instructions,
             prompt=prompt,
             max_turns=max_turns,
@@ -398,6 +435,16 @@ def _tool_plugin(tools: Sequence[Tool[..., Any] | ToolProvider]) -> list[PluginF
     for provider in providers:
         plugin.tools(provider)
     return [plugin]
+
+
+def _options(given: JsonObject | None, host: PluginHost) -> JsonObject | None:
+    """Options by plugin id; raises `InvalidArgument` for a plugin that the core does not have."""
+    known = {factory.id for factory in host.factories}
+    if unknown := sorted(set(given or ()) - known):
+        raise InvalidArgument(
+            f"plugin_options names {unknown[0]!r}; the core's plugins are: {', '.join(sorted(known))}"
+        )
+    return given
 
 
 def _core_layer(instructions: str | None, prompt: PromptLayer | None) -> PromptLayer:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from lash.base.codec import to_json
 from lash.base.errors import InvalidArgument
@@ -14,11 +15,15 @@ from lash.base.messages import Message
 from lash.base.usage import UsageReport, report
 from lash.machine.prompt import PromptContribution, layer_of
 from lash.models.spec import ModelFacts
+from lash.plugins.bindings import PluginInput
 from lash.runtime.actor import SessionActor
+from lash.runtime.approvals import Approval
+from lash.runtime.control import SessionControl, SessionPlugins, SessionToolsHandle
+from lash.runtime.export import ExportFormat, export_session
 from lash.runtime.input import TurnInput, TurnOptions
 from lash.runtime.result import TurnResult
-from lash.sessions.commit import StoredTurn
-from lash.sessions.frames import AgentFrame
+from lash.sessions.commit import SessionState, StoredTurn
+from lash.sessions.frames import AgentFrame, SessionPolicy
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
 from lash.turn import Turn, TurnStream
 
@@ -44,12 +49,37 @@ class SessionView:
         return f"SessionView({self.session_id!r}, revision {self.revision}, {len(self.messages)} messages)"
 
 
+@dataclass(frozen=True, slots=True)
+class SessionHome:
+    """What a session asks of its core: to know a model, to open a session, to forget one."""
+
+    facts_of: Callable[[object], ModelFacts | None]
+    session: Callable[[str], Session]
+    forget: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedSession:
+    """A session that nobody holds in memory: its id is all there is of it."""
+
+    session_id: str
+
+    async def resume(self, core: _Core) -> Session:
+        """Opens it again, in this or another core over the same store."""
+        return await core.session(self.session_id).open()
+
+
+class _Core(Protocol):
+    def session(self, session_id: str) -> Session: ...
+
+
 class Session:
     """One session of a core. Open it with `async with core.session(id) as session` or `await ….open()`."""
 
-    def __init__(self, actor: SessionActor, choose: Callable[[object], ModelFacts | None]) -> None:
+    def __init__(self, actor: SessionActor, home: SessionHome) -> None:
         self._actor = actor
-        self._choose = choose
+        self._home = home
+        self._control = SessionControl(actor)
 
     @property
     def session_id(self) -> str:
@@ -58,11 +88,60 @@ class Session:
 
     async def open(self) -> Self:
         """Creates or loads the session. Raises `SessionDeleted`."""
-        await self._actor.open()
+        await self._actor.running()
+        return self
+
+    async def open_fresh(self) -> Self:
+        """Opens the session with nothing said. What it held is dropped, once its turn in flight is settled.
+
+        Its ledger stays, and so do its turn ids: each stands for the turn that was run under it.
+        """
+        await self._actor.open_fresh()
+        return self
+
+    async def open_with_state(self, state: SessionState) -> Self:
+        """Opens the session with this state in place of what it held: `export("json")` gives one.
+
+        Raises `UnsafeBranchPoint` when its conversation has tool calls without a result.
+        """
+        await self._actor.open_with_state(state)
         return self
 
     async def close(self) -> None:
         """Lets go of the session; what is running goes on."""
+
+    async def park(self) -> ParkedSession:
+        """Waits until nothing of the session runs here, and drops it from memory.
+
+        Everything is committed already, so all that is kept is its id.
+        """
+        await self._actor.idle()
+        self._home.forget(self.session_id)
+        return ParkedSession(self.session_id)
+
+    async def fork(self, new_id: str, *, at: str | None = None) -> Session:
+        """A new session that begins as this one stands committed, or stood `at` a node (a message's id).
+
+        The same fork asked for again is the same session. From an earlier node the fork keeps the tools' and
+        plugins' state and none of the variables of the execution mode. Its ledger begins empty. Raises
+        `SessionExists`, `UnknownNode`, `UnsafeBranchPoint` (a tool call would stay without its result).
+        """
+        if not is_name(new_id):
+            raise InvalidArgument(f"session id {new_id!r} is empty or no plain text; choose another")
+        await self._actor.fork(new_id, at)
+        return await self._home.session(new_id).open()
+
+    async def branch(self, to: str) -> None:
+        """Goes on from another node of this session (a message's id); what came after it stays stored beside.
+
+        Raises `UnknownNode` and `UnsafeBranchPoint`.
+        """
+        await self._actor.branch(to)
+
+    async def export(self, format: ExportFormat = "markdown") -> str:  # noqa: A002 - the public name
+        """What is committed as a document: `markdown` and `html` to be read, `json` to be opened again."""
+        await self._actor.open()
+        return await export_session(self._actor.store, self.session_id, format)
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -81,6 +160,7 @@ class Session:
         model: object = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        plugin_inputs: Sequence[PluginInput] = (),
         retry: bool = False,
     ) -> Turn:
         """A turn to be run, streamed or collected.
@@ -94,8 +174,9 @@ class Session:
             turn_id=turn_id,
             timeout=timeout,
             options=TurnOptions(
-                model=self._choose(model), max_turns=max_turns, prompt=_prompt_json(prompt_contributions)
+                model=self._home.facts_of(model), max_turns=max_turns, prompt=_prompt_json(prompt_contributions)
             ),
+            plugin_inputs=plugin_inputs,
             retry=retry,
         )
 
@@ -108,6 +189,7 @@ class Session:
         model: object = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        plugin_inputs: Sequence[PluginInput] = (),
         retry: bool = False,
     ) -> TurnResult:
         """Runs a turn and returns it settled. Raises `TurnInputConflict`, `SessionDeleted`, `EffectInDoubt`."""
@@ -118,6 +200,7 @@ class Session:
             model=model,
             max_turns=max_turns,
             prompt_contributions=prompt_contributions,
+            plugin_inputs=plugin_inputs,
             retry=retry,
         )
         return await turn.run()
@@ -131,6 +214,7 @@ class Session:
         model: object = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        plugin_inputs: Sequence[PluginInput] = (),
         retry: bool = False,
     ) -> TurnStream:
         """Runs a turn as a stream of activities."""
@@ -141,6 +225,7 @@ class Session:
             model=model,
             max_turns=max_turns,
             prompt_contributions=prompt_contributions,
+            plugin_inputs=plugin_inputs,
             retry=retry,
         )
         return turn.stream()
@@ -180,10 +265,50 @@ class Session:
         """Cancels the running turn, in this or any other process; False when none runs."""
         return await self._actor.cancel()
 
+    async def pending_approvals(self) -> list[Approval]:
+        """Tool calls of this session that wait for a person's word: `core.approvals` gives it."""
+        return await self._actor.pending_approvals()
+
     async def turns(self) -> list[StoredTurn]:
         """Settled turns, in the order they were committed."""
         await self._actor.open()
         return await self._actor.store.list_turns(self.session_id)
+
+    async def configure(
+        self,
+        *,
+        model: object = None,
+        max_turns: int | None = None,
+        prompt_contributions: Sequence[PromptContribution] = (),
+    ) -> None:
+        """Changes how the session runs from its next turn on; waits for the one that runs.
+
+        Plugins may change it further (`config_mutator`) and are told of it. The prompt
+        and the limit are stored; the model holds while the core is open, because at the
+        next open the host's own choice wins.
+        """
+        facts = self._home.facts_of(model)
+        await self._control.configure(
+            SessionPolicy(model=facts, max_turns=max_turns, prompt=_prompt_json(prompt_contributions))
+        )
+
+    async def compact(self, instructions: str | None = None) -> bool:
+        """Goes on in a new frame that begins with what a compactor makes of the conversation.
+
+        Waits for the turn that runs. False when no plugin compacts, or none has anything
+        to say. The old frame stays stored. Raises `PluginError`; then nothing changed.
+        """
+        return await self._control.compact(instructions)
+
+    @property
+    def plugins(self) -> SessionPlugins:
+        """Actions of the session's plugins."""
+        return SessionPlugins(self._control)
+
+    @property
+    def tools(self) -> SessionToolsHandle:
+        """The session's tools: what is callable, overrides, sources added at run time."""
+        return SessionToolsHandle(self._control)
 
     async def refresh(self) -> None:
         """Takes over what other processes have committed to this session."""

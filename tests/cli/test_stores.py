@@ -42,6 +42,35 @@ def test_a_session_that_is_not_there_is_a_failure(cli: Cli, settled_store: str) 
     assert "'nobody'" in result.stderr
 
 
+def test_a_session_is_exported_to_a_file(cli: Cli, settled_store: str, tmp_path: Path) -> None:
+    target = tmp_path / "chat.html"
+
+    cli("sessions", "export", "chat", "--format", "html", "-o", str(target), "--store", settled_store)
+
+    assert "It is seven." in target.read_text()
+    assert "## Assistant" in cli("sessions", "export", "chat", "--store", settled_store).stdout
+
+
+def test_a_session_is_forked_and_deleted(cli: Cli, settled_store: str) -> None:
+    forked = cli("sessions", "fork", "chat", "copy", "--store", settled_store)
+    shown = cli("sessions", "show", "copy", "--store", settled_store)
+    deleted = cli("sessions", "rm", "chat", "--yes", "--store", settled_store)
+    left = json.loads(cli("sessions", "ls", "--store", settled_store, "--json").stdout)
+
+    assert "begins where chat stands" in forked.stdout
+    assert "It is seven." in shown.stdout
+    assert "deleted" in deleted.stdout
+    assert [one["session_id"] for one in left] == ["copy"]
+
+
+def test_changing_a_session_that_is_not_there_is_a_failure(cli: Cli, settled_store: str) -> None:
+    for command in (["export", "nobody"], ["fork", "nobody", "copy"], ["rm", "nobody", "--yes"]):
+        result = cli("sessions", *command, "--store", settled_store)
+
+        assert result.exit_code == 1
+        assert "`nobody`" in result.stderr
+
+
 def test_a_store_that_is_not_there_is_refused_and_not_made(cli: Cli, tmp_path: Path) -> None:
     where = tmp_path / "typo.db"
 

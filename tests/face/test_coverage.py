@@ -10,10 +10,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`([\w./]+\.py::[\w*]+)`", PAGE)))
-# Must rows of §16 that this part owes: come later.
+# Rows of §16 that must be there; rows beyond them are welcome.
 OWED = [
-    *(1, 2, 3, 4, 5, 7, 12, 15, 16, 17, 18, 19, 20, 22, 23, 24, 25, 27, 28, 29, 30),
-    *(32, 33, 34, 36, 37, 38, 39, 40, 41, 42, 43, 45, *range(63, 73), 79, 82, 87),
+    *(1, 2, 3, 4, 5, 7, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24, 25, 27, 28, 29, 30),
+    *(32, 33, 34, 36, 37, 38, 39, 40, 41, 42, 43, 45, *range(63, 73), 75, 77, 78, 79, 81, 82),
+    *(85, 86, 87, *range(89, 98)),
     *(*range(119, 127), 130, 132, 136, 137, 157),
 ]
 
@@ -34,10 +35,11 @@ def test_a_named_test_exists(name: str) -> None:
     assert re.search(pattern, text), f"{path} has no {test}"
 
 
-def test_every_row_that_is_owed_is_there_once() -> None:
+def test_every_row_that_is_owed_is_there_and_none_twice() -> None:
     listed = [row[0] for row in rows("R-")]
 
-    assert listed == [f"R-{number:03}" for number in OWED]
+    assert listed == sorted(set(listed))
+    assert {f"R-{number:03}" for number in OWED} <= set(listed)
 
 
 def test_every_ruling_is_there_once() -> None:

@@ -20,7 +20,7 @@ from lash.core import CoreClosed
 from lash.machine.outcome import Stopped
 from lash.runtime.engine import DoubtfulEffect, TurnRef
 from lash.sessions.commit import RuntimeCommit
-from lash.sessions.errors import StoredDataCorrupt, StoreError, StoreUnavailable
+from lash.sessions.errors import StoredDataCorrupt, StoreError, StoreUnavailable, ValueTooLarge
 from lash.testing import ScriptedModel, calls, says
 from lash.tools import ToolResult
 
@@ -533,7 +533,8 @@ async def test_a_store_that_is_away_fails_no_turn(durable: Place) -> None:
         assert (await session.run("go", turn_id="t")).replayed
 
 
-async def test_what_stays_wrong_is_not_tried_again(durable: Place) -> None:
+@pytest.mark.parametrize("wrong", [StoredDataCorrupt("a row is damaged"), ValueTooLarge("a.db", 2, 1)])
+async def test_what_stays_wrong_is_not_tried_again(durable: Place, wrong: StoreError) -> None:
     core = await durable.core(ScriptedModel([says("one"), says("two")]))
     async with core.session("s") as session:
         store = session._actor.store
@@ -543,7 +544,7 @@ async def test_what_stays_wrong_is_not_tried_again(durable: Place) -> None:
             nonlocal attempts
             attempts += 1
             if attempts == 1:
-                raise StoredDataCorrupt("a row is damaged")
+                raise wrong
             return await commit(plan)
 
         store.commit = corrupt  # type: ignore[method-assign, assignment]

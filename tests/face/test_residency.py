@@ -9,6 +9,7 @@ import pytest
 
 import lash
 from face.places import Place, texts
+from lash.runtime.actor import SessionActor
 from lash.testing import ScriptedModel, says
 
 Residency = Literal["keep_all", "active_path_only"]
@@ -59,8 +60,8 @@ async def test_only_keep_all_holds_what_lies_off_the_path(file: Place, residency
 @pytest.mark.parametrize("residency", ["keep_all", "active_path_only"])
 async def test_a_tombstone_on_the_path_hides_one_message_only(durable: Place, residency: Residency) -> None:
     await _talk(durable)
-    nodes = durable.cores[0]._actors["s"].memory.nodes
-    await durable.cores[0]._actors["s"].store.tombstone_nodes([nodes[1].node_id])
+    nodes = _actor(durable).memory.nodes
+    await _actor(durable).store.tombstone_nodes([nodes[1].node_id])
 
     core = await _core(durable, ScriptedModel([]), residency)
 
@@ -83,3 +84,9 @@ async def test_a_head_that_points_nowhere_is_healed(file: Place, residency: Resi
     again = await _core(file, ScriptedModel([]), residency)
     async with again.session("s") as session:
         assert texts(session.messages)[-2:] == ["user: three", "assistant: c"]
+
+
+def _actor(place: Place) -> SessionActor:
+    core = place.cores[0]
+    session = core.session("s")
+    return session._actor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -256,7 +257,7 @@ async def test_huge_results_and_arguments_come_through_whole(place: Place) -> No
         turn = await session.run("z" * size, turn_id="t")
         again = await session.run("z" * size, turn_id="t")
 
-        assert results(session) == ["x" * (2 * size)]
+        assert [made.tool_calls[0].output.value for made in (turn, again)] == ["x" * (2 * size)] * 2
         assert (turn.text, again.text) == ("y" * size, "y" * size)
 
 
@@ -678,3 +679,55 @@ async def test_an_image_of_a_tool_follows_its_result(place: Place) -> None:
         "ToolResultBlock",
         "ImageBlock",
     ]
+
+
+# threads
+
+
+async def test_synchronous_tools_that_hang_starve_nobody(memory: Place) -> None:
+    release, noticed = threading.Event(), threading.Event()
+
+    @lash.tool(timeout=0.01)
+    def hang(ctx: lash.ToolContext, number: int) -> None:
+        release.wait(20)
+        if ctx.cancelled:
+            noticed.set()
+
+    @lash.tool
+    def well(number: int) -> int:
+        return number
+
+    script: list[Step] = [[calls("hang", number=n) for n in range(80)], calls("well", number=7), says("ok")]
+    core = await memory.core(ScriptedModel(script), tools=[hang, well])
+    async with core.session("s") as session:
+        try:
+            turn = await session.run("go")
+
+            assert {call.output.error.code for call in turn.tool_calls[:80] if call.output.error} == {"tool_timeout"}
+            assert turn.tool_calls[80].output.value == 7
+            assert not noticed.is_set()
+        finally:
+            release.set()
+        assert await asyncio.to_thread(noticed.wait, 20)
+
+
+async def test_a_running_tool_sees_that_its_turn_was_cancelled(memory: Place) -> None:
+    started, saw = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    @lash.tool
+    def patient(ctx: lash.ToolContext) -> None:
+        loop.call_soon_threadsafe(started.set)
+        while not ctx.cancelled:
+            pause.wait(0.001)
+        saw.set()
+
+    pause = threading.Event()
+    core = await memory.core(ScriptedModel([calls("patient")]), tools=[patient])
+    async with core.session("s") as session:
+        running = asyncio.create_task(session.run("go"))
+        await started.wait()
+        await session.cancel()
+
+        assert (await running).outcome == Stopped("cancelled")
+        assert await asyncio.to_thread(saw.wait, 20)

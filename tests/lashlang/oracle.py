@@ -12,7 +12,7 @@ from copy import deepcopy
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.syntax import ast
 from lash.lashlang.values import access, operators
-from lash.lashlang.values.builtins import BUILTINS, all_arities, arity_error, is_in, range_
+from lash.lashlang.values.builtins import BUILTINS, all_arities, arity_error, contains, range_
 from lash.lashlang.values.coercion import truthy
 from lash.lashlang.values.kinds import Resource, Value
 from lash.lashlang.values.meter import Limits, Meter
@@ -211,7 +211,7 @@ class PureOracle:
         if node.op == "add":
             return operators.add(self.meter, left_value, right_value)
         if node.op == "in":
-            return is_in(self.meter, left_value, right_value)
+            return contains(self.meter, right_value, left_value)
         functions: dict[str, Callable[[Value, Value], Value]] = {
             "subtract": operators.subtract,
             "multiply": operators.multiply,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,3 +148,43 @@ def test_a_file_that_is_no_program_is_told_in_a_line(
 @pytest.mark.parametrize("command", ["check", "run", "fmt", "graph"])
 def test_an_empty_file_is_a_program_that_does_nothing(tmp_path: Path, command: str) -> None:
     assert _run(tmp_path, "", command).exit_code == 0
+
+
+def test_run_really_sleeps_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    file = tmp_path / "program.lash"
+    file.write_text('print "asleep"\nsleep for "1h"\nsubmit 1', encoding="utf-8")
+    command = [sys.executable, "-m", "lash.cli.lang", "run", str(file), "--waiting-ms", "7200000"]
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "asleep\n"
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate()
+
+    assert process.returncode != 0
+    assert output == ""
+
+
+@pytest.mark.parametrize(
+    ("sleep", "text"),
+    [
+        ('sleep for "2h"', "sleep failed: waiting budget of 60000 ms exceeded; allow more with --waiting-ms"),
+        ('sleep for "30s"\nsleep for "31s"', "sleep failed: waiting budget of 60000 ms exceeded"),
+        ('sleep for "soon"', "sleep failed: invalid duration `soon`"),
+        ("sleep for 0 - 1", "sleep failed: `sleep for` expects a non-negative millisecond number"),
+        ("sleep until null", "sleep failed: `sleep until` expects RFC3339 text"),
+    ],
+)
+def test_a_sleep_is_bounded_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleep: str, text: str) -> None:
+    monkeypatch.setattr("lash.cli.lang.time.sleep", lambda _seconds: None)
+
+    result = _run(tmp_path, f"{sleep}\nsubmit 1", "run")
+
+    assert result.exit_code == 1
+    assert text in result.output
+
+
+def test_a_deadline_in_the_past_is_over(tmp_path: Path) -> None:
+    result = _run(tmp_path, 'sleep until "2020-01-01T00:00:00Z"\nsleep for 1\nsubmit 1', "run")
+
+    assert result.output == "1\n"

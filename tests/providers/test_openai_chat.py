@@ -92,16 +92,6 @@ class TestTheStream:
             *(PartDone(part) for part in ANSWER.parts[1:]),
         ]
 
-    async def test_it_may_be_cut_between_any_two_bytes(self, server: WireServer, chat: OpenAIChat) -> None:
-        stream = sse(TURN[2:])
-        expected = [part for part in ANSWER.parts if not isinstance(part, ReasoningPart)]
-        for cut in range(1, len(stream)):
-            server.plays(Reply([stream[:cut], stream[cut:]]))
-
-            answer = await chat.complete(REQUEST)
-
-            assert answer.parts == expected, f"cut at {cut}: {stream[:cut]!r}"
-
     async def test_it_may_arrive_byte_by_byte(self, server: WireServer, chat: OpenAIChat) -> None:
         server.plays(Reply([bytes([byte]) for byte in sse(TURN)]))
 

@@ -45,6 +45,7 @@ class WireServer:
         self.replies: list[Reply] = []
         self.asked: list[Asked] = []
         self.connections = 0
+        self.root = ""
         self.base_url = ""
         self._open: set[asyncio.StreamWriter] = set()
         self._idle = asyncio.Event()
@@ -103,7 +104,8 @@ async def wire_server() -> AsyncIterator[WireServer]:
     """A server on a free port of loopback."""
     double = WireServer()
     server = await asyncio.start_server(double.serve, "127.0.0.1", 0)
-    double.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    double.root = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    double.base_url = f"{double.root}/v1"
     try:
         yield double
     finally:

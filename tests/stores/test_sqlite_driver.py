@@ -15,7 +15,7 @@ import apsw
 import pytest
 
 from lash.base.clock import SystemClock
-from lash.sessions.errors import StoreUnavailable
+from lash.sessions.errors import StoreUnavailable, ValueTooLarge
 from lash.stores.dialect import Statement
 from lash.stores.program import Query, Steps, execute, one, program, together, write
 from lash.stores.sql.migrate import Count
@@ -294,6 +294,32 @@ async def test_nothing_that_was_acknowledged_is_lost_to_a_kill(tmp_path: Path) -
         assert stored in (len(acknowledged), len(acknowledged) + 1)
         assert await driver.integrity() == []
         await driver.close()
+
+
+class NarrowDriver(SqliteDriver):
+    """Holds rows of 100,000 bytes: SQLite's own limit is a gigabyte."""
+
+    def _connect_writer(self) -> apsw.Connection:
+        connection = super()._connect_writer()
+        connection.limit(apsw.SQLITE_LIMIT_LENGTH, 100_000)
+        return connection
+
+
+async def test_what_the_database_cannot_hold_is_refused_for_good_and_hurts_nobody_else(tmp_path: Path) -> None:
+    driver = NarrowDriver(str(tmp_path / "a.db"), SystemClock())
+    await driver.open()
+    await driver.run(make())
+
+    small, refused, other = await asyncio.gather(
+        driver.run(add("small")), driver.run(add("large", 200_000)), driver.run(add("other")), return_exceptions=True
+    )
+
+    assert isinstance(refused, ValueTooLarge)
+    assert (refused.size_bytes, refused.limit_bytes) == (200_005, 100_000)
+    assert "make it smaller" in refused.message
+    assert (small, other) == ("small", "other")
+    assert await driver.run(count()) == 2
+    await driver.close()
 
 
 async def until_busy(driver: SqliteDriver) -> None:

@@ -365,8 +365,31 @@ class TestOptions:
         assert get.definition.manifest.retry.attempts == 1
 
     def test_an_option_of_a_later_release_does_not_exist(self) -> None:
-        with pytest.raises(TypeError, match="approve"):
-            tool(approve=True)  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match="remote"):
+            tool(remote=True)  # type: ignore[call-overload]
+
+    def test_who_is_asked_before_a_call_is_part_of_the_manifest(self) -> None:
+        @tool(approve=True, approval_timeout=1.5)
+        def always() -> None: ...
+
+        @tool(approve=lambda args, _ctx: args["amount"] > 100)
+        def sometimes(amount: int) -> None: ...
+
+        @tool
+        def never() -> None: ...
+
+        assert [each.definition.manifest.approve for each in (always, sometimes, never)] == [
+            "always",
+            "predicate",
+            "never",
+        ]
+        assert always.definition.manifest.approval_timeout_ms == 1500
+
+    def test_a_deadline_for_an_approval_that_nobody_is_asked_for_is_refused(self) -> None:
+        with pytest.raises(ToolDefinitionError, match="approval_timeout=3"):
+
+            @tool(approval_timeout=3)
+            def f() -> None: ...
 
 
 class TestBadDefinitions:

@@ -41,5 +41,5 @@ async def wrong_calls_are_found(ctx: ToolContext) -> None:
 
 def wrong_options_are_found() -> None:
     tool(repeat="always")  # type: ignore[call-overload]
-    tool(approve=True)  # type: ignore[call-overload]
+    tool(approve="yes")  # type: ignore[call-overload]
     ToolSet([print])  # type: ignore[list-item]

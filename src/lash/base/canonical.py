@@ -64,6 +64,11 @@ def tagged_hash(domain: str, *parts: Json) -> str:
     return stable_hash([domain, *parts])
 
 
+def tagged_hash_of_canonical(domain: str, text: str) -> str:
+    """`tagged_hash(domain, value)` of a value whose canonical text is at hand: a list is its items, joined."""
+    return sha256_hex(f"[{canonical_json(domain)},{text}]".encode())
+
+
 def sha256_hex(data: bytes) -> str:
     """Lowercase hex SHA-256 of raw bytes."""
     return hashlib.sha256(data).hexdigest()
@@ -111,23 +116,33 @@ _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
+# Not `int`, which has a range, and not `float`: the accelerator spells some of both differently.
+_ATOMS: Final = frozenset((str, bool, type(None)))
+
+
 def _is_plain(value: object) -> bool:
     """Whether the accelerator is byte-equal on `value`.
 
     Exact types on purpose: a `bool` is an `int`, and an `IntEnum` prints its name.
+    Every hash and every row passes here, so leaves are told by one look into a set.
     """
     if type(value) is dict:
         for key, item in value.items():
             if type(key) is not str:
                 return False
-            if type(item) is not str and item is not None and not _is_plain(item):
+            kind = type(item)
+            if kind not in _ATOMS and not (kind is int and -_INT64 <= item < _INT64) and not _is_plain(item):
                 return False
         return True
     if type(value) is list:
-        return all(type(item) is str or item is None or _is_plain(item) for item in value)
+        for item in value:
+            kind = type(item)
+            if kind not in _ATOMS and not (kind is int and -_INT64 <= item < _INT64) and not _is_plain(item):
+                return False
+        return True
     if type(value) is int:
         return -_INT64 <= value < _INT64
-    return type(value) is str or type(value) is bool or value is None
+    return type(value) in _ATOMS
 
 
 def _write(value: object, put: Callable[[str], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,8 @@ from lash.lashlang import (
     COMPAT,
     IMPROVED,
     NO_FEATURES,
+    Answer,
+    Answered,
     Budgets,
     Catalog,
     Continued,
@@ -29,6 +32,8 @@ from lash.lashlang import (
     Limits,
     LinkedModule,
     Outcome,
+    Refused,
+    Sleep,
     canonical_source,
     link,
     parse,
@@ -39,6 +44,7 @@ from lash.lashlang.cases.document import read_cases
 from lash.lashlang.cases.host import case_catalog
 from lash.lashlang.cases.runner import mismatch
 from lash.lashlang.cases.world import CaseWorld
+from lash.lashlang.execution.durations import deadline_ms, duration_ms
 from lash.lashlang.tracking.picture import map_html, map_svg, map_text
 from lash.lashlang.values.json_form import from_json
 
@@ -72,6 +78,7 @@ def check(file: Path, case_host: bool, compat: bool) -> None:
 @click.option("--args", "arguments", default="{}", help="Process arguments, a JSON object.")
 @click.option("--globals", "variables", default="{}", help="Initial cell variables, a JSON object.")
 @click.option("--active-ms", default=10_000, show_default=True, help="Computing time, waiting apart.")
+@click.option("--waiting-ms", default=60_000, show_default=True, help="Sleeping, all of it together.")
 @click.option("--memory-mib", default=512, show_default=True, help="Memory that values may count for.")
 @click.option("--instructions", type=int, help="Loop turns and calls; unlimited by default.")
 def run(
@@ -82,10 +89,14 @@ def run(
     arguments: str,
     variables: str,
     active_ms: int,
+    waiting_ms: int,
     memory_mib: int,
     instructions: int | None,
 ) -> None:
-    """Run FILE and print its value as JSON; exit 1 with a diagnostic on any failure."""
+    """Run FILE and print its value as JSON; exit 1 with a diagnostic on any failure.
+
+    Sleeps are real; Ctrl-C ends them.
+    """
     dialect, environment = _dialect(compat), _environment(case_host, compat)
     args, cells = _json_option("--args", arguments), _json_option("--globals", variables)
     source, linked = _linked(file, environment, dialect)
@@ -93,7 +104,15 @@ def run(
         _fail(f"unknown process `{process}`")
     limits = Limits(memory_bytes=max(1, memory_mib) * _MIB)
     budgets = Budgets(instructions=instructions, active_ms=active_ms, limits=limits)
-    world = CaseWorld(linked.artifact, environment.resources, dialect, {}, budgets=budgets)
+    world = CaseWorld(
+        linked.artifact,
+        environment.resources,
+        dialect,
+        {},
+        budgets=budgets,
+        sleeper=_Sleeper(waiting_ms),
+        printer=_show,
+    )
     try:
         if process is None:
             sort = not dialect.insertion_order
@@ -105,9 +124,33 @@ def run(
             outcome = world.run_process(process, args, "p0")
     except LanguageError as error:
         _fail(str(error))
-    for value in world.log.prints:
-        click.echo(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), err=True)
     _report(outcome, source, dialect)
+
+
+def _show(value: Json) -> None:
+    click.echo(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), err=True)
+
+
+class _Sleeper:
+    """Sleeps in this thread, within a budget."""
+
+    def __init__(self, budget_ms: int) -> None:
+        self._budget_ms = budget_ms
+        self._left_ms = budget_ms
+
+    def __call__(self, request: Sleep) -> Answer:
+        try:
+            if request.kind == "for":
+                wait = duration_ms(request.value)
+            else:
+                wait = max(0, deadline_ms(request.value) - time.time_ns() // 1_000_000)
+        except LanguageError as error:
+            return Refused(str(error))
+        if wait > self._left_ms:
+            return Refused(f"waiting budget of {self._budget_ms} ms exceeded; allow more with --waiting-ms")
+        self._left_ms -= wait
+        time.sleep(wait / 1000)
+        return Answered(None)
 
 
 def _report(outcome: Outcome, source: str, dialect: Dialect) -> None:

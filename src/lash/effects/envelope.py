@@ -17,6 +17,7 @@ from lash.base.codec import to_json
 from lash.base.json import Json, JsonObject
 from lash.effects.errors import EffectControllerError
 from lash.effects.invocation import EffectSubject, Invocation
+from lash.effects.waits import AwaitEventKey
 
 EffectKind: TypeAlias = Literal[
     "llm_call",
@@ -148,6 +149,11 @@ def sleep_command(*, duration_ms: int | None = None, until_ms: int | None = None
 def durable_step_command(step_id: str, step_input: Json = None) -> EffectCommand:
     """A host function recorded under `step_id`."""
     return EffectCommand("durable_step", {"step_id": step_id, "input": step_input})
+
+
+def await_event_command(key: AwaitEventKey) -> EffectCommand:
+    """Wait until the promise of `key` is resolved."""
+    return EffectCommand("await_event", {"key": to_json(key)})
 
 
 def _validate_body(command: EffectCommand) -> None:

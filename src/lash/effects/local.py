@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import TypeAlias, TypeVar
 
 from lash.base.cancel import CancelToken
-from lash.base.json import Json
+from lash.base.json import Json, JsonObject
 from lash.effects.envelope import EffectEnvelope, EffectOutcome, Impact
 from lash.effects.errors import EffectControllerError
 
@@ -24,10 +24,11 @@ class Local:
 
     `impact` says what an unknown outcome means to the outside (see `Impact`);
     `cancel` ends a sleep or a wait; `deadline_ms` is the epoch time at which a
-    wait gives up.
+    wait gives up; `subject` is what is stored of it for people to see; `on_open` is
+    called when the wait is stored and nobody has resolved it yet.
     """
 
-    __slots__ = ("_run", "cancel", "deadline_ms", "impact")
+    __slots__ = ("_run", "cancel", "deadline_ms", "impact", "on_open", "subject")
 
     def __init__(
         self,
@@ -36,8 +37,12 @@ class Local:
         impact: Impact = "changes",
         cancel: CancelToken | None = None,
         deadline_ms: int | None = None,
+        subject: JsonObject | None = None,
+        on_open: Callable[[], None] | None = None,
     ) -> None:
         self._run = run
+        self.subject = subject
+        self.on_open = on_open
         self.impact: Impact = impact
         self.cancel = cancel
         self.deadline_ms = deadline_ms
@@ -53,9 +58,15 @@ class Local:
         return Local(None, impact="reads", cancel=cancel)
 
     @staticmethod
-    def await_event(cancel: CancelToken | None = None, deadline_ms: int | None = None) -> Local:
+    def await_event(
+        cancel: CancelToken | None = None,
+        deadline_ms: int | None = None,
+        *,
+        subject: JsonObject | None = None,
+        on_open: Callable[[], None] | None = None,
+    ) -> Local:
         """A durable wait."""
-        return Local(None, impact="changes", cancel=cancel, deadline_ms=deadline_ms)
+        return Local(None, impact="changes", cancel=cancel, deadline_ms=deadline_ms, subject=subject, on_open=on_open)
 
     @staticmethod
     def durable_step(step: Callable[[], Awaitable[Json]], *, impact: Impact = "changes") -> Local:
@@ -65,6 +76,11 @@ class Local:
             return EffectOutcome("durable_step", {"value": await step()})
 
         return Local(run, impact=impact)
+
+    @property
+    def has_code(self) -> bool:
+        """Whether there is code to run: a sleep or a wait has none."""
+        return self._run is not None
 
     async def run(self, envelope: EffectEnvelope) -> EffectOutcome:
         """Runs the code. Raises `runtime_effect_local_executor_unavailable` when there is none (left)."""

@@ -13,13 +13,14 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from lash.base.cancel import CancelToken
+from lash.base.json import JsonObject
 from lash.base.tier import DurabilityTier
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
 from lash.effects.journal import Decision, JournalRow
 from lash.effects.lease import Lease
 from lash.effects.local import Branch, Local
 from lash.effects.scope import ExecutionScope
-from lash.effects.waits import AwaitEventKey, Resolution, ResolveOutcome, WaitIdentity
+from lash.effects.waits import AwaitEventKey, OpenWait, Resolution, ResolveOutcome, WaitIdentity
 
 T = TypeVar("T")
 
@@ -124,6 +125,14 @@ class EffectHost(Protocol):
         """Waits for the resolution. Raises `await_event_unknown_or_revoked`."""
         ...
 
+    async def open_waits(self, session_id: str | None = None) -> list[OpenWait]:
+        """Described waits that nobody has resolved, oldest first; of one session or of all."""
+        ...
+
+    async def await_event_key(self, key_id: str) -> AwaitEventKey | None:
+        """The signed key of a known wait, resolved or not; None when there is none of that id."""
+        ...
+
     async def revoke_await_events_for_session(self, session_id: str) -> None:
         """Invalidates every key of the session for good and wakes its waiters."""
         ...
@@ -223,6 +232,17 @@ class WaitRow(msgspec.Struct, frozen=True):
     is_revoked: bool
 
 
+class WaitRecord(msgspec.Struct, frozen=True):
+    """A stored wait as it was described, without the signature."""
+
+    key_id: str
+    scope: ExecutionScope
+    wait: WaitIdentity
+    subject: JsonObject | None
+    created_at_ms: int
+    deadline_ms: int | None
+
+
 class WaitStore(Protocol):
     """Durable promises."""
 
@@ -232,8 +252,18 @@ class WaitStore(Protocol):
         """The store's secret; `candidate` becomes it when there is none yet."""
         ...
 
-    async def open_wait(self, key: AwaitEventKey, deadline_ms: int | None) -> WaitRow:
-        """Registers the wait unless it is known; the first deadline stands."""
+    async def open_wait(
+        self, key: AwaitEventKey, deadline_ms: int | None, subject: JsonObject | None = None
+    ) -> WaitRow:
+        """Registers the wait unless it is known; the first deadline and the first subject stand."""
+        ...
+
+    async def list_open(self, session_id: str | None) -> list[WaitRecord]:
+        """Unresolved waits that have a subject, oldest first. Those of a turn that is over are left out."""
+        ...
+
+    async def find(self, key_id: str) -> WaitRecord | None:
+        """A wait by its id, resolved or not; None when it is unknown or its session was deleted."""
         ...
 
     async def get_wait(self, key: AwaitEventKey) -> WaitRow | None:

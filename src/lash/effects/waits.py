@@ -7,16 +7,18 @@ wins, also when nobody waits yet (docs/spec/durability.md §2.8).
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from lash.base.canonical import canonical_json_bytes, stable_hash
-from lash.base.codec import to_json
-from lash.base.errors import LashError
-from lash.base.json import Json
+from lash.base.codec import DecodeError, decode, encode, to_json
+from lash.base.errors import InvalidArgument, LashError
+from lash.base.json import Json, JsonObject
 from lash.effects.errors import EffectControllerError
 from lash.effects.scope import ExecutionScope
 
@@ -44,8 +46,18 @@ class CustomWait(msgspec.Struct, frozen=True, tag="custom", tag_field="type"):
 WaitIdentity: TypeAlias = ToolCompletionWait | ProcessSignalWait | CustomWait
 
 
+# A key as text says what it is, so that it is not mistaken for an id.
+TOKEN_PREFIX: Final = "lash_wait_"
+
+
+class MalformedWaitKey(InvalidArgument):
+    """A text that should be a completion key is none: cut short, altered, or something else."""
+
+    code = "malformed_wait_key"
+
+
 class AwaitEventKey(msgspec.Struct, frozen=True):
-    """A signed key to one wait. Hand it out; never log its signature."""
+    """A signed key to one wait. Hand it out; never log its signature or its token."""
 
     scope: ExecutionScope
     wait: WaitIdentity
@@ -59,6 +71,25 @@ class AwaitEventKey(msgspec.Struct, frozen=True):
     def promise_key(self) -> str:
         """The name of the promise in an engine."""
         return f"lash-await-event:{self.key_id}"
+
+    @property
+    def token(self) -> str:
+        """The key as one word that is safe in URLs and headers: what an external system gives back."""
+        return TOKEN_PREFIX + base64.urlsafe_b64encode(encode(self).encode()).decode().rstrip("=")
+
+    @staticmethod
+    def of_token(token: str) -> AwaitEventKey:
+        """The inverse of `token`. Raises `MalformedWaitKey`; whether the key is genuine, the store says."""
+        text = token.removeprefix(TOKEN_PREFIX)
+        try:
+            if text == token:
+                raise ValueError("it has another beginning")
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            return decode(raw, AwaitEventKey)
+        except (ValueError, binascii.Error, DecodeError, LashError) as error:
+            raise MalformedWaitKey(
+                f"the completion key of {len(token)} characters cannot be read; pass key.token as it was handed out"
+            ) from error
 
 
 class ResolvedOk(msgspec.Struct, frozen=True, tag="ok", tag_field="status"):
@@ -107,6 +138,15 @@ class UnknownOrRevoked(msgspec.Struct, frozen=True, tag="unknown_or_revoked", ta
 
 
 ResolveOutcome: TypeAlias = Accepted | AlreadyResolved | UnknownOrRevoked
+
+
+class OpenWait(msgspec.Struct, frozen=True):
+    """A wait that somebody described and nobody has resolved. `subject` is what its owner wrote of it."""
+
+    key: AwaitEventKey
+    subject: JsonObject
+    created_at_ms: int
+    deadline_ms: int | None
 
 
 def make_key(scope: ExecutionScope, wait: WaitIdentity, secret: bytes) -> AwaitEventKey:

@@ -12,7 +12,6 @@ import contextlib
 from typing import assert_never
 
 from lash.base.clock import Clock
-from lash.base.codec import from_json, to_json
 from lash.base.ids import IdSource
 from lash.base.tier import DurabilityTier
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
@@ -150,9 +149,7 @@ class ClaimedController(ScopedController):
             await self._nap(sleep_left_ms or 0, local)
             return EffectOutcome("sleep", {})
         if envelope.kind == "await_event":
-            key = from_json(envelope.command.body["key"], AwaitEventKey)
-            resolution = await self._promises.wait(key, local.cancel, local.deadline_ms)
-            return EffectOutcome("await_event", {"resolution": to_json(resolution)})
+            return await self._promises.perform(envelope, local)
         return await local.run(envelope)
 
     async def _nap(self, left_ms: int, local: Local) -> None:

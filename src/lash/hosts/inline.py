@@ -10,14 +10,13 @@ from collections.abc import Callable
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock, SystemClock
-from lash.base.codec import from_json, to_json
 from lash.base.ids import IdSource, SystemIds
 from lash.base.tier import DurabilityTier
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
 from lash.effects.lease import Lease
 from lash.effects.local import Local
 from lash.effects.scope import ExecutionScope
-from lash.effects.waits import AwaitEventKey, Resolution, ResolveOutcome, WaitIdentity
+from lash.effects.waits import AwaitEventKey, OpenWait, Resolution, ResolveOutcome, WaitIdentity
 from lash.hosts.controller import ScopedController
 from lash.hosts.promises import MemoryWaits, Promises
 from lash.hosts.sleeping import due_of, sleep_until
@@ -28,7 +27,7 @@ class InlineEffectHost:
 
     def __init__(self, *, clock: Clock | None = None, ids: IdSource | None = None) -> None:
         self._clock: Clock = clock or SystemClock()
-        waits = MemoryWaits()
+        waits = MemoryWaits(self._clock)
         self._promises = Promises(waits, waits, self._clock, ids or SystemIds())
 
     def durability_tier(self) -> DurabilityTier:
@@ -65,6 +64,14 @@ class InlineEffectHost:
         """Waits in this process."""
         return await self._promises.wait(key, cancel, deadline_ms)
 
+    async def open_waits(self, session_id: str | None = None) -> list[OpenWait]:
+        """Described waits that nobody has resolved."""
+        return await self._promises.open_waits(session_id)
+
+    async def await_event_key(self, key_id: str) -> AwaitEventKey | None:
+        """The signed key of a known wait."""
+        return await self._promises.find(key_id)
+
     async def revoke_await_events_for_session(self, session_id: str) -> None:
         """For good."""
         await self._promises.revoke_session(session_id)
@@ -92,9 +99,7 @@ class InlineController(ScopedController):
             await sleep_until(self._clock, due_of(envelope, self._clock.now_ms()), local.cancel)
             return EffectOutcome("sleep", {})
         if envelope.kind == "await_event":
-            key = from_json(envelope.command.body["key"], AwaitEventKey)
-            resolution = await self._promises.wait(key, local.cancel, local.deadline_ms)
-            return EffectOutcome("await_event", {"resolution": to_json(resolution)})
+            return await self._promises.perform(envelope, local)
         return await local.run(envelope)
 
     def completion_key(self, wait: WaitIdentity) -> AwaitEventKey:

@@ -12,7 +12,7 @@ from lash.base.tier import DurabilityTier
 from lash.effects.lease import Lease, LeaseTimings
 from lash.effects.ports import ChangeFeed, JournalStore, WaitStore
 from lash.effects.scope import ExecutionScope
-from lash.effects.waits import AwaitEventKey, Resolution, ResolveOutcome
+from lash.effects.waits import AwaitEventKey, OpenWait, Resolution, ResolveOutcome
 from lash.hosts.claimed import ClaimedController
 from lash.hosts.promises import Promises
 from lash.hosts.scope_journal import ScopeJournal
@@ -102,6 +102,14 @@ class JournaledEffectHost:
     ) -> Resolution:
         """Waits for the stored resolution."""
         return await self._promises.wait(key, cancel, deadline_ms)
+
+    async def open_waits(self, session_id: str | None = None) -> list[OpenWait]:
+        """Described waits that nobody has resolved."""
+        return await self._promises.open_waits(session_id)
+
+    async def await_event_key(self, key_id: str) -> AwaitEventKey | None:
+        """The signed key of a known wait."""
+        return await self._promises.find(key_id)
 
     async def revoke_await_events_for_session(self, session_id: str) -> None:
         """For good."""

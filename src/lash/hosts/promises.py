@@ -8,21 +8,26 @@ a lost lease or a shutdown only detaches; the promise stays open for the next ow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
+from lash.base.codec import from_json, to_json
 from lash.base.ids import IdSource
+from lash.base.json import JsonObject
 from lash.base.tier import DurabilityTier
 from lash.base.waiting import first_of
+from lash.effects.envelope import EffectEnvelope, EffectOutcome
 from lash.effects.errors import EffectControllerError
-from lash.effects.ports import ChangeFeed, WaitRow, WaitStore
+from lash.effects.local import Local
+from lash.effects.ports import ChangeFeed, WaitRecord, WaitRow, WaitStore
 from lash.effects.scope import ExecutionScope
 from lash.effects.waits import (
     Accepted,
     AlreadyResolved,
     AwaitEventKey,
+    OpenWait,
     Resolution,
     ResolveOutcome,
     TimedOut,
@@ -69,10 +74,37 @@ class Promises:
             return UnknownOrRevoked()
         return await self._store.resolve(key, resolution)
 
+    async def perform(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
+        """The `await_event` effect: the same for every controller."""
+        key = from_json(envelope.command.body["key"], AwaitEventKey)
+        resolution = await self.wait(key, local.cancel, local.deadline_ms, subject=local.subject, on_open=local.on_open)
+        return EffectOutcome("await_event", {"resolution": to_json(resolution)})
+
+    async def open_waits(self, session_id: str | None = None) -> list[OpenWait]:
+        """Described waits that nobody has resolved, oldest first."""
+        await self.open()
+        return [
+            OpenWait(self.key(record.scope, record.wait), record.subject, record.created_at_ms, record.deadline_ms)
+            for record in await self._store.list_open(session_id)
+            if record.subject is not None
+        ]
+
+    async def find(self, key_id: str) -> AwaitEventKey | None:
+        """The signed key of a stored wait."""
+        await self.open()
+        record = await self._store.find(key_id)
+        return None if record is None else self.key(record.scope, record.wait)
+
     async def wait(
-        self, key: AwaitEventKey, cancel: CancelToken | None = None, deadline_ms: int | None = None
+        self,
+        key: AwaitEventKey,
+        cancel: CancelToken | None = None,
+        deadline_ms: int | None = None,
+        *,
+        subject: JsonObject | None = None,
+        on_open: Callable[[], None] | None = None,
     ) -> Resolution:
-        """The resolution of `key`.
+        """The resolution of `key`. `on_open` is called once the wait is stored, if it is unresolved.
 
         Raises `await_event_unknown_or_revoked`, and `WaitDetached` when the token was
         cancelled for a reason that is not anybody's wish.
@@ -82,7 +114,9 @@ class Promises:
         if not is_genuine(key, self._secret):
             raise _unknown(key)
         generation = self._changes.generation()
-        row = await self._store.open_wait(key, deadline_ms)
+        row = await self._store.open_wait(key, deadline_ms, subject)
+        if on_open is not None and row.resolution is None and not row.is_revoked:
+            on_open()
         while True:
             if row.is_revoked:
                 raise _unknown(key)
@@ -127,9 +161,10 @@ class Promises:
 class MemoryWaits:
     """A `WaitStore` and `ChangeFeed` in this process: the inline tier's promises."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._rows: dict[str, WaitRow] = {}
-        self._sessions: dict[str, str | None] = {}
+        self._records: dict[str, WaitRecord] = {}
         self._revoked: set[str] = set()
         self._generation = 0
         self._changed = asyncio.Event()
@@ -144,12 +179,19 @@ class MemoryWaits:
         self._secret = self._secret or candidate
         return self._secret
 
-    async def open_wait(self, key: AwaitEventKey, deadline_ms: int | None) -> WaitRow:
+    async def open_wait(
+        self, key: AwaitEventKey, deadline_ms: int | None, subject: JsonObject | None = None
+    ) -> WaitRow:
         """Registers the wait unless it is known."""
-        session_id = key.scope.session_id
-        self._sessions.setdefault(key.key_id, session_id)
+        known = self._records.get(key.key_id)
+        if known is None or (known.subject is None and subject is not None):
+            self._records[key.key_id] = WaitRecord(
+                key.key_id, key.scope, key.wait, subject, self._clock.now_ms(), deadline_ms
+            )
         row = self._rows.get(key.key_id) or WaitRow(key.key_id, deadline_ms, None, is_revoked=False)
-        if session_id in self._revoked:
+        if row.deadline_ms is None and deadline_ms is not None:
+            row = WaitRow(key.key_id, deadline_ms, row.resolution, row.is_revoked)
+        if key.scope.session_id in self._revoked:
             row = WaitRow(key.key_id, row.deadline_ms, row.resolution, is_revoked=True)
         self._rows[key.key_id] = row
         return row
@@ -157,6 +199,22 @@ class MemoryWaits:
     async def get_wait(self, key: AwaitEventKey) -> WaitRow | None:
         """The wait as it stands."""
         return await self.open_wait(key, None) if key.key_id in self._rows else None
+
+    async def list_open(self, session_id: str | None) -> list[WaitRecord]:
+        """In the order they were opened."""
+        return [
+            record
+            for record in self._records.values()
+            if session_id in (None, record.scope.session_id)
+            and record.scope.session_id not in self._revoked
+            and self._rows[record.key_id].resolution is None
+            and record.subject is not None
+        ]
+
+    async def find(self, key_id: str) -> WaitRecord | None:
+        """A known wait."""
+        record = self._records.get(key_id)
+        return None if record is None or record.scope.session_id in self._revoked else record
 
     async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
         """First writer wins."""
@@ -177,7 +235,7 @@ class MemoryWaits:
     async def cancel_session(self, session_id: str) -> None:
         """Every open wait of the session."""
         for key_id, row in self._rows.items():
-            if self._sessions.get(key_id) == session_id and row.resolution is None:
+            if self._records[key_id].scope.session_id == session_id and row.resolution is None:
                 self._rows[key_id] = WaitRow(key_id, row.deadline_ms, WaitCancelled(), row.is_revoked)
         self._announce()
 

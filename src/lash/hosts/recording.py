@@ -19,7 +19,7 @@ from lash.effects.invocation import RuntimeScope
 from lash.effects.lease import Lease
 from lash.effects.local import Local
 from lash.effects.scope import ExecutionScope
-from lash.effects.waits import AwaitEventKey, Resolution, ResolveOutcome, WaitIdentity
+from lash.effects.waits import AwaitEventKey, OpenWait, Resolution, ResolveOutcome, WaitIdentity
 from lash.hosts.controller import ScopedController
 from lash.hosts.inline import InlineEffectHost
 
@@ -81,6 +81,14 @@ class RecordingEffectHost:
     ) -> Resolution:
         """Waits in this process."""
         return await self._waits.await_await_event(key, cancel, deadline_ms)
+
+    async def open_waits(self, session_id: str | None = None) -> list[OpenWait]:
+        """Described waits of this process."""
+        return await self._waits.open_waits(session_id)
+
+    async def await_event_key(self, key_id: str) -> AwaitEventKey | None:
+        """The signed key of a known wait."""
+        return await self._waits.await_event_key(key_id)
 
     async def revoke_await_events_for_session(self, session_id: str) -> None:
         """For good."""

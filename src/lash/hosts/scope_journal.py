@@ -15,7 +15,6 @@ from typing import TypeVar, assert_never
 import msgspec
 
 from lash.base.clock import Clock
-from lash.base.codec import from_json, to_json
 from lash.base.tier import DurabilityTier
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
 from lash.effects.errors import EffectControllerError, EffectCorrupt, EffectInDoubt, EffectLeaseLost, LeaseLost
@@ -229,11 +228,9 @@ class ScopeJournal(ScopedController):
             running.done.set()
 
     async def _perform(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
-        if envelope.kind != "await_event":
-            return await local.run(envelope)
-        key = from_json(envelope.command.body["key"], AwaitEventKey)
-        resolution = await self._promises.wait(key, local.cancel, local.deadline_ms)
-        return EffectOutcome("await_event", {"resolution": to_json(resolution)})
+        if envelope.kind == "await_event":
+            return await self._promises.perform(envelope, local)
+        return await local.run(envelope)
 
     async def _sleep(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         # One row, written at the start: a replay waits only for what is left.

@@ -22,7 +22,9 @@ from lash.lashlang.codegen.bodies import CompiledBody, compile_body
 from lash.lashlang.diagnostics import render
 from lash.lashlang.dialect import COMPAT, IMPROVED, Dialect
 from lash.lashlang.errors import (
+    ArtifactCodecError,
     ArtifactError,
+    ArtifactHashMismatch,
     BudgetExceeded,
     CatalogError,
     LanguageError,
@@ -85,7 +87,9 @@ __all__ = [
     "Abilities",
     "Answer",
     "Answered",
+    "ArtifactCodecError",
     "ArtifactError",
+    "ArtifactHashMismatch",
     "AwaitHandle",
     "BatchAnswered",
     "Breath",

@@ -7,6 +7,8 @@ LanguageError
 ├── RuntimeFailure        the program went wrong while running         (span or None)
 │   └── BudgetExceeded    … by asking for more than it was given       (budget)
 ├── ArtifactError         stored bytes are not the module they claim to be
+│   ├── ArtifactCodecError    … they are no module at all
+│   └── ArtifactHashMismatch  … a reference does not follow from the contents
 ├── CatalogError          a host described itself inconsistently
 └── SourceError           a tree cannot be printed as source
 ```
@@ -83,6 +85,24 @@ class ArtifactError(LanguageError):
     """Stored bytes are not the module they claim to be; nothing was loaded."""
 
     code = "lashlang.artifact"
+
+
+class ArtifactCodecError(ArtifactError):
+    """The bytes are no module, or the module has no bytes."""
+
+    code = "lashlang.artifact_codec"
+
+
+class ArtifactHashMismatch(ArtifactError):
+    """The reference in `field` is not that of the contents."""
+
+    code = "lashlang.artifact_hash_mismatch"
+
+    def __init__(self, field: str, expected: str, actual: str) -> None:
+        super().__init__(f"module artifact {field} mismatch: expected {expected}, got {actual}")
+        self.field = field
+        self.expected = expected
+        self.actual = actual
 
 
 class CatalogError(LanguageError):

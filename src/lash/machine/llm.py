@@ -6,6 +6,7 @@ follow docs/spec/runtime.md §8.1 and §8.2.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from lash.base.json import Json, JsonObject
 from lash.base.messages import AttachmentRef
 from lash.base.usage import TokenUsage
+from lash.machine.capability import ModelCapability
 
 LlmRole: TypeAlias = Literal["user", "assistant", "system"]
 ToolChoice: TypeAlias = Literal["auto", "none", "required"]
@@ -124,8 +126,12 @@ class RequestPlace(msgspec.Struct, frozen=True):
     model_call: int = 0
 
 
+# Gives the bytes of an attachment by its id.
+LoadAttachment: TypeAlias = Callable[[str], Awaitable[bytes]]
+
+
 class LlmRequest(msgspec.Struct, frozen=True):
-    """One model call."""
+    """One model call. `load_attachment` is live and lent by whoever asks, for the time of the call."""
 
     model: str
     messages: list[LlmMessage]
@@ -136,6 +142,9 @@ class LlmRequest(msgspec.Struct, frozen=True):
     session_id: str | None = None
     output_spec: OutputSpec | None = None
     place: RequestPlace = RequestPlace()
+    capability: ModelCapability = ModelCapability()
+    output_token_capacity: int | None = None
+    load_attachment: LoadAttachment | None = None
 
 
 class TextPart(msgspec.Struct, frozen=True, tag="text", tag_field="type"):

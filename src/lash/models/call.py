@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -30,10 +30,11 @@ from lash.machine.llm import (
     RetryStatus,
 )
 from lash.models.failure import ProviderFailure, of_exception
-from lash.models.provider import Provider, Reliability, StreamSink
+from lash.models.provider import Provider, Reliability, StreamSink, limiter_of
 from lash.models.reconcile import Streamed, reconcile
 from lash.models.retry import retry_delay
 from lash.models.text import readable
+from lash.models.waiting import unless_cancelled
 
 
 class ModelCallLeft(TransientEffectError):
@@ -42,14 +43,27 @@ class ModelCallLeft(TransientEffectError):
     code = "model_call_left"
 
 
+class FailedAttempt(msgspec.Struct, frozen=True):
+    """Evidence of an attempt that came to nothing, and how long was waited after it."""
+
+    attempt: int
+    kind: str
+    message: str
+    status: int | None
+    elapsed_ms: int
+    streamed_parts: int
+    waited_ms: int | None = None
+
+
 class ModelCall(msgspec.Struct, frozen=True):
-    """What came of a call, and how many attempts it took.
+    """What came of a call, how many attempts it took, and which of them failed.
 
     The place of the session's next request counts attempts, not calls (decisions 23).
     """
 
     result: LlmResponse | LlmCallError
     attempts: int = 1
+    failed: list[FailedAttempt] = []
 
 
 Randomness: TypeAlias = Callable[[], float]
@@ -73,28 +87,57 @@ async def call_model(
     cancel = cancel or CancelToken()
     clock = clock or SystemClock()
     policy = provider.options.reliability
+    limiter = limiter_of(provider)
+    failed: list[FailedAttempt] = []
     attempt = 1
     while True:
         watched = _Watched(stream, clock)
         failure: ProviderFailure
+        permit = None
+        spent = 0
+        started = clock.monotonic()
         try:
+            if limiter is not None:
+                permit = limiter.permit(clock)
+                waiting = permit.acquire(_limit_teller(stream, attempt, policy.retry.attempts))
+                if (reason := await unless_cancelled(waiting, cancel)) is not None:
+                    return ModelCall(_cancelled(reason, attempt), attempt, failed)
+            started = clock.monotonic()
             ended = await _attempt(provider, _placed(request, attempt), watched, cancel, clock, policy)
+            if isinstance(ended, LlmResponse):
+                spent = ended.usage.total_tokens
+                return ModelCall(ended, attempt, failed)
+            return ModelCall(_cancelled(ended, attempt), attempt, failed)
+        except ModelCallLeft:
+            raise
         except Exception as error:
             failure = of_exception(error)
-        else:
-            if isinstance(ended, LlmResponse):
-                return ModelCall(ended, attempt)
-            return ModelCall(_cancelled(ended, attempt), attempt)
+        finally:
+            if permit is not None:
+                permit.release(spent or watched.streamed.usage.total_tokens)
         delay_ms = retry_delay(failure, policy.retry, attempt, randomness())
+        streamed = len(watched.streamed.parts())
+        elapsed_ms = round((clock.monotonic() - started) * 1_000)
+        failed.append(
+            FailedAttempt(attempt, failure.kind, failure.message, failure.status, elapsed_ms, streamed, delay_ms)
+        )
         if delay_ms is None:
-            return ModelCall(failure.to_call_error(attempt), attempt)
+            return ModelCall(failure.to_call_error(attempt), attempt, failed)
         if stream is not None:
             stream(RetryStatus(delay_ms / 1_000, attempt, policy.retry.attempts, failure.message))
-        if (reason := await _sleep(clock, delay_ms, cancel)) is not None:
-            return ModelCall(_cancelled(reason, attempt), attempt)
-        if stream is not None and watched.streamed.parts():
+        if delay_ms > 0 and (reason := await unless_cancelled(clock.sleep(delay_ms), cancel)) is not None:
+            return ModelCall(_cancelled(reason, attempt), attempt, failed)
+        if stream is not None and streamed:
             stream(AttemptReset())
         attempt += 1
+
+
+def _limit_teller(stream: StreamSink | None, attempt: int, attempts: int) -> Callable[[int], None]:
+    def tell(wait_ms: int) -> None:
+        if stream is not None:
+            stream(RetryStatus(wait_ms / 1_000, attempt, attempts, "waiting for a rate limit of this host"))
+
+    return tell
 
 
 class _Watched:
@@ -207,24 +250,6 @@ class _Patience:
         self.failure = ProviderFailure("timeout", reason, retryable=True)
         self._stop.because("overdue")
         return None
-
-
-async def _sleep(clock: Clock, delay_ms: int, cancel: CancelToken) -> CancelReason | None:
-    """Waits; the reason when it was cut short."""
-    if cancel.reason is not None or delay_ms <= 0:
-        return cancel.reason
-    sleeping = asyncio.ensure_future(clock.sleep(delay_ms))
-    undo = cancel.on_cancel(lambda: _stop(sleeping))
-    try:
-        await asyncio.wait({sleeping})
-    finally:
-        undo()
-        sleeping.cancel()
-    return cancel.reason
-
-
-def _stop(task: asyncio.Future[Any]) -> None:
-    task.cancel()
 
 
 def _placed(request: LlmRequest, attempt: int) -> LlmRequest:

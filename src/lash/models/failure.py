@@ -22,7 +22,8 @@ FailureKind: TypeAlias = Literal[
     "transport", "timeout", "http", "stream", "auth", "validation", "quota", "unsupported", "unknown"
 ]
 
-RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+# 529 is how Anthropic says that it is overloaded.
+RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _AUTH_STATUS = frozenset({401, 403})
 _VALIDATION_STATUS = frozenset({400, 413, 422})
 
@@ -32,11 +33,19 @@ _OVERFLOW = re.compile(
     re.IGNORECASE,
 )
 _RATE = re.compile(r"rate[ _-]?limit|per minute|too many requests|quota", re.IGNORECASE)
-_QUOTA = re.compile(r"insufficient_quota|usage_limit_reached|quota", re.IGNORECASE)
+_QUOTA = re.compile(
+    r"insufficient_quota|usage_limit_reached|quota|billing_error|credit balance is too low", re.IGNORECASE
+)
 _FILTERED = re.compile(r"content[ _]filter|content_policy|prohibited_content", re.IGNORECASE)
 # Too common as plain words to count unless the request itself was refused.
 _FILTERED_WORDS = re.compile(r"\bsafety\b|(?<!-)\bsensitive\b", re.IGNORECASE)
-_NO_MODEL = re.compile(r"model_not_found|unsupported model|model .*does not exist|model .*not found", re.IGNORECASE)
+_NO_MODEL = re.compile(
+    r"model_not_found|unsupported model|model .*does not exist|model .*not found|models/\S+ is not found"
+    r"|not_found_error model:",
+    re.IGNORECASE,
+)
+# Google answers a wrong key with 400.
+_NO_KEY = re.compile(r"api key not valid|api_key_invalid", re.IGNORECASE)
 
 
 class ProviderFailure(LashError):
@@ -147,6 +156,8 @@ def _verdict(words: str, status: int | None, kind: FailureKind | None) -> tuple[
         return "validation", False, "content_filter"
     if _NO_MODEL.search(words):
         return "unsupported", False, "provider_error"
+    if _NO_KEY.search(words):
+        return "auth", False, "provider_error"
     if status is not None:
         if status in RETRYABLE_STATUS:
             return kind or "http", True, "provider_error"

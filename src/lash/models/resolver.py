@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lash.base.errors import ConfigurationError, InvalidArgument
+from lash.machine.capability import ModelCapability
 from lash.models.provider import Provider, SelfDescribedModel
-from lash.models.spec import ModelCapability, ModelFacts
+from lash.models.spec import ModelFacts
 
 # The wires that lash has names for.
 WIRES = frozenset({"openai", "openai-compatible", "anthropic", "google"})

@@ -19,36 +19,10 @@ class ModelFacts(msgspec.Struct, frozen=True):
     output_token_capacity: int | None = None
 
 
-class InvalidModelVariant(ConfigurationError):
-    """The model has no variant of that name; the message lists those it has."""
-
-    code = "invalid_model_variant"
-
-
 class OutputCapTooLarge(ConfigurationError):
     """The output cap of a turn is more than the model can give."""
 
     code = "output_token_cap_exceeds_model_capacity"
-
-
-class ModelCapability(msgspec.Struct, frozen=True):
-    """What the host knows about a model's reasoning efforts. Without `variants` every variant is passed on.
-
-    `aliases` are other names of variants. (docs/spec/runtime.md §8.3)
-    """
-
-    variants: tuple[str, ...] | None = None
-    aliases: tuple[tuple[str, str], ...] = ()
-
-    def resolve(self, model: str, variant: str | None) -> str | None:
-        """The variant's own name. Raises `InvalidModelVariant`."""
-        if variant is None:
-            return None
-        found = dict(self.aliases).get(variant, variant)
-        if self.variants is not None and found not in self.variants:
-            known = ", ".join(self.variants) or "none"
-            raise InvalidModelVariant(f"model {model} has no variant {variant!r}; its variants: {known}")
-        return found
 
 
 def check_output_cap(facts: ModelFacts, output_token_cap: int | None) -> None:

@@ -203,7 +203,10 @@ def _pending(call: ToolCallPart) -> PendingCall:
 
 
 def _terminal(result: CompletedCall) -> TurnOutcome | None:
-    if result.status != "success" or result.control is None:
+    if result.control is None:
+        return None
+    # A failure may fail the turn (`pending(on_timeout="fail_turn")`); any other end needs a success.
+    if result.status != "success" and not (result.status == "failure" and isinstance(result.control, FailTurn)):
         return None
     match result.control:
         case SwitchFrame(frame_id=frame_id, task=task, initial_nodes=nodes):

@@ -6,13 +6,11 @@ sentinel come later and may be missing (docs/spec/runtime.md §8.5).
 
 from __future__ import annotations
 
-from lash.base.json import JsonObject
+from lash.base.json import Json, JsonObject
 from lash.base.usage import TokenUsage
+from lash.machine.capability import ReasoningField
 from lash.machine.llm import (
-    LlmPart,
     LlmResponse,
-    LlmStreamEvent,
-    PartDone,
     ReasoningDelta,
     ReasoningPart,
     TerminalReason,
@@ -23,8 +21,8 @@ from lash.machine.llm import (
 )
 from lash.models.provider import StreamSink
 from lash.models.reconcile import merge_usage
-from lash.providers.openai_client import error_of
 from lash.providers.reading import object_at, objects_at, text_at, usage_of
+from lash.providers.stream import PartTeller, error_of
 
 _REASONS: dict[str, TerminalReason] = {
     "stop": "stop",
@@ -48,12 +46,16 @@ class _Call:
         self.arguments: list[str] = []
 
 
-class ChatReader:
-    """Takes chunks, tells of what is new in them, and ends up with the response."""
+class ChatReader(PartTeller):
+    """Takes chunks, tells of what is new in them, and ends up with the response.
 
-    def __init__(self, stream: StreamSink | None) -> None:
-        self._stream = stream
-        self._parts: list[LlmPart] = []
+    `replays` names the field in which the server wants reasoning back, if it does.
+    """
+
+    def __init__(self, stream: StreamSink | None, replays: ReasoningField | None = None) -> None:
+        super().__init__(stream)
+        self._replays = replays
+        self._details: list[JsonObject] = []
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._calls: dict[int, _Call] = {}
@@ -61,7 +63,6 @@ class ChatReader:
         self._model: str | None = None
         self._finish_reason: str | None = None
         self._is_sentinel_heard = False
-        self.spoken = 0
 
     @property
     def is_complete(self) -> bool:
@@ -108,6 +109,7 @@ class ChatReader:
             self._close_text()
             self._reasoning.append(reasoning)
             self._tell(ReasoningDelta(reasoning))
+        self._take_details(objects_at(delta, "reasoning_details"))
         if text := text_at(delta, "content", "refusal"):
             self._close_reasoning()
             self._text.append(text)
@@ -148,16 +150,28 @@ class ChatReader:
             self._done(TextPart("".join(self._text)))
             self._text.clear()
 
+    def _take_details(self, details: list[JsonObject]) -> None:
+        """Details come in pieces, like calls: pieces of one share its index, and their texts are joined."""
+        for detail in details if self._replays == "reasoning_details" else ():
+            index = detail.get("index")
+            known = next((seen for seen in self._details if index is not None and seen.get("index") == index), None)
+            if known is None:
+                self._details.append(dict(detail))
+                continue
+            for key, value in detail.items():
+                if key in ("text", "summary", "data") and isinstance(value, str):
+                    known[key] = text_at(known, key) + value
+                elif value is not None:
+                    known[key] = value
+
     def _close_reasoning(self) -> None:
-        if self._reasoning:
-            self._done(ReasoningPart("".join(self._reasoning)))
-            self._reasoning.clear()
-
-    def _done(self, part: LlmPart) -> None:
-        self._parts.append(part)
-        self._tell(PartDone(part))
-
-    def _tell(self, event: LlmStreamEvent) -> None:
-        self.spoken += 1
-        if self._stream is not None:
-            self._stream(event)
+        if not self._reasoning and not self._details:
+            return
+        replay: Json = None
+        if self._replays == "reasoning_details":
+            replay = {"field": self._replays, "details": list(self._details)}
+        elif self._replays is not None:
+            replay = {"field": self._replays}
+        self._done(ReasoningPart("".join(self._reasoning), replay))
+        self._reasoning.clear()
+        self._details.clear()

@@ -8,17 +8,18 @@ it left off. Streams are read in `openai_responses_stream.py` (docs/spec/runtime
 from __future__ import annotations
 
 import os
-from typing import assert_never
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, ClassVar, assert_never
 
-from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.json import Json, JsonObject
 from lash.machine.llm import (
     ImageBlock,
     LlmBlock,
     LlmRequest,
-    LlmResponse,
     LlmRole,
+    LoadAttachment,
     OutputSpec,
     ReasoningBlock,
     TextBlock,
@@ -28,19 +29,24 @@ from lash.machine.llm import (
 )
 from lash.models.failure import ProviderFailure
 from lash.models.provider import ProviderOptions, StreamSink
-from lash.providers.images import LoadAttachment, data_urls
-from lash.providers.openai_client import OpenAIClient
+from lash.providers.attachments import InlineImages
+from lash.providers.openai_client import OpenAIWire
 from lash.providers.openai_responses_stream import ResponsesReader
 from lash.providers.reading import arguments_text, text_at
+from lash.providers.stainless import raw_bytes
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 
-class OpenAIResponses:
+class OpenAIResponses(OpenAIWire):
     """OpenAI's models. Added in 0.1.
 
     `api_key` defaults to OPENAI_API_KEY, `base_url` to OPENAI_BASE_URL and then to OpenAI.
+    Raises `MissingApiKey` and `MissingExtra`.
     """
 
-    kind = "openai"
+    kind: ClassVar[str] = "openai"
 
     def __init__(
         self,
@@ -51,63 +57,78 @@ class OpenAIResponses:
         load_attachment: LoadAttachment | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Raises `MissingApiKey` and `MissingExtra`."""
-        self._base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-        self._client = OpenAIClient(
-            lambda sdk: sdk.responses.with_streaming_response.create,
+        super().__init__(
+            base_url=base_url or os.environ.get("OPENAI_BASE_URL") or None,
             api_key=api_key,
-            base_url=self._base_url,
+            options=options,
+            load_attachment=load_attachment,
             clock=clock,
         )
-        self._load_attachment = load_attachment
-        self.options = options
 
-    async def complete(
-        self, request: LlmRequest, stream: StreamSink | None = None, cancel: CancelToken | None = None
-    ) -> LlmResponse:
-        """One attempt. Raises `ProviderFailure`."""
-        urls = await data_urls(request, self._load_attachment)
-        return await self._client.converse(responses_body(request, urls), ResponsesReader(stream), stream)
+    def _body(self, request: LlmRequest, images: InlineImages) -> JsonObject:
+        return responses_body(request, images, self.options)
 
-    async def aclose(self) -> None:
-        """Closes the connections; a later call opens new ones."""
-        await self._client.aclose()
+    def _open(
+        self, sdk: AsyncOpenAI, request: LlmRequest, body: JsonObject
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        del request
+        return raw_bytes(sdk.responses.with_streaming_response.create(stream=True, extra_body=body))
 
-    def __repr__(self) -> str:
-        return f"OpenAIResponses(base_url={self._base_url!r})"
+    def _reader(self, request: LlmRequest, stream: StreamSink | None) -> ResponsesReader:
+        del request
+        return ResponsesReader(stream)
+
+    def _warm_up(self, sdk: AsyncOpenAI) -> None:
+        _ = sdk.responses.with_streaming_response.create
 
 
-def responses_body(request: LlmRequest, urls: dict[str, str]) -> JsonObject:
-    """The request as the server gets it. `urls` are the data URLs of its attachments. Raises `ProviderFailure`."""
-    generation = request.generation
+def responses_body(
+    request: LlmRequest,
+    images: InlineImages,
+    options: ProviderOptions = ProviderOptions(),  # noqa: B008  # a frozen value
+) -> JsonObject:
+    """The request as the server gets it. `images` are its attachments. Raises `ProviderFailure`."""
+    generation, capability = request.generation, request.capability
     if generation.seed is not None:
         raise ProviderFailure(
             "unsupported", f"seed={generation.seed}: the Responses API takes none; leave it out, or use OpenAIChat"
         )
     body: JsonObject = {
         "model": request.model,
-        "input": [item for message in request.messages for item in _items(message.role, message.blocks, urls)],
+        "input": [item for message in request.messages for item in _items(message.role, message.blocks, images)],
         "store": False,
-        "include": ["reasoning.encrypted_content"],
     }
+    if capability.reasoning != "none":
+        body["include"] = ["reasoning.encrypted_content"]
+        if reasoning := _reasoning(request.model_variant, options):
+            body["reasoning"] = reasoning
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
         body["tool_choice"] = request.tool_choice
         body["parallel_tool_calls"] = True
     if request.output_spec is not None:
         body["text"] = {"format": _format(request.output_spec)}
-    if request.model_variant is not None:
-        body["reasoning"] = {"effort": request.model_variant, "summary": "auto"}
-    if request.session_id is not None:
+    if options.cache_retention != "none" and request.session_id is not None:
         body["prompt_cache_key"] = request.session_id
-    if generation.output_token_cap is not None:
-        body["max_output_tokens"] = generation.output_token_cap
+        if options.cache_retention == "long":
+            body["prompt_cache_retention"] = "24h"
+    if (cap := generation.output_token_cap or options.max_output_tokens) is not None:
+        body["max_output_tokens"] = cap
     if generation.temperature is not None:
         body["temperature"] = generation.temperature
     return body
 
 
-def _items(role: LlmRole, blocks: list[LlmBlock], urls: dict[str, str]) -> list[Json]:
+def _reasoning(variant: str | None, options: ProviderOptions) -> JsonObject:
+    reasoning: JsonObject = {}
+    if variant is not None:
+        reasoning["effort"] = variant
+    if options.expose_thinking:
+        reasoning["summary"] = "auto"
+    return reasoning
+
+
+def _items(role: LlmRole, blocks: list[LlmBlock], images: InlineImages) -> list[Json]:
     """The dialect's items for one message; neighbouring texts and images of a user share one."""
     items: list[Json] = []
     content: list[Json] = []
@@ -125,7 +146,7 @@ def _items(role: LlmRole, blocks: list[LlmBlock], urls: dict[str, str]) -> list[
                 else:
                     content.append({"type": "input_text", "text": text})
             case ImageBlock(attachment=attachment):
-                content.append({"type": "input_image", "image_url": urls[attachment.id], "detail": "auto"})
+                content.append({"type": "input_image", "image_url": images[attachment.id].data_url, "detail": "auto"})
             case ToolCallBlock():
                 items.append(_call(block))
             case ToolResultBlock(call_id=call_id, content=result):

@@ -10,8 +10,6 @@ from lash.base.json import Json, JsonObject
 from lash.machine.llm import (
     LlmPart,
     LlmResponse,
-    LlmStreamEvent,
-    PartDone,
     ReasoningDelta,
     ReasoningPart,
     TerminalReason,
@@ -21,8 +19,8 @@ from lash.machine.llm import (
     UsageSoFar,
 )
 from lash.models.provider import StreamSink
-from lash.providers.openai_client import error_of
 from lash.providers.reading import object_at, objects_at, text_at, usage_of
+from lash.providers.stream import PartTeller, error_of
 
 _TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _REASONING = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
@@ -36,14 +34,12 @@ _INCOMPLETE: dict[str, TerminalReason] = {
 }
 
 
-class ResponsesReader:
+class ResponsesReader(PartTeller):
     """Takes events, tells of what is new in them, and ends up with the response."""
 
     def __init__(self, stream: StreamSink | None) -> None:
-        self._stream = stream
-        self._parts: list[LlmPart] = []
+        super().__init__(stream)
         self._closing: JsonObject | None = None
-        self.spoken = 0
 
     @property
     def is_complete(self) -> bool:
@@ -64,8 +60,7 @@ class ResponsesReader:
                 self._tell(ReasoningDelta("\n\n"))
         elif kind == "response.output_item.done":
             for part in _parts(object_at(event, "item")):
-                self._parts.append(part)
-                self._tell(PartDone(part))
+                self._done(part)
         elif kind in _CLOSING:
             self._closing = object_at(event, "response")
             self._tell(UsageSoFar(usage_of(object_at(self._closing, "usage"))))
@@ -74,9 +69,6 @@ class ResponsesReader:
             error = object_at(object_at(event, "response"), "error") or object_at(event, "error") or event
             raise error_of(error, otherwise="the server broke off with an error", kind="stream")
         return False
-
-    def take_sentinel(self) -> None:
-        """This dialect has none; gateways that add one change nothing."""
 
     def response(self) -> LlmResponse:
         """The answer. Only after the closing event."""
@@ -90,11 +82,6 @@ class ResponsesReader:
             terminal_diagnostic=diagnostic,
             served_model=text_at(closing, "model") or None,
         )
-
-    def _tell(self, event: LlmStreamEvent) -> None:
-        self.spoken += 1
-        if self._stream is not None:
-            self._stream(event)
 
 
 def _parts(item: JsonObject) -> list[LlmPart]:

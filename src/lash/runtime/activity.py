@@ -83,6 +83,35 @@ class ToolCallCompleted(msgspec.Struct, frozen=True, tag="tool_call_completed", 
     replayed: bool = False
 
 
+class ApprovalRequested(msgspec.Struct, frozen=True, tag="approval_requested", tag_field="type"):
+    """A call waits for a person's word: `core.approvals.approve(approval_id)` or `deny`. Also told when it resumes."""
+
+    approval_id: str
+    call_id: str
+    name: str
+    args: JsonObject
+    deadline_ms: int | None = None
+
+
+class ApprovalResolved(msgspec.Struct, frozen=True, tag="approval_resolved", tag_field="type"):
+    """The word was given, or its deadline passed, or the turn was cancelled."""
+
+    approval_id: str
+    call_id: str
+    name: str
+    approved: bool
+    reason: str | None = None
+
+
+class ToolCallPending(msgspec.Struct, frozen=True, tag="tool_call_pending", tag_field="type"):
+    """A tool handed its call to somebody outside; the turn waits until it is completed."""
+
+    wait_id: str
+    call_id: str
+    name: str
+    deadline_ms: int | None = None
+
+
 class SubmittedValueActivity(msgspec.Struct, frozen=True, tag="submitted_value", tag_field="type"):
     """A program submitted a value."""
 
@@ -139,6 +168,9 @@ TurnEvent: TypeAlias = (
     | RetryStatus
     | ToolCallStarted
     | ToolCallProgress
+    | ApprovalRequested
+    | ApprovalResolved
+    | ToolCallPending
     | ToolCallCompleted
     | SubmittedValueActivity
     | ToolValueActivity

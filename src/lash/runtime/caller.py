@@ -45,6 +45,9 @@ class Caller:
         self._poke = poke
         self._turn_id = request.turn_id or self._engine.ids.new_id()
         self._has_asked_to_leave = False
+        # Of the task that accepts and drives: whether it has come to the second, and whether the caller is gone.
+        self._is_driving = False
+        self._is_leaving = False
 
     async def result(self) -> TurnResult:
         """Accepts the turn and returns it settled, whoever drives it."""
@@ -53,7 +56,6 @@ class Caller:
             acceptance = await self._accept(queued)
             if self._request.retry:
                 acceptance = await self._accept_again(queued, acceptance)
-            self._drives.join(self._turn_id, self._request)
             return await self._until_settled(acceptance)
         except StoreError as error:
             if self._engine.is_closing:
@@ -67,11 +69,40 @@ class Caller:
         finally:
             self._drives.leave(self._request)
 
-    async def _accept(self, queued: QueuedInput) -> Acceptance:
+    async def _accept(self, queued: QueuedInput) -> Acceptance | Driven:
+        """The answer of the store; what came of our turn when it was ours to drive at once."""
         draft = QueuedWorkDraft(self._session_id, [input_payload(queued)], source_key=turn_source_key(self._turn_id))
-        return await self._uncut(self._store.accept_turn(AcceptTurn(self._turn_id, draft, self._engine.claimant())))
+        request = AcceptTurn(self._turn_id, draft, self._engine.claimant())
+        task = self._engine.spawn(self._accept_and_drive(request), f"turn {self._turn_id}")
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            if not self._engine.is_closing:
+                # Whichever it is doing: an acceptance must not keep the session, a drive must settle its turn.
+                self._is_leaving = True
+                if self._is_driving:
+                    self._request.cancel.cancel("requested")
+                with contextlib.suppress(Exception, asyncio.CancelledError):
+                    answer = await task
+                    if isinstance(answer, Owned):
+                        await self._let_go(answer)
+            raise
+        if task.cancelled():
+            raise self._closed()
+        return task.result()
 
-    async def _accept_again(self, queued: QueuedInput, acceptance: Acceptance) -> Acceptance:
+    async def _accept_and_drive(self, request: AcceptTurn) -> Acceptance | Driven:
+        """One task for both: each change of tasks costs every turn a round of the event loop or two."""
+        acceptance = await self._store.accept_turn(request)
+        self._drives.join(self._turn_id, self._request)
+        if not isinstance(acceptance, Owned) or acceptance.turn.turn_id != self._turn_id or self._engine.is_closing:
+            return acceptance
+        self._is_driving = True
+        if self._is_leaving:
+            self._request.cancel.cancel("requested")
+        return await self._drives.drive(acceptance)
+
+    async def _accept_again(self, queued: QueuedInput, acceptance: Acceptance | Driven) -> Acceptance | Driven:
         """`retry=True`: a stopped turn is driven again as `{turn_id}#2`, `#3`, … (decisions 7)."""
         asked_id, number = self._turn_id, 1
         while isinstance(acceptance, Settled):
@@ -82,16 +113,18 @@ class Caller:
             acceptance = await self._accept(queued)
         return acceptance
 
-    async def _until_settled(self, acceptance: Acceptance | Idle) -> TurnResult:
+    async def _until_settled(self, acceptance: Acceptance | Idle | Driven) -> TurnResult:
         while True:
             result: TurnResult | None = None
             dead_token: str | None = None
-            if self._engine.is_closing and not isinstance(acceptance, Settled):
+            if self._engine.is_closing and isinstance(acceptance, Owned | Waiting | Idle):
                 if isinstance(acceptance, Owned):  # too late to drive it here
                     await self._store.release_session_lease(acceptance.lease)
                 raise self._closed()
             try:
                 match acceptance:
+                    case TurnResult() | Lost() | Parked():
+                        result = self._result_of(acceptance)
                     case Settled(turn=turn):
                         result = await self._drives.stored_result(turn)
                     case Owned() if acceptance.turn.turn_id == self._turn_id:
@@ -165,7 +198,10 @@ class Caller:
     def _outcome_of(self, drive: asyncio.Task[Driven]) -> TurnResult | None:
         if drive.cancelled():
             raise self._closed()
-        match drive.result():
+        return self._result_of(drive.result())
+
+    def _result_of(self, driven: Driven) -> TurnResult | None:
+        match driven:
             case Parked(doubt=doubt):
                 raise EffectInDoubt(doubt.replay_key)
             case Lost() if self._engine.is_closing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +21,8 @@ from lash.base.ids import IdSource
 from lash.base.json import JsonObject
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
+from lash.machine.capability import ModelCapability
+from lash.machine.prompt import PromptContribution
 from lash.models.provider import Provider
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
@@ -48,6 +50,7 @@ class ChosenModel:
 
     provider: Provider
     facts: ModelFacts
+    capability: ModelCapability = field(default_factory=ModelCapability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,9 @@ class PromptRequest:
     turn_prompt: JsonObject | None
     plugins: PluginSession
     catalog: ToolCatalog
+    # What context transforms add for this turn, and live inputs of plugins.
+    context_prompt: Sequence[PromptContribution] = ()
+    turn_inputs: Mapping[str, object] = field(default_factory=dict)
 
 
 class ModelChooser(Protocol):
@@ -82,6 +88,7 @@ class EngineOptions:
     commit_budget: CommitBudget = field(default_factory=CommitBudget)
     # A drive that raises is tried this often before the turn is settled as failed (decisions 7).
     drive_attempts: int = 5
+    plugin_options: JsonObject = field(default_factory=dict)
     drive_backoff_ms: int = 100
 
 
@@ -107,8 +114,8 @@ class RecoveryReport:
     """What recovery found when the core was opened, and what it has met since.
 
     `resumed`: turns driven in the background; await one with `run` and its id.
-    `waiting`: turns that need live inputs, until their session is opened. Always empty so far: whatever
-    a turn needs is stored with it or an option of the core.
+    `waiting`: turns that waited for an approval or for a detached call when the core was opened; they
+    are back at their wait, and go on by themselves when it is resolved.
     `in_doubt`: effects whose outcome the host must settle.
     """
 
@@ -157,6 +164,10 @@ class Engine:
                 model.id,
             )
         return model.context_window_tokens
+
+    async def load_attachment(self, attachment_id: str) -> bytes:
+        """The bytes of an attachment, for a wire that is about to send it."""
+        return (await self.attachments.get(attachment_id)).data
 
     @property
     def is_closing(self) -> bool:

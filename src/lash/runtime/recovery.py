@@ -17,9 +17,12 @@ async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> No
     """Starts resuming every open turn that this executor may claim; returns when they have started.
 
     A turn whose owner is alive is left to it. One whose owner is provably dead, or whose
-    lease has run out, is driven in the background from its journal.
+    lease has run out, is driven in the background from its journal. One that waits for a
+    person or an external system comes back to its wait that way, with its deadline.
     """
-    for open_turn in await engine.store.sessions.open_turns():
+    open_turns = await engine.store.sessions.open_turns()
+    waiting = await _waiting(engine) if open_turns else set()
+    for open_turn in open_turns:
         if open_turn.problem is not None:
             logger.error("session %s is left alone: %s", open_turn.session_id, open_turn.problem)
             continue
@@ -28,8 +31,15 @@ async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> No
         turn_id = _turn_id(open_turn)
         if turn_id is None:
             continue
-        engine.recovery.resumed.append(TurnRef(open_turn.session_id, turn_id))
+        turn = TurnRef(open_turn.session_id, turn_id)
+        (engine.recovery.waiting if turn in waiting else engine.recovery.resumed).append(turn)
         actor_of(open_turn.session_id).poke()
+
+
+async def _waiting(engine: Engine) -> set[TurnRef]:
+    """Turns that stand at an approval, or at a call that somebody outside has not completed."""
+    scopes = [wait.key.scope for wait in await engine.host.open_waits()]
+    return {TurnRef(scope.session_id, scope.turn_id) for scope in scopes if scope.session_id and scope.turn_id}
 
 
 async def _is_alive(engine: Engine, open_turn: OpenTurn) -> bool:

@@ -114,7 +114,9 @@ class SessionState(msgspec.Struct, frozen=True):
     graph_replace_required: bool = False
 
 
-def persisted_state(state: SessionState, usage: list[UsageDelta] | None = None) -> RuntimeCommit:
+def persisted_state(
+    state: SessionState, usage: list[UsageDelta] | None = None, attachment_ids: list[str] | None = None
+) -> RuntimeCommit:
     """The commit that stores `state`: a full graph the first time or when required, else unchanged."""
     is_full = state.graph_replace_required or state.head_revision is None
     graph: GraphDelta = GraphReplace(state.graph) if is_full else GraphUnchanged(state.graph.leaf_node_id)
@@ -128,6 +130,7 @@ def persisted_state(state: SessionState, usage: list[UsageDelta] | None = None) 
         checkpoint=state.checkpoint,
         expected_head_revision=state.head_revision,
         usage_deltas=usage or [],
+        committed_attachment_ids=attachment_ids or [],
     )
 
 

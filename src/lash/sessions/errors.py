@@ -4,7 +4,10 @@
 StoreError
 ├── SessionBindingMismatch, AmbiguousSession, UnsupportedReadScope     the caller asked the wrong handle
 ├── HeadRevisionConflict, TurnCommitConflict, QueuedWorkClaimExpired   another writer was first
-├── SessionDeleted, CommitBudgetExceeded, TurnInputConflict            a rule forbids it
+├── SessionDeleted, SessionExists, CommitBudgetExceeded,
+│   TurnInputConflict                                                  a rule forbids it
+├── ValueTooLarge                                                      the database cannot hold it
+├── UnknownSession, UnknownNode, UnsafeBranchPoint                     nothing can go on from there
 ├── InvalidGraphDelta                                                  the commit does not fit what is stored
 ├── MissingCheckpointComponent, StoredDataCorrupt                      what is stored is damaged
 ├── UnsupportedRecordSchemaVersion, UnsupportedSchemaVersion           written by another release
@@ -108,6 +111,54 @@ class SessionDeleted(StoreError):
         self.session_id = session_id
 
 
+class SessionExists(StoreError):
+    """A session of that id is there already and is something else."""
+
+    code = "session_exists"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"session `{session_id}` exists already; choose another id")
+        self.session_id = session_id
+
+
+class UnknownSession(StoreError):
+    """No session of that id is stored."""
+
+    code = "unknown_session"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"no session `{session_id}` is stored; `core.sessions()` lists what is")
+        self.session_id = session_id
+
+
+class UnknownNode(StoreError):
+    """A node is not in the session's graph."""
+
+    code = "unknown_node"
+
+    def __init__(self, session_id: str, node_id: str) -> None:
+        super().__init__(
+            f"session `{session_id}` has no node `{node_id}`; a message's id is its node's id, see `session.messages`"
+        )
+        self.session_id = session_id
+        self.node_id = node_id
+
+
+class UnsafeBranchPoint(StoreError):
+    """No conversation can go on from there: tool calls would stay without their results."""
+
+    code = "unsafe_branch_point"
+
+    def __init__(self, session_id: str, node_id: str, call_ids: list[str]) -> None:
+        super().__init__(
+            f"session `{session_id}` cannot go on from node `{node_id}`: the tool calls "
+            f"{', '.join(call_ids)} have no result there; choose a node before the calls or after their results"
+        )
+        self.session_id = session_id
+        self.node_id = node_id
+        self.call_ids = call_ids
+
+
 class CommitBudgetExceeded(StoreError):
     """A commit is larger than the host allows; nothing was written."""
 
@@ -118,6 +169,23 @@ class CommitBudgetExceeded(StoreError):
         self.dimension = dimension
         self.actual = actual
         self.limit = limit
+
+
+class ValueTooLarge(StoreError):
+    """A value is beyond what the database can hold. Nothing was written, and trying again is no use.
+
+    `size_bytes` is that of the largest row of the write.
+    """
+
+    code = "value_too_large"
+
+    def __init__(self, where: str, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"{where}: a row of {size_bytes} bytes is above the database's limit of {limit_bytes} bytes; "
+            "make it smaller, or pass it as attachments or files and store only where they are"
+        )
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
 
 
 class InvalidGraphDelta(StoreError):

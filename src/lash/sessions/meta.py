@@ -20,7 +20,14 @@ class ChildSession(msgspec.Struct, frozen=True, tag="child", tag_field="type"):
     caused_by: CausalRef | None = None
 
 
-SessionRelation: TypeAlias = RootSession | ChildSession
+class ForkedSession(msgspec.Struct, frozen=True, tag="fork", tag_field="type"):
+    """A copy of another session up to one node (None: of an empty session), which then went its own way."""
+
+    source_session_id: str
+    node_id: str | None = None
+
+
+SessionRelation: TypeAlias = RootSession | ChildSession | ForkedSession
 
 
 class SessionMeta(msgspec.Struct, frozen=True):

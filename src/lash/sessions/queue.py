@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from lash.base.canonical import tagged_hash
-from lash.base.codec import to_json
+from lash.base.canonical import tagged_hash_of_canonical
+from lash.base.codec import encode
 from lash.base.json import JsonObject
 
 DeliveryPolicy: TypeAlias = Literal["earliest_safe_boundary", "after_current_turn_commit"]
@@ -66,7 +66,12 @@ class QueuedWorkDraft(msgspec.Struct, frozen=True):
     @property
     def payload_hash(self) -> str:
         """Identity of the content, for `TurnInputConflict`."""
-        return tagged_hash("lash.queue.payload/v1", to_json(self.payloads))
+        return payload_hash_of(encode(self.payloads))
+
+
+def payload_hash_of(payloads_json: str) -> str:
+    """The same from the canonical text of the payloads."""
+    return tagged_hash_of_canonical("lash.queue.payload/v1", payloads_json)
 
 
 class QueuedItem(msgspec.Struct, frozen=True):

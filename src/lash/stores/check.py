@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from lash.artifacts.environments import PROCESS_ENV, ProcessEnvSpec
+from lash.artifacts.store import MODULE
 from lash.attachments.store import AttachmentMeta
 from lash.base.canonical import parse_json, sha256_hex
 from lash.base.codec import decode
@@ -17,6 +19,8 @@ from lash.stores.driver import Driver
 from lash.stores.process_records import StoredRegistration, decode_wake, event_types_of
 from lash.stores.records import decode_head, decode_in_flight, decode_manifest, decode_node, decode_turn, decoded
 from lash.stores.sql import check as sql
+from lash.triggers.schedules import ScheduleDraft
+from lash.triggers.subscription import Subscription, SubscriptionDraft
 
 
 class CorruptRow(msgspec.Struct, frozen=True):
@@ -78,6 +82,29 @@ def _lease(row: sql.Stored) -> None:
         decode_in_flight(row.key, row.text)
 
 
+def _artifact(row: sql.Stored) -> None:
+    if row.content is None or sha256_hex(row.content) != row.text:
+        raise ValueError("the bytes do not hash to what was stored")
+    if row.other == MODULE:
+        from lash.lashlang.modules.artifact import ModuleArtifact
+
+        ModuleArtifact.from_bytes(row.content)
+    elif row.other == PROCESS_ENV and decode(row.content, ProcessEnvSpec).ref != row.key:
+        raise ValueError("the environment does not hash to the key")
+
+
+def _subscription(row: sql.Stored) -> None:
+    decoded(row.key, row.text or "", SubscriptionDraft).validated()
+
+
+def _delivery(row: sql.Stored) -> None:
+    decoded(row.key, row.text or "", Subscription)
+
+
+def _schedule(row: sql.Stored) -> None:
+    decoded(row.key, row.text or "", ScheduleDraft)
+
+
 def _process(row: sql.Stored) -> None:
     decoded(row.key, row.text or "", StoredRegistration)
     if row.other is not None:
@@ -111,6 +138,11 @@ _READERS: Final[dict[str, Callable[[sql.Stored], None]]] = {
     "lash_process_grants": _json,
     "lash_blobs": _digest,
     "lash_attachments": _attachment,
+    "lash_artifacts": _artifact,
+    "lash_trigger_subscriptions": _subscription,
+    "lash_trigger_occurrences": _json,
+    "lash_trigger_deliveries": _delivery,
+    "lash_schedules": _schedule,
 }
 
 

@@ -15,7 +15,7 @@ from lash.sessions.commit import (
 )
 from lash.sessions.errors import InvalidGraphDelta, TurnCommitConflict
 from lash.sessions.graph import GraphAppend, GraphReplace, GraphUnchanged, SessionNode
-from lash.sessions.queue import QueuedWorkDraft
+from lash.sessions.queue import QueuedWorkDraft, payload_hash_of
 from lash.stores.program import Row
 from lash.stores.records import encode_head, encode_merge_key, encode_payloads
 from lash.stores.sql.commit import CommitPlan, StampPlan, UsagePlan
@@ -65,6 +65,7 @@ def plan_commit(commit: RuntimeCommit, now_ms: int, token: str, batch_ids: Mappi
 def plan_draft(draft: QueuedWorkDraft, batch_id: str, now_ms: int) -> DraftRow:
     """The row of a draft; raises `InvalidArgument` for keys that no database can hold."""
     refuse_nul(draft.session_id, draft.source_key or "", draft.coalesce_key or "")
+    payloads_json = encode_payloads(draft.payloads)
     return DraftRow(
         batch_id,
         draft.session_id,
@@ -75,8 +76,8 @@ def plan_draft(draft: QueuedWorkDraft, batch_id: str, now_ms: int) -> DraftRow:
         encode_merge_key(draft.merge_key),
         draft.available_at_ms,
         now_ms,
-        encode_payloads(draft.payloads),
-        draft.payload_hash,
+        payloads_json,
+        payload_hash_of(payloads_json),
     )
 
 

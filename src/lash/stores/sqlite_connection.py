@@ -14,9 +14,9 @@ from typing import Final, TypeVar, cast
 
 import apsw
 
-from lash.sessions.errors import StoredDataCorrupt, StoreError, StoreUnavailable
+from lash.sessions.errors import StoredDataCorrupt, StoreError, StoreUnavailable, ValueTooLarge
 from lash.stores.driver import Counters, UniqueViolation
-from lash.stores.program import Ask, Program, Write
+from lash.stores.program import Ask, Program, Value, Write
 
 T = TypeVar("T")
 
@@ -37,7 +37,6 @@ _UNAVAILABLE: Final = (
     apsw.NoMemError,
     apsw.ProtocolError,
     apsw.PermissionsError,
-    apsw.TooBigError,
 )
 
 
@@ -64,6 +63,9 @@ def open_connection(
     try:
         connection.set_busy_handler(_BusyHandler())
         connection.create_scalar_function("lash_now_ms", lambda *_: now_ms(), 0)
+        # Plans depend on the statement alone. Without this a build with STAT4 prepares a statement again
+        # whenever a value that might change its plan is bound, which costs ten times the statement itself.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute("PRAGMA cache_size = -2000")
         connection.execute("PRAGMA temp_store = MEMORY")
         if access == "query":
@@ -110,6 +112,7 @@ class StepRunner:
         self.has_news = False
         answer: object = None
         asked = 0
+        ask: Ask | None = None
         try:
             while True:
                 ask = steps.send(answer)
@@ -119,6 +122,10 @@ class StepRunner:
                 answer = self._answer(ask)
         except StopIteration as end:
             return cast("T", end.value)
+        except apsw.TooBigError as error:  # only here is it known what was too big
+            assert ask is not None
+            limit = self._connection.limit(apsw.SQLITE_LIMIT_LENGTH)
+            raise ValueTooLarge(self._connection.filename, _largest_row(ask), limit) from error
         finally:
             _finish(steps)
 
@@ -181,6 +188,18 @@ def _prepare_writer(connection: apsw.Connection, *, is_memory: bool) -> None:
     # FULL: what was acknowledged survives a power cut, not only a kill.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 1000")
+
+
+def _largest_row(ask: Ask) -> int:
+    """Bytes of the largest row that was to be written: SQLite's limit is one for values and rows."""
+    rows = [ask.args, *ask.rows, *(part.args for part in ask.parts)]
+    return max(sum(_size(value) for value in row) for row in rows)
+
+
+def _size(value: Value) -> int:
+    if isinstance(value, str):
+        return len(value.encode(errors="surrogatepass"))
+    return len(value) if isinstance(value, bytes) else 8
 
 
 def _finish(steps: Generator[Ask, object, T]) -> None:

@@ -16,11 +16,13 @@ from typing import Self
 
 import msgspec
 
+from lash.artifacts.environments import ProcessEnvStore
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
 from lash.base.ids import IdSource, SystemIds
 from lash.base.tier import DurabilityTier
 from lash.sessions.errors import StoredDataCorrupt, UnsupportedSchemaVersion
+from lash.stores.artifacts import SqlArtifacts
 from lash.stores.attachments import SqlAttachments
 from lash.stores.backend import Backend, backend_of
 from lash.stores.changes import Changes
@@ -31,6 +33,7 @@ from lash.stores.scoped import Orphans
 from lash.stores.sessions import SqlSessions
 from lash.stores.sql import maintenance, process_retention
 from lash.stores.sql import migrate as schema_sql
+from lash.stores.triggers import SqlTriggers
 from lash.stores.waits import SqlWaits
 
 
@@ -69,6 +72,9 @@ class Store:
         self.journal = SqlJournal(driver, clock, ids)
         self.waits = SqlWaits(driver, clock, ids)
         self.attachments: AttachmentStore = SqlAttachments(driver, clock, ids)
+        self.triggers = SqlTriggers(driver, clock, ids)
+        self.artifacts = SqlArtifacts(driver, clock, ids)
+        self.process_envs: ProcessEnvStore = self.artifacts
         self.orphans = Orphans(driver)
         self.changes = Changes(backend.watch)
         self.processes = SqlProcesses(driver, clock, ids, self.changes)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from lash.base.codec import encode
+from lash.base.json import Json, JsonObject
 from lash.base.tier import DurabilityTier
-from lash.effects.ports import WaitRow
+from lash.effects.ports import WaitRecord, WaitRow
+from lash.effects.scope import ExecutionScope
 from lash.effects.waits import (
     Accepted,
     AlreadyResolved,
@@ -13,6 +15,7 @@ from lash.effects.waits import (
     ResolveOutcome,
     UnknownOrRevoked,
     WaitCancelled,
+    WaitIdentity,
 )
 from lash.stores.facet import Facet
 from lash.stores.records import decoded
@@ -30,9 +33,23 @@ class SqlWaits(Facet):
         """The store's secret; `candidate` becomes it when there is none yet."""
         return await self._driver.run(sql.signing_secret(candidate))
 
-    async def open_wait(self, key: AwaitEventKey, deadline_ms: int | None) -> WaitRow:
-        """Registers the wait unless it is known; the first deadline stands."""
-        return _row(key, await self._driver.run(sql.open_wait(key, deadline_ms, self._clock.now_ms())))
+    async def open_wait(
+        self, key: AwaitEventKey, deadline_ms: int | None, subject: JsonObject | None = None
+    ) -> WaitRow:
+        """Registers the wait unless it is known; the first deadline and the first subject stand."""
+        subject_json = None if subject is None else encode(subject)
+        return _row(key, await self._driver.run(sql.open_wait(key, deadline_ms, subject_json, self._clock.now_ms())))
+
+    async def list_open(self, session_id: str | None) -> list[WaitRecord]:
+        """Unresolved waits that have a subject, oldest first. Those of a turn that is over are left out."""
+        rows = await self._driver.run(sql.list_open(session_id))
+        records = [(_record(row), row.turn_in_flight) for row in rows]
+        return [record for record, turn_id in records if record.scope.turn_id in (None, turn_id)]
+
+    async def find(self, key_id: str) -> WaitRecord | None:
+        """A wait by its id, resolved or not."""
+        row = await self._driver.run(sql.find(key_id))
+        return None if row is None else _record(row)
 
     async def get_wait(self, key: AwaitEventKey) -> WaitRow | None:
         """The wait as it stands."""
@@ -60,6 +77,23 @@ class SqlWaits(Facet):
 def _row(key: AwaitEventKey, state: sql.WaitState) -> WaitRow:
     resolution = None if state.terminal_json is None else _resolution(key.key_id, state.terminal_json)
     return WaitRow(key.key_id, state.deadline_ms, resolution, state.is_revoked is not None)
+
+
+def _record(row: sql.RecordRow) -> WaitRecord:
+    where = f"wait {row.key_id}"
+    wait: WaitIdentity = decoded(
+        where,
+        row.wait_json,
+        WaitIdentity,  # type: ignore[arg-type]  # a union is a shape to msgspec
+    )
+    return WaitRecord(
+        key_id=row.key_id,
+        scope=decoded(where, row.scope_json, ExecutionScope),
+        wait=wait,
+        subject=None if row.subject_json is None else decoded(where, row.subject_json, dict[str, Json]),
+        created_at_ms=row.created_at_ms,
+        deadline_ms=row.deadline_ms,
+    )
 
 
 def _resolution(key_id: str, terminal_json: str) -> Resolution:

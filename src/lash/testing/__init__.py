@@ -1,6 +1,9 @@
 """Testing helpers, part of the product: they speak the same ports as production."""
 
 from lash.testing.clock import VirtualClock as VirtualClock
+from lash.testing.lab import Lab as Lab
+from lash.testing.lab import LabReport as LabReport
+from lash.testing.lab import Life as Life
 from lash.testing.script import Calls as Calls
 from lash.testing.script import Fails as Fails
 from lash.testing.script import Says as Says
@@ -13,3 +16,4 @@ from lash.testing.script import thinks as thinks
 from lash.testing.scripted import ScriptedModel as ScriptedModel
 from lash.testing.scripted import UnconsumedSteps as UnconsumedSteps
 from lash.testing.scripted import UnexpectedModelCall as UnexpectedModelCall
+from lash.testing.store_faults import StoreFaults as StoreFaults

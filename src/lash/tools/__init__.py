@@ -12,6 +12,7 @@ from lash.tools.catalog import CatalogEntry as CatalogEntry
 from lash.tools.catalog import ToolCatalog as ToolCatalog
 from lash.tools.catalog import ToolSource as ToolSource
 from lash.tools.catalog import build_catalog as build_catalog
+from lash.tools.context import NoCompletionKey as NoCompletionKey
 from lash.tools.context import ToolContext as ToolContext
 from lash.tools.decorator import Tool as Tool
 from lash.tools.decorator import tool as tool
@@ -31,9 +32,11 @@ from lash.tools.errors import UnknownTool as UnknownTool
 from lash.tools.model_view import ModelToolReturn as ModelToolReturn
 from lash.tools.model_view import model_return as model_return
 from lash.tools.model_view import model_text as model_text
+from lash.tools.provider import JudgesCalls as JudgesCalls
 from lash.tools.provider import ToolProvider as ToolProvider
 from lash.tools.result import FailTurn as FailTurn
 from lash.tools.result import FinishTurn as FinishTurn
+from lash.tools.result import PendingToolCall as PendingToolCall
 from lash.tools.result import SwitchAgentFrame as SwitchAgentFrame
 from lash.tools.result import ToolCallOutput as ToolCallOutput
 from lash.tools.result import ToolCallRecord as ToolCallRecord

@@ -13,20 +13,31 @@ from collections.abc import Callable
 from lash.base.cancel import CancelToken
 from lash.base.canonical import tagged_hash
 from lash.base.clock import Clock, SystemClock
+from lash.base.errors import LashError
 from lash.base.json import Json
+from lash.effects.waits import AwaitEventKey
 from lash.models.text import readable
+
+
+class NoCompletionKey(LashError):
+    """The tool runs where nobody could wait for its completion: outside a turn."""
+
+    code = "completion_key_unavailable"
 
 
 class ToolContext:
     """One attempt of one call. Added in 0.1."""
 
     __slots__ = (
+        "_is_over",
         "_loop",
+        "_make_key",
         "_on_progress",
         "agent_frame_id",
         "attempt_number",
         "cancellation",
         "clock",
+        "has_completion_key",
         "max_attempts",
         "prepared_payload",
         "session_id",
@@ -49,6 +60,7 @@ class ToolContext:
         cancellation: CancelToken | None = None,
         clock: Clock | None = None,
         on_progress: Callable[[str], None] | None = None,
+        make_key: Callable[[], AwaitEventKey] | None = None,
     ) -> None:
         """Made by the runtime, or by a test that calls a tool directly."""
         self.session_id = session_id
@@ -62,6 +74,9 @@ class ToolContext:
         self.cancellation = cancellation or CancelToken()
         self.clock: Clock = clock or SystemClock()
         self._on_progress = on_progress
+        self._make_key = make_key
+        self._is_over = False
+        self.has_completion_key = False
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
@@ -82,6 +97,33 @@ class ToolContext:
     def replay_key(self) -> str:
         """The readable key of this call within its session."""
         return f"lash-tool:{self.session_id}:{self.tool_call_id}:{self.tool_name}"
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the result of this attempt is no longer wanted: cancelled, timed out, or left to another process.
+
+        An async tool is stopped at its next `await`. A synchronous one cannot be: it should
+        look here between its steps and return. May be read from any thread.
+        """
+        return self._is_over or self.cancellation.is_cancelled
+
+    def close(self) -> None:
+        """The runtime no longer waits for this attempt."""
+        self._is_over = True
+
+    async def completion_key(self) -> AwaitEventKey:
+        """The signed key with which somebody outside completes this call, now or in a year.
+
+        Hand out `key.token` and return `ToolResult.pending()`. Every attempt and every
+        replay of the call gets the same key. Raises `NoCompletionKey` outside a turn.
+        """
+        if self._make_key is None:
+            raise NoCompletionKey(
+                f"tool {self.tool_name} has no turn that could wait for its completion; return the result itself"
+            )
+        key = self._make_key()
+        self.has_completion_key = True
+        return key
 
     def progress(self, text: str) -> None:
         """Tells whoever watches the turn what the tool is doing; may be called from a thread. Never stored."""

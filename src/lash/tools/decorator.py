@@ -2,23 +2,25 @@
 
 The decorated object is called like the function it wraps, with the same types; the
 runtime reads its `definition` and runs it through a `ToolSet`. Synchronous functions
-run in a thread, with the caller's context variables.
+run in threads of their own, with the caller's context variables (base/threads.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from lash.base.json import Json
+from lash.base.threads import CallThreads
 from lash.tools.calls import ToolExecution
+from lash.tools.context import ToolContext
 from lash.tools.definition import (
     ONE_ATTEMPT,
+    ApprovalPolicy,
     Repeat,
     Retry,
     Scheduling,
@@ -34,6 +36,13 @@ from lash.tools.validation import wrong_arguments
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# Says of the checked arguments (JSON) whether a person must approve the call.
+ApprovalPredicate: TypeAlias = Callable[[dict[str, Any], ToolContext], bool | Awaitable[bool]]
+
+# Calls of one synchronous tool that run at a time: above what blocking clients keep open
+# connections for, far below what a container allows a process.
+MAX_THREADS: Final = 32
+
 # What every model wire accepts as a function name.
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")
 _MODULE = re.compile(r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")
@@ -46,11 +55,19 @@ class Tool(Generic[P, R]):
     __name__: str
     __wrapped__: Callable[P, R]
 
-    def __init__(self, function: Callable[P, R], definition: ToolDefinition, signature: ToolSignature) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R],
+        definition: ToolDefinition,
+        signature: ToolSignature,
+        approve: ApprovalPredicate | None = None,
+    ) -> None:
         self.definition = definition
+        self._approve = approve
         self._function = function
         self._signature = signature
         self._is_async = _is_async(function)
+        self._threads = CallThreads(MAX_THREADS)
         functools.update_wrapper(cast("Any", self), function)
 
     @property
@@ -62,6 +79,13 @@ class Tool(Generic[P, R]):
         """Calls the function itself, as if it were not decorated."""
         return self._function(*args, **kwargs)
 
+    async def needs_approval(self, call: ToolExecution) -> bool:
+        """What `approve=` says of this call."""
+        if self._approve is None:
+            return self.definition.manifest.approve != "never"
+        answer = self._approve(call.args, call.context)
+        return bool(await answer if inspect.isawaitable(answer) else answer)
+
     async def execute(self, call: ToolExecution) -> object:
         """Runs it with the model's arguments, decoded into the types of its hints."""
         try:
@@ -71,7 +95,8 @@ class Tool(Generic[P, R]):
         function = cast("Callable[..., Any]", self._function)
         if self._is_async:
             return await function(*positional, **named)
-        return await asyncio.to_thread(_in_thread, function, positional, named)
+        blocking = functools.partial(_in_thread, function, positional, named)
+        return await self._threads.run(blocking, name=f"lash tool {call.name}")
 
     def __repr__(self) -> str:
         return f"<tool {self.definition.signature}>"
@@ -102,6 +127,8 @@ def tool(
     retry: Retry | None = None,
     timeout: float | None = None,
     scheduling: Scheduling = "parallel",
+    approve: bool | ApprovalPredicate = False,
+    approval_timeout: float | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -116,6 +143,8 @@ def tool(
     retry: Retry | None = None,
     timeout: float | None = None,
     scheduling: Scheduling = "parallel",
+    approve: bool | ApprovalPredicate = False,
+    approval_timeout: float | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Makes a tool of an async or sync function. Added in 0.1.
 
@@ -124,7 +153,10 @@ def tool(
     failure that declares itself retryable is tried again; an idempotent tool is
     tried three times unless told otherwise, the others once. `timeout` is in seconds
     for each attempt; a synchronous function that overruns it goes on in its thread and
-    only its result is dropped. Raises `ToolDefinitionError`.
+    only its result is dropped (`ctx.cancelled` tells it). `approve` asks a person before
+    the first attempt, always or when `approve(args, ctx)` says so; the turn waits, durably,
+    until the approval is given, denied, or `approval_timeout` (seconds) has passed.
+    Raises `ToolDefinitionError`.
     """
     # Classes that are local to a function are found through the frame that decorates.
     namespace: Mapping[str, object] = sys._getframe(1).f_locals
@@ -135,6 +167,12 @@ def tool(
         _check_names(signature.function, shown, module)
         if timeout is not None and timeout <= 0:
             raise ToolDefinitionError(signature.function, f"timeout={timeout}", "give a positive number of seconds")
+        if approval_timeout is not None and (approval_timeout <= 0 or approve is False):
+            raise ToolDefinitionError(
+                signature.function,
+                f"approval_timeout={approval_timeout}",
+                "give a positive number of seconds, together with approve=",
+            )
         manifest = ToolManifest(
             id=f"tool:{shown}",
             name=shown,
@@ -143,12 +181,25 @@ def tool(
             scheduling=scheduling,
             repeat=repeat,
             retry=retry or (Retry() if repeat == "idempotent" else ONE_ATTEMPT),
-            timeout_ms=None if timeout is None else max(1, round(timeout * 1000)),
+            timeout_ms=_milliseconds(timeout),
+            approve=_approval_policy(approve),
+            approval_timeout_ms=_milliseconds(approval_timeout),
         )
         contract = ToolContract(signature.input_schema(), signature.output_schema())
-        return Tool(target, ToolDefinition(manifest, contract), signature)
+        predicate = None if isinstance(approve, bool) else approve
+        return Tool(target, ToolDefinition(manifest, contract), signature, predicate)
 
     return decorate if function is None else decorate(function)
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else max(1, round(seconds * 1000))
+
+
+def _approval_policy(approve: bool | ApprovalPredicate) -> ApprovalPolicy:
+    if isinstance(approve, bool):
+        return "always" if approve else "never"
+    return "predicate"
 
 
 def _read(function: Callable[P, R], namespace: Mapping[str, object]) -> ToolSignature:

@@ -27,6 +27,10 @@ Scheduling: TypeAlias = Literal["parallel", "serial"]
 Repeat: TypeAlias = Literal["safe", "idempotent", "never"]
 
 
+# Whether a person is asked before a call runs: never, always, or when the tool's own predicate says so.
+ApprovalPolicy: TypeAlias = Literal["never", "always", "predicate"]
+
+
 class Retry(msgspec.Struct, frozen=True):
     """How often a failure that declares itself retryable is tried again. Added in 0.1.
 
@@ -116,12 +120,16 @@ class ToolManifest(msgspec.Struct, frozen=True):
     repeat: Repeat = "safe"
     retry: Retry = ONE_ATTEMPT
     timeout_ms: int | None = None
+    approve: ApprovalPolicy = "never"
+    approval_timeout_ms: int | None = None
 
     def __post_init__(self) -> None:
         if not self.id or not self.name:
             raise InvalidArgument(f"a tool needs an id and a name, got id {self.id!r} and name {self.name!r}")
         if self.timeout_ms is not None and self.timeout_ms <= 0:
             raise InvalidArgument(f"tool {self.name}: a timeout is positive, got {self.timeout_ms} ms")
+        if self.approval_timeout_ms is not None and self.approval_timeout_ms <= 0:
+            raise InvalidArgument(f"tool {self.name}: an approval timeout is positive, got {self.approval_timeout_ms}")
 
     @property
     def is_callable(self) -> bool:

@@ -29,8 +29,8 @@ from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
 from lash.tools.catalog import CatalogEntry, ToolCatalog
 from lash.tools.containment import Stopped, contained, run_bounded
 from lash.tools.context import ToolContext
-from lash.tools.provider import prepared
-from lash.tools.result import FailureClass, Succeeded, ToolCallOutput, ToolCallRecord
+from lash.tools.provider import JudgesCalls, prepared
+from lash.tools.result import FailureClass, PendingToolCall, Succeeded, ToolCallOutput, ToolCallRecord
 from lash.tools.retry import TIMED_OUT
 from lash.tools.validation import check_arguments
 from lash.tools.value import NotAToolValue
@@ -94,7 +94,7 @@ async def _prepared(entry: CatalogEntry, call: ToolCall) -> PreparedToolCall:
 
 
 async def run_attempt(catalog: ToolCatalog, call: PreparedToolCall, context: ToolContext) -> ToolCallOutput:
-    """Runs one attempt; every way it can end is an output.
+    """Runs one attempt; every way it can end is an output, a `PendingToolCall` among them.
 
     Raises `ToolCallLeft` when `context.cancellation` says that this process leaves the
     work, and passes `CancelledError` through when the driving task itself is cancelled.
@@ -102,13 +102,16 @@ async def run_attempt(catalog: ToolCatalog, call: PreparedToolCall, context: Too
     entry = _entry_of(catalog, call)
     if isinstance(entry, ToolCallOutput):
         return entry
-    ended = await run_bounded(
-        lambda: entry.source.provider.execute(ToolExecution(call, context)),
-        name=call.tool_name,
-        timeout_ms=entry.manifest.timeout_ms,
-        cancellation=context.cancellation,
-        clock=context.clock,
-    )
+    try:
+        ended = await run_bounded(
+            lambda: entry.source.provider.execute(ToolExecution(call, context)),
+            name=call.tool_name,
+            timeout_ms=entry.manifest.timeout_ms,
+            cancellation=context.cancellation,
+            clock=context.clock,
+        )
+    finally:
+        context.close()
     match ended:
         case Stopped(reason="deadline"):
             return _failure(
@@ -121,6 +124,8 @@ async def run_attempt(catalog: ToolCatalog, call: PreparedToolCall, context: Too
             return ToolCallOutput.cancelled(f"tool {call.tool_name} was cancelled before it finished")
         case Stopped(reason=reason):
             raise ToolCallLeft(f"tool call {call.call_id} ({call.tool_name}) was left: {reason}; it resumes elsewhere")
+        case PendingToolCall():
+            return ended if context.has_completion_key else _no_completion_key(call.tool_name)
         case ToolCallOutput():
             return storable(ended)
         case _:
@@ -137,8 +142,21 @@ async def finish_call(record: ToolCallRecord, *, after: AfterHook | None = None)
         return _hook_failed("after_tool_call_failed", record.tool, error)
 
 
+async def asks_for_approval(catalog: ToolCatalog, call: PreparedToolCall, context: ToolContext) -> bool:
+    """Whether a person must approve the call. Raises what the tool's predicate raises."""
+    entry = catalog.resolve_id(call.tool_id)
+    if entry is None or entry.manifest.approve == "never":
+        return False
+    provider = entry.source.provider
+    if entry.manifest.approve == "always" or not isinstance(provider, JudgesCalls):
+        return True
+    return bool(await provider.needs_approval(ToolExecution(call, context)))
+
+
 def storable(output: ToolCallOutput) -> ToolCallOutput:
     """The output itself, or the failure that says why it cannot be kept: not JSON, not readable back, too much."""
+    if isinstance(output, PendingToolCall):
+        output = ToolCallOutput(output.outcome)
     try:
         json = output.to_json()
         size = len(canonical_json_bytes(json))
@@ -176,6 +194,14 @@ def _entry_of(catalog: ToolCatalog, call: PreparedToolCall) -> CatalogEntry | To
             f"call {call.call_id} was prepared for {call.tool_id}; {call.tool_name} is {other.manifest.id} now",
         )
     return _unavailable(call.tool_name, catalog)
+
+
+def _no_completion_key(name: str) -> ToolCallOutput:
+    return _failure(
+        "execution",
+        "pending_tool_missing_completion_key",
+        f"tool {name} returned pending() and never took its completion key, so nobody could complete it",
+    )
 
 
 def _unavailable(name: str, catalog: ToolCatalog) -> ToolCallOutput:

@@ -42,6 +42,15 @@ class ToolProvider(Protocol):
         ...
 
 
+@runtime_checkable
+class JudgesCalls(Protocol):
+    """What a provider adds when some of its manifests say `approve="predicate"`. Added in 0.1."""
+
+    async def needs_approval(self, call: ToolExecution) -> bool:
+        """Whether a person must approve this call. Asked once per call; the answer is recorded."""
+        ...
+
+
 def prepared(call: ToolCall, manifest: ToolManifest) -> PreparedToolCall:
     """The prepared form of a call that needs no preparation."""
     return PreparedToolCall(call.call_id, manifest.id, manifest.name, call.args, call.replay)

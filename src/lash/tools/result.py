@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from lash.base.codec import from_json, struct_to_json
-from lash.base.errors import LashError
+from lash.base.errors import InvalidArgument, LashError
 from lash.base.json import Json, JsonObject
 from lash.tools.value import ToolValue, decode_tool_value, encode_tool_value
 
@@ -113,6 +113,7 @@ class FailTurn(msgspec.Struct, frozen=True, tag="fail", tag_field="type"):
 
 
 ToolControl: TypeAlias = SwitchAgentFrame | FinishTurn | FailTurn
+OnTimeout: TypeAlias = Literal["error_as_result", "fail_turn"]
 
 
 class ToolCallOutput(msgspec.Struct, frozen=True):
@@ -162,6 +163,19 @@ class ToolCallOutput(msgspec.Struct, frozen=True):
         """Cut short."""
         return ToolCallOutput(Cancelled(ToolCancellation(message, source, encode_tool_value(raw))))
 
+    @staticmethod
+    def pending(*, deadline: float | None = None, on_timeout: OnTimeout = "error_as_result") -> PendingToolCall:
+        """The call goes on elsewhere: whoever holds `await ctx.completion_key()` completes it.
+
+        `deadline` is in seconds from now. When it passes, the model reads a failure, or
+        with `on_timeout="fail_turn"` the turn stops. Raises `InvalidArgument`.
+        """
+        if deadline is not None and not deadline > 0:
+            raise InvalidArgument(f"deadline={deadline}: give a positive number of seconds, or leave it out")
+        return PendingToolCall(
+            deadline_ms=None if deadline is None else max(1, round(deadline * 1000)), on_timeout=on_timeout
+        )
+
     def with_control(self, control: ToolControl) -> ToolCallOutput:
         """The same outcome, and what it does to the turn."""
         return ToolCallOutput(self.outcome, control)
@@ -189,6 +203,25 @@ class ToolCallOutput(msgspec.Struct, frozen=True):
     def of_json(json: Json) -> ToolCallOutput:
         """The inverse of `to_json`. Raises `DecodeError`."""
         return from_json(json, ToolCallOutput)
+
+
+class PendingToolCall(ToolCallOutput, frozen=True, kw_only=True):
+    """Made by `ToolResult.pending()`: the call was handed to somebody outside.
+
+    Where nobody can wait for it (a hook's answer, a settled doubt) it is the failure that says so.
+    `deadline_ms` is a duration.
+    """
+
+    outcome: ToolOutcome = Failed(
+        ToolFailure(
+            "invalid_request",
+            "pending_not_supported",
+            "a pending result can only be returned by a tool that runs in a turn",
+            "runtime",
+        )
+    )
+    deadline_ms: int | None = None
+    on_timeout: OnTimeout = "error_as_result"
 
 
 ToolResult: TypeAlias = ToolCallOutput

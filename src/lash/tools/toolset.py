@@ -46,6 +46,11 @@ class ToolSet(ToolProvider):
         definition = self._definitions.get(name)
         return None if definition is None else definition.contract
 
+    async def needs_approval(self, call: ToolExecution) -> bool:
+        """What the tool's own predicate says; a tool that is gone is better approved than not."""
+        tool = self._by_id.get(call.call.tool_id)
+        return True if tool is None else await tool.needs_approval(call)
+
     async def execute(self, call: ToolExecution) -> object:
         """Runs one of them, by its id."""
         tool = self._by_id.get(call.call.tool_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,11 +12,12 @@ from lash.cli.options import debug_option, json_option, store_option
 
 if TYPE_CHECKING:
     from lash.cli.session_facts import SessionFacts
+    from lash.runtime.export import ExportFormat
 
 
 @click.group()
 def sessions() -> None:
-    """Sessions: list them, show one."""
+    """Sessions: list, show, export, fork and delete them."""
 
 
 @sessions.command("ls")
@@ -58,6 +60,54 @@ def show(session_id: str, store: str, as_json: bool) -> None:
         print_json(found)
     else:
         _show(found)
+
+
+@sessions.command()
+@click.argument("session_id", metavar="ID")
+@click.option(
+    "--format", "form", type=click.Choice(["markdown", "html", "json"]), default="markdown", show_default=True
+)
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write here instead of stdout.")
+@store_option
+@debug_option
+def export(session_id: str, form: ExportFormat, output: Path | None, store: str) -> None:
+    """Write one session as Markdown or HTML to be read, or as JSON to be opened again."""
+    from lash.cli.session_changes import export_one
+
+    document = asyncio.run(export_one(store, session_id, form))
+    if output is None:
+        click.echo(document, nl=not document.endswith("\n"))
+    else:
+        output.write_text(document, encoding="utf-8")
+
+
+@sessions.command()
+@click.argument("session_id", metavar="ID")
+@click.argument("new_id", metavar="NEW_ID")
+@click.option("--at", "node_id", metavar="NODE", help="The last message to copy, by its id; default: all of them.")
+@store_option
+@debug_option
+def fork(session_id: str, new_id: str, node_id: str | None, store: str) -> None:
+    """Copy a session into a new one that goes its own way."""
+    from lash.cli.session_changes import fork_one
+
+    asyncio.run(fork_one(store, session_id, new_id, node_id))
+    click.echo(f"{new_id} begins where {session_id} {'stands' if node_id is None else f'stood at {node_id}'}")
+
+
+@sessions.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+@debug_option
+def rm(session_id: str, yes: bool, store: str) -> None:
+    """Delete a session for good; its id is used up."""
+    from lash.cli.session_changes import delete_one
+
+    if not yes:
+        click.confirm(f"Delete session {session_id} for good?", abort=True)
+    asyncio.run(delete_one(store, session_id))
+    click.echo(f"{session_id} is deleted")
 
 
 def _show(session: SessionFacts) -> None:

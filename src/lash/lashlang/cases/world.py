@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lash.base.json import Json, JsonObject
@@ -37,7 +38,11 @@ class Log:
 
 
 class CaseWorld:
-    """Runs bodies of one module against the case host."""
+    """Runs bodies of one module against the case host.
+
+    Sleeps return at once unless there is a `sleeper`; `printer` hears of every
+    `print` as it happens.
+    """
 
     def __init__(
         self,
@@ -47,8 +52,12 @@ class CaseWorld:
         signals: JsonObject,
         *,
         budgets: Budgets = DEFAULT_BUDGETS,
+        sleeper: Callable[[effects.Sleep], effects.Answer] | None = None,
+        printer: Callable[[Json], None] | None = None,
     ) -> None:
         self.budgets = budgets
+        self._sleeper = sleeper
+        self._printer = printer
         self.spent = Spent()
         self.artifact = artifact
         self.catalog = catalog
@@ -118,6 +127,8 @@ class CaseWorld:
                 return effects.BatchAnswered(tuple(self._operation(item) for item in operations))
             case effects.Print(value=value):
                 log.prints.append(value)
+                if self._printer is not None:
+                    self._printer(value)
             case effects.Submit(value=value) | effects.Finish(value=value) | effects.Fail(value=value):
                 return effects.Answered(value)
             case effects.StartProcess():
@@ -130,6 +141,8 @@ class CaseWorld:
                 return effects.Answered(True)
             case effects.Sleep(kind=kind, value=value):
                 log.sleeps.append({"kind": kind, "value": value})
+                if self._sleeper is not None:
+                    return self._sleeper(request)
             case effects.ProcessEvent(kind=kind, value=value, text=text):
                 log.events.append({"process": run_id, "kind": kind, "value": value, "text": text})
             case effects.WaitSignal(name=name):

@@ -23,6 +23,7 @@ from lash.lashlang.codegen.functions import FunctionEmitter
 from lash.lashlang.codegen.kinds import ANY, UNSET, assigned_names
 from lash.lashlang.codegen.namespace import NAMESPACE
 from lash.lashlang.codegen.pyast import Stmts
+from lash.lashlang.codegen.whole import whole_functions
 from lash.lashlang.dialect import Dialect
 from lash.lashlang.errors import Span
 from lash.lashlang.modules.artifact import ModuleArtifact
@@ -89,6 +90,7 @@ def compile_body(
         readonly | lazy,
         lazy,
         named_types=named,
+        whole_functions=whole_functions(program),
     )
     kinds = {param.name: ANY for param in params}
     emitter = FunctionEmitter(unit, "body", body, kinds)

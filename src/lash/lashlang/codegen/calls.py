@@ -1,8 +1,9 @@
 """Functions, comprehensions and type literals.
 
 A declared `fn` is written twice: a fast plain function, and a slow generator
-for calls that run so long that other tasks must get their turn. Functions are
-pure, so a fast call that runs out of fuel is simply run again slowly.
+that gives other tasks their turn. Functions are pure, so a fast call that runs
+out of fuel is simply run again slowly; the calls inside it are tried fast again,
+so that nearly all the work of a long call is done by short fast ones.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import ast as py
 
 from lash.lashlang.codegen.costs import allocated_by
 from lash.lashlang.codegen.expressions import ExpressionEmitter
-from lash.lashlang.codegen.kinds import ANY, LIST, UNSET
+from lash.lashlang.codegen.kinds import ANY, LIST, NUMBER, UNSET
+from lash.lashlang.codegen.whole import FINITE, wholeness
 from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.traversal import descendants
+from lash.lashlang.syntax.types import ANY as ANY_TYPE
 from lash.lashlang.syntax.types import (
+    FLOAT,
+    INT,
     ListType,
     ObjectType,
     RefType,
@@ -32,21 +37,37 @@ class CallEmitter(ExpressionEmitter):
         build = self.build
         self.heavy = True
         values = [self.expr(arg) for arg in args]
-        fixed = [build.name("m"), build.name("c")]
+        # A call from a body is the first one; deeper ones count.
+        one_more = build.binop(build.name("d"), py.Add(), build.const(1))
+        depth = build.const(1) if self.mode == "body" else one_more
+        fixed = [build.name("m"), build.name("c"), depth]
         if self.mode == "fast":
-            deeper = build.binop(build.name("d"), py.Add(), build.const(1))
-            return build.call(f"fn_{name}", *fixed, deeper, *values)
-        if self.mode == "slow":
-            deeper = build.binop(build.name("d"), py.Add(), build.const(1))
-            return build.delegate(build.call(f"gen_{name}", *fixed, deeper, *values))
+            if self._fits(name, args):
+                self.unit.called_raw.add(name)
+                return build.call(f"raw_{name}", *fixed, *values)
+            return build.call(f"fn_{name}", *fixed, *values)
         held = [self.temp() for _ in values]
         steps = [build.bind(item, value) for item, value in zip(held, values, strict=True)]
         names = [build.name(item) for item in held]
         result = self.temp()
         quick = build.bind(result, build.call(f"try_{name}", *fixed, *names))
-        slow = build.delegate(build.call(f"gen_{name}", *fixed, build.const(1), *names))
+        slow = build.delegate(build.call(f"gen_{name}", *fixed, *names))
         unfinished = build.compare(quick, py.Is(), build.name("UNFINISHED"))
         return build.last_of(*steps, build.choose(unfinished, slow, build.name(result)))
+
+    def wholeness(self, node: ast.Expr) -> int:
+        """Whether `node` is proved to be a whole number."""
+        return wholeness(node, self.whole, self.unit.whole_functions)
+
+    def _fits(self, name: str, args: tuple[ast.Expr, ...]) -> bool:
+        """Whether the arguments are proved to be of the declared types."""
+        function = next(item for item in self.unit.program.functions() if item.name == name)
+        return len(args) == len(function.params) and all(
+            param.type == ANY_TYPE
+            or (param.type == FLOAT and self.kind_now(arg) == NUMBER)
+            or (param.type == INT and self.kind_now(arg) == NUMBER and self.wholeness(arg) == FINITE)
+            for param, arg in zip(function.params, args, strict=True)
+        )
 
     def comprehension(self, node: ast.Comprehension) -> py.expr:
         """A comprehension, as a function of the variables it reads."""
@@ -72,6 +93,7 @@ class CallEmitter(ExpressionEmitter):
         frame.statement = self.statement
         frame.counts_itself = counts_itself
         frame.places = {name: f"v_{name}" for name in names}
+        frame.whole = self.whole - {node.binding}
         frame.write_comprehension(function, node, names)
         self.heavy = True
         args = [build.name("m"), build.name("c"), build.name("d") if self.mode != "body" else build.const(1)]

@@ -17,9 +17,9 @@ _RECORD: Final = 192
 _SMALL_RESULT: Final = 64
 
 
-def weight_of(node: ast.For | ast.While) -> int:
-    """How many steps one turn of a loop counts for: roughly its statements."""
-    return 1 + sum(isinstance(item, ast.Assign | ast.If | ast.BuiltinCall) for item in descendants(node.body)) // 4
+def weight_of(body: ast.Expr) -> int:
+    """How many steps one turn of a loop, or one call, counts for: roughly its statements."""
+    return 1 + sum(isinstance(item, ast.Assign | ast.If | ast.BuiltinCall) for item in descendants(body)) // 4
 
 
 def allocated_by(body: ast.Expr) -> int:

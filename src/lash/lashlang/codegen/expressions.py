@@ -11,7 +11,7 @@ import ast as py
 from typing import Final
 
 from lash.lashlang.codegen.frame import Frame
-from lash.lashlang.codegen.kinds import ANY, BOOL, LIST, NULL, NUMBER, RECORD, TEXT, UNSET, added, kind_of
+from lash.lashlang.codegen.kinds import ANY, BOOL, CONTAINER, LIST, NULL, NUMBER, RECORD, TEXT, UNSET, added, kind_of
 from lash.lashlang.codegen.ownership import COPIES_OUTER, READS_ONLY
 from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.traversal import spine
@@ -20,6 +20,7 @@ from lash.lashlang.values.builtins import all_arities
 from lash.lashlang.values.kinds import Resource
 from lash.lashlang.values.lazy import READS
 from lash.lashlang.values.operators import SMALL_TEXT
+from lash.lashlang.values.quick import QUICK
 from lash.lashlang.values.templates import plain_slots
 
 _ARITHMETIC: Final[dict[str, tuple[type[py.operator], str]]] = {
@@ -208,7 +209,7 @@ class ExpressionEmitter(Frame):
             return build.choose(guard, build.compare(left, comparison(), right), plain), BOOL
         if op == "in":
             self.heavy = True
-            return build.call("is_in", build.name("m"), left, right), BOOL
+            return self.quickly("is_in", build.name("m"), left, right), BOOL
         return self._equality(op, left, right, kind, other_kind), BOOL
 
     def _guard(
@@ -240,7 +241,10 @@ class ExpressionEmitter(Frame):
         if kind == TEXT and other == NUMBER:
             return build.call("concat_number", build.name("m"), left, right)
         left, guard = self._guard(left, right, kind, other, simple, node)
-        plain = build.call("add", build.name("m"), left, right)
+        # A text and a container show the container, which may be large.
+        shows = (kind & TEXT and other & CONTAINER) or (other & TEXT and kind & CONTAINER)
+        meter = build.name("m")
+        plain = self.quickly("add", meter, left, right) if shows else build.call("add", meter, left, right)
         return plain if guard is None else build.choose(guard, build.binop(left, py.Add(), right), plain)
 
     def _numeric(
@@ -281,6 +285,9 @@ class ExpressionEmitter(Frame):
         # Text equals only text, and a proved pair of numbers compares as Python does.
         if TEXT in (kind, other) or kind == other == NUMBER:
             return build.compare(left, py.Eq() if same else py.NotEq(), right)
+        if kind & other & CONTAINER:
+            equal = self.quickly("equality", left, right)
+            return equal if same else build.negated(equal)
         return build.call("equal" if same else "unequal", left, right)
 
     def _logic(self, node: ast.Binary) -> py.expr:
@@ -387,7 +394,30 @@ class ExpressionEmitter(Frame):
             return build.call(f"quick_{name}", build.name("m"), *values)
         if name in SLICED:
             return build.delegate(build.call(f"sliced_{name}", build.name("m"), *values))
+        if name in QUICK and self._may_be_large(name, args):
+            return self.quickly(name, build.name("m"), *values)
         return build.call(f"b_{name}", build.name("m"), *values)
+
+    def _may_be_large(self, name: str, args: tuple[ast.Expr, ...]) -> bool:
+        if name in {"to_string", "format", "contains"}:
+            return any(self.kind_now(arg) & CONTAINER for arg in args)
+        return True
+
+    def quickly(self, name: str, *args: py.expr) -> py.expr:
+        """An operation that is quick on small operands, and gives way while it works on large ones."""
+        build = self.build
+        held = [self.temp() for _ in args]
+        result = self.temp()
+        bound = [arg if isinstance(arg, py.Name) else build.bind(to, arg) for to, arg in zip(held, args, strict=True)]
+        quick = build.bind(result, build.call(f"quick_{name}", *bound))
+        again = [
+            build.name(arg.id) if isinstance(arg, py.Name) else build.name(to)
+            for to, arg in zip(held, args, strict=True)
+        ]
+        slowly = (
+            build.call("out_of_fuel") if self.mode == "fast" else build.delegate(build.call(f"sliced_{name}", *again))
+        )
+        return build.choose(build.compare(quick, py.IsNot(), build.name("UNFINISHED")), build.name(result), slowly)
 
     def _joined(self, args: tuple[ast.Expr, ...], values: list[py.expr]) -> py.expr | None:
         """`format` of a constant template and proved numbers, without looking at the template again."""

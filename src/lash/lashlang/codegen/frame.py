@@ -37,7 +37,9 @@ class Unit:
     spans: list[Span] = field(default_factory=list)
     statements: list[Span] = field(default_factory=list)
     named_types: dict[str, object] = field(default_factory=dict)
-    emitted_functions: set[str] = field(default_factory=set)
+    called_raw: set[str] = field(default_factory=set)
+    """Functions that some call enters with arguments proved to fit."""
+    whole_functions: frozenset[str] = frozenset()
     counter: int = 0
 
     def fresh(self, prefix: str) -> str:
@@ -73,6 +75,8 @@ class Frame:
         self.counts_itself = mode == "body"
         self.heavy = False
         self.uses_limits = False
+        # Variables that hold finite integers throughout.
+        self.whole: frozenset[str] = frozenset()
         self.statement: Span = (0, 0)
 
     @contextmanager

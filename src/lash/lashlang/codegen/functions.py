@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast as py
 from typing import Final
 
+from lash.lashlang.codegen.attempts import FAST_STEPS, STEPS_AT_ONCE, first_slot
+from lash.lashlang.codegen.costs import weight_of
 from lash.lashlang.codegen.kinds import ANY, BOOL, LIST, NULL, NUMBER, RECORD, TEXT, Kinds, function_key
 from lash.lashlang.codegen.namespace import CALL_DEPTH
 from lash.lashlang.codegen.pyast import Stmts
 from lash.lashlang.codegen.statements import StatementEmitter
+from lash.lashlang.codegen.whole import FINITE, OVERFLOWING, UNKNOWN
 from lash.lashlang.syntax import ast
+from lash.lashlang.syntax.traversal import descendants
 from lash.lashlang.syntax.types import (
     ANY as ANY_TYPE,
 )
@@ -27,8 +31,7 @@ from lash.lashlang.values.schema import schema_of
 
 # Loop turns and calls between two looks at the clock.
 TURN_STEPS: Final = 1024
-# A pure call may run this many steps before it gives way: about 20 ms.
-FAST_FUEL: Final = 200_000
+
 
 _KINDS: Final = {"int": NUMBER, "float": NUMBER, "str": TEXT, "bool": BOOL, "null": NULL, "dict": RECORD}
 
@@ -100,11 +103,18 @@ class FunctionEmitter(StatementEmitter):
                 return ANY
 
     def write_functions(self) -> None:
-        """Writes every declared function, fast and slow."""
-        for function in self.unit.program.functions():
+        """Writes every declared function: fast, slow, and fast without checks where such a call was written."""
+        functions = self.unit.program.functions()
+        for at, function in enumerate(functions):
             for mode, prefix in (("fast", "fn_"), ("slow", "gen_")):
                 self.unit.functions.append(self._function(function, mode, prefix))
-            self.unit.functions.append(self._entry(function))
+            self.unit.functions.append(self._attempt(function, at))
+        written: set[str] = set()
+        while written != self.unit.called_raw:
+            for function in functions:
+                if function.name in self.unit.called_raw and function.name not in written:
+                    written.add(function.name)
+                    self.unit.functions.append(self._function(function, "fast", "raw_"))
 
     def _function(self, function: ast.FunctionDeclaration, mode: str, prefix: str) -> py.stmt:
         kinds = {param.name: self.type_kind(param.type) for param in function.params}
@@ -114,9 +124,16 @@ class FunctionEmitter(StatementEmitter):
         frame.statement = function.span
         if function.return_type is not None and function.return_type != ANY_TYPE:
             frame.result = (function.name, function.return_type)
+        bound = {item.root for item in descendants(function.body) if isinstance(item, ast.Assign)}
+        bound |= {item.binding for item in descendants(function.body) if isinstance(item, ast.For | ast.Comprehension)}
+        frame.whole = frozenset(item.name for item in function.params if item.type == INT and item.name not in bound)
         build = frame.build
         with frame.at(function):
-            checks = [line for param in function.params for line in frame.check_parameter(function.name, param)]
+            checks = (
+                []
+                if prefix == "raw_"
+                else [line for param in function.params for line in frame.check_parameter(function.name, param)]
+            )
             body = frame.block(function.body)
             deep = build.compare(build.name("d"), py.Gt(), build.const(CALL_DEPTH))
             names = {param.name for param in function.params}
@@ -124,7 +141,7 @@ class FunctionEmitter(StatementEmitter):
             lines: Stmts = [
                 build.when(deep, [build.expr(build.call("too_deep"))]),
                 *frame.prologue(),
-                *frame.tick(1),
+                *frame.tick(weight_of(function.body)),
                 *(build.assign(f"v_{name}", build.name("UNSET")) for name in unset),
                 *checks,
                 *body,
@@ -135,31 +152,48 @@ class FunctionEmitter(StatementEmitter):
             params = ["m", "c", "d", *(f"v_{param.name}" for param in function.params)]
             return build.function(f"{prefix}{function.name}", params, lines)
 
-    def _entry(self, function: ast.FunctionDeclaration) -> py.stmt:
-        """`try_NAME`: a fast call that gives `UNFINISHED` when it takes too long."""
+    def _attempt(self, function: ast.FunctionDeclaration, at: int) -> py.stmt:
+        """`try_NAME`: a fast call that gives `UNFINISHED` when it takes too long, or lately did."""
         build = self.build
+        slot = first_slot(at)
         names = [f"v_{param.name}" for param in function.params]
-        call = build.call(
-            f"fn_{function.name}", build.name("m"), build.name("c"), build.const(1), *map(build.name, names)
-        )
+        c, d, n = build.name("c"), build.name("d"), build.name("n")
+        call = build.call(f"fn_{function.name}", *map(build.name, ["m", "c", "d", *names]))
+        shallow = build.compare(d, py.LtE(), build.pick(c, slot))
         caught = build.tuple(build.name("OutOfFuel"), build.name("BudgetExceeded"))
-        handler = py.ExceptHandler(caught, None, [build.give(build.name("UNFINISHED"))], **build.at())
+        given_up = build.expr(build.call("given_up", c, build.const(slot), d, n))
+        handler = py.ExceptHandler(caught, None, [given_up, build.give(build.name("UNFINISHED"))], **build.at())
+        used = build.binop(build.const(FAST_STEPS), py.Sub(), build.pick(c, 0))
         lines: Stmts = [
-            build.store_item(build.name("c"), build.const(0), build.const(FAST_FUEL)),
-            py.Try([build.give(call)], [handler], [], [], **build.at()),
+            build.when(
+                build.both(shallow, build.call("held_back", c, build.const(slot))),
+                [build.give(build.name("UNFINISHED"))],
+            ),
+            build.assign("n", build.pick(c, 0)),
+            build.store_item(c, build.const(0), build.const(FAST_STEPS)),
+            py.Try([build.assign("r0", call)], [handler], [], [], **build.at()),
+            build.assign("n", build.binop(n, py.Sub(), used)),
+            build.store_item(c, build.const(0), n),
+            build.when(shallow, [build.expr(build.call("went_well", c, build.const(slot)))]),
+            build.when(
+                build.compare(n, py.Lt(), build.const(-STEPS_AT_ONCE)),
+                [build.expr(build.call("give_way", build.name("m")))],
+            ),
+            build.give(build.name("r0")),
         ]
-        return build.function(f"try_{function.name}", ["m", "c", *names], lines)
+        return build.function(f"try_{function.name}", ["m", "c", "d", *names], lines)
 
     def returned(self, operand: ast.Expr) -> py.expr:
         """The value a function returns, checked against its type."""
-        return self.checked_result(self.expr(operand), self.kind_now(operand))
+        whole = self.wholeness(operand)
+        return self.checked_result(self.expr(operand), self.kind_now(operand), whole)
 
-    def checked_result(self, value: py.expr, kind: int) -> py.expr:
+    def checked_result(self, value: py.expr, kind: int, whole: int = UNKNOWN) -> py.expr:
         """`value`, checked against the declared result."""
         if self.result is None:
             return value
         name, type_ = self.result
-        return self._checked(value, kind, type_, f"function `{name}` result")
+        return self._checked(value, kind, whole, type_, f"function `{name}` result")
 
     def check_parameter(self, function: str, param: ast.Parameter) -> Stmts:
         """Statements that check one argument at the function's start."""
@@ -174,13 +208,18 @@ class FunctionEmitter(StatementEmitter):
             return [build.when(test, [build.assign(local, self._problem(build.name(local), param.type, what))])]
         return [build.assign(local, self._problem(build.name(local), param.type, what))]
 
-    def _checked(self, value: py.expr, kind: int, type_: TypeExpr, what: str) -> py.expr:
+    def _checked(self, value: py.expr, kind: int, whole: int, type_: TypeExpr, what: str) -> py.expr:
         build = self.build
-        if kind == NUMBER and type_ == FLOAT:
+        if kind == NUMBER and (type_ == FLOAT or (type_ == INT and whole == FINITE)):
             return value
         if kind == NUMBER and type_ == INT:
             held = self.temp()
-            broken = build.binop(build.bind(held, value), py.Mod(), build.const(1.0))
+            bound = build.bind(held, value)
+            # A whole number is broken only if it is not finite; inf - inf and nan - nan are nan, which is true.
+            if whole == OVERFLOWING:
+                broken = build.binop(bound, py.Sub(), build.name(held))
+            else:
+                broken = build.binop(bound, py.Mod(), build.const(1.0))
             return build.choose(broken, self._problem(build.name(held), type_, what), build.name(held))
         return self._problem(value, type_, what)
 

@@ -21,6 +21,7 @@ RECORD: Final = 32
 OTHER: Final = 64
 UNSET: Final = 128
 ANY: Final = 127
+CONTAINER: Final = LIST | RECORD
 
 Kinds = dict[str, int]
 

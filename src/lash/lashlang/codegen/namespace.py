@@ -12,33 +12,20 @@ from itertools import count, islice
 from math import inf
 from typing import Final, NoReturn
 
+from lash.lashlang.codegen import attempts
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
 from lash.lashlang.syntax.types import TypeExpr
-from lash.lashlang.values import access, lazy, operators, ownership, slices
+from lash.lashlang.values import access, lazy, operators, ownership, quick, slices
 from lash.lashlang.values.awaiting import await_value
-from lash.lashlang.values.builtins import BUILTINS, arity_error, is_in, json_parse, range_, range_bounds
+from lash.lashlang.values.builtins import BUILTINS, arity_error, json_parse, range_, range_bounds
 from lash.lashlang.values.coercion import exact_to_float, truthy
 from lash.lashlang.values.kinds import Value, kind_name
+from lash.lashlang.values.markers import UNFINISHED, UNSET, Marker
 from lash.lashlang.values.meter import Meter
 from lash.lashlang.values.more_builtins import MORE_BUILTINS, sort, sort_by
 from lash.lashlang.values.schema import Schema, find_problem, schema_of, type_value_schema
 from lash.lashlang.values.text import show_number
 
-
-class Marker:
-    """A value no program can hold."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-UNSET: Final = Marker("UNSET")
-UNFINISHED: Final = Marker("UNFINISHED")
 # A frame of Python per call: far below its limit of 1,000, whatever called us.
 CALL_DEPTH: Final = 400
 _EXACT: Final = 2**53
@@ -182,6 +169,12 @@ def out_of_fuel() -> NoReturn:
     raise OutOfFuel
 
 
+def give_way(meter: Meter) -> None:
+    """Asks for a turn of the driver."""
+    if not meter.due:
+        meter.due.append(True)
+
+
 def too_deep() -> NoReturn:
     """Fails a call that is nested too deep."""
     raise BudgetExceeded("depth", f"function calls nested deeper than {CALL_DEPTH}; use a loop")
@@ -228,6 +221,10 @@ NAMESPACE: Final[dict[str, object]] = {
     "due_list": due_list,
     "counted": counted,
     "out_of_fuel": out_of_fuel,
+    "give_way": give_way,
+    "held_back": attempts.held_back,
+    "given_up": attempts.given_up,
+    "went_well": attempts.went_well,
     "too_deep": too_deep,
     "check_value": check_value,
     "arity_error": arity_error,
@@ -246,7 +243,8 @@ NAMESPACE: Final[dict[str, object]] = {
     "sliced_sort": slices.sliced_sort,
     "sliced_sort_by": slices.sliced_sort_by,
     "sliced_json_parse": slices.sliced_json_parse,
-    "is_in": is_in,
+    **{f"quick_{name}": function for name, function in quick.QUICK.items()},
+    **{f"sliced_{name}": function for name, function in quick.SLICED.items()},
     "show_number": show_number,
     "truthy": truthy,
     "await_value": await_value,

@@ -100,7 +100,7 @@ class StatementEmitter(AssignmentEmitter):
             self.places[node.binding] = outer
         self.kinds.clear()
         self.kinds.update(head)
-        return [build.loop(item, iterable, [*self.tick(weight_of(node), allocated_by(node.body)), *body])]
+        return [build.loop(item, iterable, [*self.tick(weight_of(node.body), allocated_by(node.body)), *body])]
 
     def _while(self, node: ast.While) -> Stmts:
         head = loop_entry(node, self.kinds)
@@ -113,7 +113,7 @@ class StatementEmitter(AssignmentEmitter):
         self.kinds.update(after_test)
         if self.kind_now(node.condition) != BOOL and isinstance(test, py.Constant):
             test = self.build.call("truthy", test)
-        return [self.build.repeat(test, [*self.tick(weight_of(node), allocated_by(node.body)), *body])]
+        return [self.build.repeat(test, [*self.tick(weight_of(node.body), allocated_by(node.body)), *body])]
 
     def _labelled(self, node: ast.LabelAnnotated) -> Stmts:
         if not self._is_observed(node) or labelled_effect(node.inner) is not None:

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from typing import Final
 
 from lash.base.clock import Clock, SystemClock
+from lash.lashlang.codegen.attempts import SLOTS
 from lash.lashlang.codegen.bodies import FILENAME, CompiledBody
 from lash.lashlang.codegen.functions import TURN_STEPS
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
@@ -70,6 +71,7 @@ class Execution:
         arguments: dict[str, Value] | None,
     ) -> Generator[object, object, None]:
         fuel = self._meter.fuel
+        fuel += [0] * (SLOTS * len(self.body.artifact.canonical_ir.functions()))
         if self.body.entry.kind == "main":
             kept = variables if variables is not None else {}
             visible = {**kept, **projected} if projected else kept
@@ -152,7 +154,9 @@ class Execution:
         """Looks around; whether it is time for a breath."""
         spent, budgets, meter = self.spent, self.budgets, self._meter
         meter.due.clear()
-        spent.instructions += TURN_STEPS
+        # Below zero stand the steps that fast calls took since the last turn.
+        spent.instructions += TURN_STEPS - min(0, meter.fuel[0])
+        meter.fuel[0] = 0
         meter.allocated += allocated
         if meter.allocated > meter.measure_at:
             self._measuring = logical_sizes(self._live())

@@ -12,7 +12,7 @@ from typing import Final
 from lash.base.canonical import canonical_json_bytes, parse_json
 from lash.base.errors import NotCanonical
 from lash.base.json import Json, JsonObject
-from lash.lashlang.errors import ArtifactError
+from lash.lashlang.errors import ArtifactCodecError, ArtifactHashMismatch
 from lash.lashlang.host.environment import HostRequirements
 from lash.lashlang.modules.identity import module_ref, process_component, requirements_ref
 from lash.lashlang.modules.requirements_json import requirements_from_json
@@ -67,9 +67,9 @@ class ModuleArtifact:
         for field in ("host_requirements_ref", "module_ref"):
             expected, got = getattr(actual, field), getattr(self, field)
             if expected != got:
-                raise ArtifactError(f"module artifact {field} mismatch: expected {expected}, got {got}")
+                raise ArtifactHashMismatch(field, expected, got)
         if actual.exports != self.exports:
-            raise ArtifactError("module artifact exports mismatch: expected canonical exports, got artifact exports")
+            raise ArtifactHashMismatch("exports", "canonical exports", "artifact exports")
 
     def to_bytes(self) -> bytes:
         """The stored form. Encode, decode, encode is byte-identical."""
@@ -84,7 +84,7 @@ class ModuleArtifact:
         try:
             return canonical_json_bytes(body)
         except NotCanonical as error:
-            raise ArtifactError(f"{_PREFIX}{error.message}") from error
+            raise ArtifactCodecError(f"{_PREFIX}{error.message}") from error
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ModuleArtifact:
@@ -92,7 +92,7 @@ class ModuleArtifact:
         try:
             body = parse_json(data)
         except (ValueError, RecursionError) as error:
-            raise ArtifactError(f"{_PREFIX}{error}") from None
+            raise ArtifactCodecError(f"{_PREFIX}{error}") from None
         artifact = cls._read(body)
         artifact.verify()
         return artifact
@@ -110,7 +110,7 @@ class ModuleArtifact:
                 exports = {str(name): process_ref_from_json(ref) for name, ref in processes.items()}
                 return cls(module, requirements, requirements_from_json(needs), exports, program_from_json(tree))
             case _:
-                raise ArtifactError(f"{_PREFIX}missing or malformed fields")
+                raise ArtifactCodecError(f"{_PREFIX}missing or malformed fields")
 
 
 def process_ref_from_json(data: Json) -> ProcessRef:
@@ -119,4 +119,4 @@ def process_ref_from_json(data: Json) -> ProcessRef:
         case {"component": str(component), "pos": int(position)} if position >= 0:
             return ProcessRef(component, position)
         case _:
-            raise ArtifactError(f"{_PREFIX}invalid process reference")
+            raise ArtifactCodecError(f"{_PREFIX}invalid process reference")

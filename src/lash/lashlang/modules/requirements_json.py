@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from lash.base.json import Json
-from lash.lashlang.errors import ArtifactError
+from lash.lashlang.errors import ArtifactCodecError
 from lash.lashlang.host.catalog import Catalog, ModuleInstance, NamedDataType, OperationType, ValueConstructor
 from lash.lashlang.host.environment import Abilities, HostEnvironment, HostRequirements
 from lash.lashlang.syntax.features import LanguageFeatures
@@ -25,7 +25,7 @@ def requirements_from_json(data: Json) -> HostRequirements:
             LanguageFeatures(**{item.name: _flag(features.get(item.name, False)) for item in fields(LanguageFeatures)}),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"failed to encode module artifact: invalid host requirements: {error}") from None
+        raise ArtifactCodecError(f"failed to encode module artifact: invalid host requirements: {error}") from None
 
 
 def _catalog(data: dict[str, Json]) -> Catalog:

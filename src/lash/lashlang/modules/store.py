@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from lash.base.tier import DurabilityTier
 from lash.lashlang.errors import ArtifactError
 from lash.lashlang.modules.artifact import ModuleArtifact
 
@@ -11,7 +12,7 @@ from lash.lashlang.modules.artifact import ModuleArtifact
 class ArtifactStore(Protocol):
     """Modules and named bytes by reference. Putting the same thing twice is fine."""
 
-    durability_tier: str
+    def durability_tier(self) -> DurabilityTier: ...
 
     async def put_module_artifact(self, artifact: ModuleArtifact) -> None:
         """Keeps a module under its reference."""
@@ -33,10 +34,12 @@ class ArtifactStore(Protocol):
 class MemoryArtifactStore:
     """Keeps artifacts as bytes, so what is read was verified."""
 
-    durability_tier = "inline"
-
     def __init__(self) -> None:
         self._bytes: dict[str, bytes] = {}
+
+    def durability_tier(self) -> DurabilityTier:
+        """Gone with the process."""
+        return "inline"
 
     async def put_module_artifact(self, artifact: ModuleArtifact) -> None:
         """Keeps a module under its reference."""

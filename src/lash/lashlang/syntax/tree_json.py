@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from lash.base.json import Json, JsonObject
-from lash.lashlang.errors import ArtifactError
+from lash.lashlang.errors import ArtifactCodecError
 from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.traversal import spine
 from lash.lashlang.syntax.type_json import type_from_json, type_to_json
@@ -170,7 +170,7 @@ def program_from_json(data: Json) -> ast.Program:
     try:
         return _read_program(data)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ArtifactError(f"failed to encode module artifact: invalid program: {error}") from None
+        raise ArtifactCodecError(f"failed to encode module artifact: invalid program: {error}") from None
 
 
 def _read_program(data: Json) -> ast.Program:

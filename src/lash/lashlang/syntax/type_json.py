@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lash.base.json import Json
-from lash.lashlang.errors import ArtifactError
+from lash.lashlang.errors import ArtifactCodecError
 from lash.lashlang.syntax.types import (
     EnumType,
     ListType,
@@ -81,7 +81,7 @@ def type_from_json(data: Json) -> TypeExpr:
         case {"TriggerHandle": event}:
             return TriggerHandleType(type_from_json(event))
         case _:
-            raise ArtifactError("failed to encode module artifact: invalid type expression")
+            raise ArtifactCodecError("failed to encode module artifact: invalid type expression")
 
 
 def _field(data: Json) -> ObjectField:
@@ -89,10 +89,10 @@ def _field(data: Json) -> ObjectField:
         case {"name": str(name), "ty": type_, "optional": bool(optional)}:
             return ObjectField(name, type_from_json(type_), optional)
         case _:
-            raise ArtifactError("failed to encode module artifact: invalid object field")
+            raise ArtifactCodecError("failed to encode module artifact: invalid object field")
 
 
 def _text(data: Json) -> str:
     if not isinstance(data, str):
-        raise ArtifactError("failed to encode module artifact: expected a string")
+        raise ArtifactCodecError("failed to encode module artifact: expected a string")
     return data

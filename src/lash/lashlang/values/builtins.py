@@ -81,11 +81,6 @@ def contains(meter: Meter, holder: Value, needle: Value) -> bool:
     raise RuntimeFailure("`contains` requires a string/string, list/value, record/key, or null/value pair")
 
 
-def is_in(meter: Meter, needle: Value, holder: Value) -> bool:
-    """`needle in holder`."""
-    return contains(meter, holder, needle)
-
-
 def starts_with(_meter: Meter, text: Value, prefix: Value) -> bool:
     """`starts_with(s, p)`."""
     whole = as_text(text)

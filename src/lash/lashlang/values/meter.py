@@ -83,7 +83,8 @@ class Meter:
         self.items = limits.items
         self.memory_bytes = limits.memory_bytes
         self.due: list[bool] = []
-        # What is left of the steps of a pure call or slow generator (codegen/functions.py).
+        # What is left of the steps of a pure call or slow generator, then the
+        # calls given up per function (codegen/functions.py).
         self.fuel = [0]
         self.allocated = 0
         self.measure_at = min(_FIRST_MEASURE, limits.memory_bytes // 2)
@@ -95,7 +96,7 @@ class Meter:
         self._effort += effort
         if self._effort > _TURN_WORK:
             self._effort = 0
-            self.fuel[0] = -1
+            self.fuel[0] = min(self.fuel[0], -1)
             if not self.due:
                 self.due.append(True)
 

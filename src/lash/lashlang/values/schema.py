@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from lash.lashlang.errors import RuntimeFailure
@@ -86,10 +87,19 @@ def type_value_schema(value: Value, name: str) -> Schema:
 
 def validate(value: Value, type_value: Value) -> Value:
     """`value` untouched, or the first way in which it does not fit."""
+    return valid(value, find_problem(value, validated_schema(type_value), "$", 0))
+
+
+def validated_schema(type_value: Value) -> Schema:
+    """The schema in the second argument of `validate`."""
     schema = type_value.get(TYPE_KEY) if type(type_value) is dict else None
     if type(schema) is not dict:
         raise RuntimeFailure("`validate` requires a Type literal as the second argument")
-    problem = find_problem(value, schema, "$", 0)
+    return schema
+
+
+def valid(value: Value, problem: str | None) -> Value:
+    """`value`, unless there is a problem."""
     if problem is not None:
         raise RuntimeFailure(f"validation failed: {problem}")
     return value
@@ -105,43 +115,50 @@ def find_problem(value: Value, schema: Value, path: str, depth: int, room: Room 
     if type(arms) is list:
         if any(find_problem(value, arm, path, depth + 1, room) is None for arm in arms):
             return None
-        return f"{path}: expected one of [{', '.join(map(_describe, arms))}], got {schema_kind(value)}"
+        return union_problem(value, arms, path)
     allowed = schema.get("enum")
     if type(allowed) is list:
         if type(value) is str and value in allowed:
             return None
         got = value if type(value) is str else schema_kind(value)
         return f"{path}: expected one of [{', '.join(map(display, allowed))}], got {got}"
-    expected = schema.get("type")
-    if type(expected) is str and not _is_kind(value, expected):
-        return f"{path}: expected {expected}, got {schema_kind(value)}"
-    if expected == "array" and type(value) is list and "items" in schema:
-        return _item_problem(value, schema["items"], path, depth, room)
-    if expected == "object" and type(value) is dict:
-        return _field_problem(value, schema, path, depth, room)
-    return None
-
-
-def _item_problem(items: list[Value], schema: Value, path: str, depth: int, room: Room) -> str | None:
-    for at, item in enumerate(items):
-        if (problem := find_problem(item, schema, f"{path}[{at}]", depth + 1, room)) is not None:
+    if (problem := shape_problem(value, schema, path)) is not None:
+        return problem
+    for part, inner, place in parts_of(value, schema, path):
+        if (problem := find_problem(part, inner, place, depth + 1, room)) is not None:
             return problem
     return None
 
 
-def _field_problem(record: dict[str, Value], schema: Schema, path: str, depth: int, room: Room) -> str | None:
+def union_problem(value: Value, arms: list[Value], path: str) -> str:
+    """What to say of a value that fits no arm."""
+    return f"{path}: expected one of [{', '.join(map(_describe, arms))}], got {schema_kind(value)}"
+
+
+def shape_problem(value: Value, schema: Schema, path: str) -> str | None:
+    """What is wrong with a value itself: its kind, or a field that is missing."""
+    expected = schema.get("type")
+    if type(expected) is str and not _is_kind(value, expected):
+        return f"{path}: expected {expected}, got {schema_kind(value)}"
     required = schema.get("required")
-    for name in required if type(required) is list else ():
-        if type(name) is str and name not in record:
-            return f"{path}: missing required field `{name}`"
-    properties = schema.get("properties")
-    if type(properties) is dict:
-        for name, inner in properties.items():
-            if name not in record:
-                continue
-            if (problem := find_problem(record[name], inner, f"{path}.{name}", depth + 1, room)) is not None:
-                return problem
+    if expected == "object" and type(value) is dict and type(required) is list:
+        for name in required:
+            if type(name) is str and name not in value:
+                return f"{path}: missing required field `{name}`"
     return None
+
+
+def parts_of(value: Value, schema: Schema, path: str) -> Iterator[tuple[Value, Value, str]]:
+    """The items or fields to check, each with its schema and path."""
+    expected = schema.get("type")
+    if expected == "array" and type(value) is list and "items" in schema:
+        items = schema["items"]
+        for at, item in enumerate(value):
+            yield item, items, f"{path}[{at}]"
+    elif expected == "object" and type(value) is dict and type(properties := schema.get("properties")) is dict:
+        for name, inner in properties.items():
+            if name in value:
+                yield value[name], inner, f"{path}.{name}"
 
 
 def schema_kind(value: Value) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from json.encoder import encode_basestring
+from json.encoder import encode_basestring as json_string
 from math import isfinite
 from typing import Final
 
@@ -64,6 +64,11 @@ def _digits(number: int) -> str:
     return format(Decimal(number), "f")
 
 
+def integral_display(exact: bool) -> Callable[[float], str]:
+    """How integral numbers print."""
+    return display_number if exact else saturating_display
+
+
 def display(value: Value, *, exact: bool = True) -> str:
     """The display form; never fails except for absurd depth.
 
@@ -77,7 +82,7 @@ def display(value: Value, *, exact: bool = True) -> str:
     if value is None or value is True or value is False:
         return _LITERALS[value]
     parts: list[str] = []
-    _write(value, parts, 0, display_number if exact else saturating_display, Room())
+    write_json(value, parts, 0, integral_display(exact), Room())
     return "".join(parts)
 
 
@@ -98,11 +103,12 @@ def json_number(number: float, integral: Callable[[float], str] = display_number
     return f"{mantissa}e{int(exponent)}"
 
 
-def _write(value: Value, parts: list[str], depth: int, integral: Callable[[float], str], room: Room) -> None:
+def write_json(value: Value, parts: list[str], depth: int, integral: Callable[[float], str], room: Room) -> None:
+    """Appends the JSON text of `value`, which is `depth` levels down, to `parts`."""
     if isinstance(value, str):
         if len(value) > LONG_TEXT:
             room.text(len(value))
-        parts.append(encode_basestring(value))
+        parts.append(json_string(value))
     elif value is None or value is True or value is False:
         parts.append(_LITERALS[value])
     elif isinstance(value, float | int):
@@ -112,25 +118,23 @@ def _write(value: Value, parts: list[str], depth: int, integral: Callable[[float
         lead = "["
         for item in value:
             parts.append(lead)
-            _write(item, parts, depth + 1, integral, room)
+            write_json(item, parts, depth + 1, integral, room)
             lead = ","
         parts.append("]" if value else "[]")
     elif isinstance(value, dict):
         room.enter(len(value), depth)
         lead = "{"
         for key in sorted(value):
-            parts.append(f"{lead}{encode_basestring(key)}:")
-            _write(value[key], parts, depth + 1, integral, room)
+            parts.append(f"{lead}{json_string(key)}:")
+            write_json(value[key], parts, depth + 1, integral, room)
             lead = ","
         parts.append("}" if value else "{}")
     elif isinstance(value, Image):
-        _write(image_record(value), parts, depth, integral, room)
+        write_json(image_record(value), parts, depth, integral, room)
     elif isinstance(value, Resource):
-        parts.append(
-            f'{{"__resource__":true,"type":{encode_basestring(value.type)},"alias":{encode_basestring(value.alias)}}}'
-        )
+        parts.append(f'{{"__resource__":true,"type":{json_string(value.type)},"alias":{json_string(value.alias)}}}')
     else:
-        parts.append(encode_basestring(lazy_text(value)))
+        parts.append(json_string(lazy_text(value)))
 
 
 def image_record(image: Image) -> dict[str, Value]:

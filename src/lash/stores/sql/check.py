@@ -110,6 +110,39 @@ PAGES: Final = {
         _NO_BYTES,
     ),
     "lash_blobs": _page("lash_blobs", "hash", "hash", "hash", "CAST(NULL AS TEXT)", "CAST(NULL AS TEXT)", "content"),
+    "lash_artifacts": _page(
+        "lash_artifacts", "artifact_ref", "artifact_ref", "artifact_ref", "content_hash", "descriptor", "content"
+    ),
+    "lash_trigger_subscriptions": _page(
+        "lash_trigger_subscriptions",
+        "registrant_scope_id",
+        "registration_key",
+        "registration_key",
+        "draft_json",
+        "CAST(NULL AS TEXT)",
+        _NO_BYTES,
+    ),
+    "lash_trigger_occurrences": _page(
+        "lash_trigger_occurrences",
+        "occurrence_id",
+        "occurrence_id",
+        "occurrence_id",
+        "payload_json",
+        "source_json",
+        _NO_BYTES,
+    ),
+    "lash_trigger_deliveries": _page(
+        "lash_trigger_deliveries",
+        "occurrence_id",
+        "subscription_id",
+        "process_id",
+        "subscription_json",
+        "CAST(NULL AS TEXT)",
+        _NO_BYTES,
+    ),
+    "lash_schedules": _page(
+        "lash_schedules", "schedule_id", "schedule_id", "schedule_id", "draft_json", "CAST(NULL AS TEXT)", _NO_BYTES
+    ),
     "lash_attachments": _page(
         "lash_attachments",
         "attachment_id",

@@ -54,6 +54,7 @@ class Hash(NamedTuple):
 
 TOMBSTONE = Statement("UPDATE lash_graph_nodes SET tombstoned = 1 WHERE session_id = ?1 AND node_id = ?2")
 TABLES: Final = (
+    "lash_artifacts",
     "lash_attachment_manifest",
     "lash_attachments",
     "lash_await_events",
@@ -70,8 +71,12 @@ TABLES: Final = (
     "lash_processes",
     "lash_queued_batches",
     "lash_queued_receipts",
+    "lash_schedules",
     "lash_session_leases",
     "lash_sessions",
+    "lash_trigger_deliveries",
+    "lash_trigger_occurrences",
+    "lash_trigger_subscriptions",
     "lash_turn_commits",
     "lash_usage_deltas",
 )

@@ -7,13 +7,25 @@ from typing import NamedTuple
 from lash.base.codec import encode
 from lash.effects.waits import AwaitEventKey
 from lash.stores.dialect import Statement
-from lash.stores.program import Query, Steps, execute, lock, notify, one, program
+from lash.stores.program import Query, Steps, execute, lock, many, notify, one, program
 
 
 class Secret(NamedTuple):
     """What signs the keys of a store."""
 
     signing_secret: bytes
+
+
+class RecordRow(NamedTuple):
+    """A wait as it was described, and the turn that owns its session."""
+
+    key_id: str
+    scope_json: str
+    wait_json: str
+    subject_json: str | None
+    created_at_ms: int
+    deadline_ms: int | None
+    turn_in_flight: str | None
 
 
 class WaitState(NamedTuple):
@@ -31,12 +43,35 @@ GET_SECRET = Query(Secret, "SELECT signing_secret FROM lash_await_meta WHERE sin
 # The first deadline stands.
 OPEN_WAIT = Statement(
     """
-    INSERT INTO lash_await_events (key_id, scope_json, wait_json, session_id, deadline_ms, created_at_ms)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-    ON CONFLICT (key_id) DO UPDATE SET deadline_ms = excluded.deadline_ms
-    WHERE lash_await_events.deadline_ms IS NULL AND excluded.deadline_ms IS NOT NULL
+    INSERT INTO lash_await_events (key_id, scope_json, wait_json, session_id, deadline_ms, subject_json, created_at_ms)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (key_id) DO UPDATE SET
+      deadline_ms = coalesce(lash_await_events.deadline_ms, excluded.deadline_ms),
+      subject_json = coalesce(lash_await_events.subject_json, excluded.subject_json)
+    WHERE (lash_await_events.deadline_ms IS NULL AND excluded.deadline_ms IS NOT NULL)
+       OR (lash_await_events.subject_json IS NULL AND excluded.subject_json IS NOT NULL)
     """
 )
+_RECORD = """
+    SELECT w.key_id, w.scope_json, w.wait_json, w.subject_json, w.created_at_ms, w.deadline_ms, l.turn_id
+    FROM lash_await_events w
+    LEFT JOIN lash_session_leases l ON l.session_id = w.session_id
+"""
+LIST_OPEN = Query(
+    RecordRow,
+    f"""{_RECORD}
+    WHERE w.terminal_json IS NULL AND w.subject_json IS NOT NULL
+    ORDER BY w.created_at_ms, w.key_id
+    """,
+)
+LIST_OPEN_OF_SESSION = Query(
+    RecordRow,
+    f"""{_RECORD}
+    WHERE w.terminal_json IS NULL AND w.subject_json IS NOT NULL AND w.session_id = ?1
+    ORDER BY w.created_at_ms, w.key_id
+    """,
+)
+FIND = Query(RecordRow, f"{_RECORD} WHERE w.key_id = ?1")
 GET_WAIT = Query(
     WaitState,
     """
@@ -81,11 +116,12 @@ def signing_secret(candidate: bytes) -> Steps[bytes]:
 
 
 @program("write")
-def open_wait(key: AwaitEventKey, deadline_ms: int | None, now_ms: int) -> Steps[WaitState]:
-    """Registers a wait, unless it is known or its session is revoked."""
+def open_wait(key: AwaitEventKey, deadline_ms: int | None, subject_json: str | None, now_ms: int) -> Steps[WaitState]:
+    """Registers a wait, unless it is resolved or its session is revoked. Who looks for open waits is told."""
     state = yield from _state(key)
     if state.is_revoked is None and state.terminal_json is None:
-        yield from execute(OPEN_WAIT, *_identity(key), deadline_ms, now_ms)
+        if (yield from execute(OPEN_WAIT, *_identity(key), deadline_ms, subject_json, now_ms)) and subject_json:
+            yield from notify()
         state = yield from _state(key)
     return state
 
@@ -94,6 +130,20 @@ def open_wait(key: AwaitEventKey, deadline_ms: int | None, now_ms: int) -> Steps
 def get_wait(key: AwaitEventKey) -> Steps[WaitState | None]:
     """The wait as it stands."""
     return (yield from one(GET_WAIT, key.key_id, key.scope.session_id))
+
+
+@program("read")
+def list_open(session_id: str | None) -> Steps[list[RecordRow]]:
+    """Unresolved waits with a subject, of one session or of all."""
+    if session_id is None:
+        return (yield from many(LIST_OPEN))
+    return (yield from many(LIST_OPEN_OF_SESSION, session_id))
+
+
+@program("read")
+def find(key_id: str) -> Steps[RecordRow | None]:
+    """A wait by its id."""
+    return (yield from one(FIND, key_id))
 
 
 @program("write")

@@ -18,11 +18,13 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from lash.artifacts.store import ArtifactStore
 from lash.attachments.store import AttachmentStore
 from lash.base.tier import DurabilityTier
 from lash.effects.ports import EffectHost
 from lash.processes.registry import ProcessRegistry
 from lash.sessions.store import SessionStore
+from lash.testing.conformance.artifacts import ARTIFACT_STORE, ARTIFACT_STORE_REOPENABLE
 from lash.testing.conformance.attachments import ATTACHMENT_STORE, ATTACHMENT_STORE_REOPENABLE
 from lash.testing.conformance.hosts import EFFECT_HOST
 from lash.testing.conformance.laws import Column, Law, LawBroken, Make, Rows, Suite
@@ -31,6 +33,8 @@ from lash.testing.conformance.process_model import PROCESS_MODEL
 from lash.testing.conformance.queue import RUNTIME_PERSISTENCE
 from lash.testing.conformance.reopen import RUNTIME_PERSISTENCE_REOPENABLE
 from lash.testing.conformance.replay import EFFECT_REPLAY, ReplayBackend
+from lash.testing.conformance.triggers import TRIGGER_STORE, TRIGGER_STORE_REOPENABLE
+from lash.triggers.store import TriggerStore
 
 Reopen: TypeAlias = Callable[[], Awaitable[EffectHost] | EffectHost]
 
@@ -71,6 +75,26 @@ async def attachment_store_reopenable(make: Make[tuple[AttachmentStore, Attachme
     await ATTACHMENT_STORE_REOPENABLE.run(make)
 
 
+async def trigger_store(make: Make[TriggerStore], *, tier: DurabilityTier | None = None) -> None:
+    """Suite TS. Raises `LawBroken`."""
+    await TRIGGER_STORE.run(make, tier=tier)
+
+
+async def trigger_store_reopenable(make: Make[tuple[TriggerStore, TriggerStore]]) -> None:
+    """Suite TSR over two handles on one storage. Raises `LawBroken`."""
+    await TRIGGER_STORE_REOPENABLE.run(make)
+
+
+async def artifact_store(make: Make[ArtifactStore], *, tier: DurabilityTier | None = None) -> None:
+    """Suite AR. Raises `LawBroken`."""
+    await ARTIFACT_STORE.run(make, tier=tier)
+
+
+async def artifact_store_reopenable(make: Make[tuple[ArtifactStore, ArtifactStore]]) -> None:
+    """Suite AR over two handles on one storage. Raises `LawBroken`."""
+    await ARTIFACT_STORE_REOPENABLE.run(make)
+
+
 async def process_registry(make: Make[ProcessRegistry], *, tier: DurabilityTier | None = None) -> None:
     """Suite RG. Raises `LawBroken`."""
     await PROCESS_REGISTRY.run(make, tier=tier)
@@ -87,6 +111,8 @@ async def process_model(make: Make[object]) -> None:
 
 
 __all__ = [
+    "ARTIFACT_STORE",
+    "ARTIFACT_STORE_REOPENABLE",
     "ATTACHMENT_STORE",
     "ATTACHMENT_STORE_REOPENABLE",
     "EFFECT_HOST",
@@ -96,11 +122,15 @@ __all__ = [
     "PROCESS_REGISTRY_REOPENABLE",
     "RUNTIME_PERSISTENCE",
     "RUNTIME_PERSISTENCE_REOPENABLE",
+    "TRIGGER_STORE",
+    "TRIGGER_STORE_REOPENABLE",
     "Law",
     "LawBroken",
     "Make",
     "Rows",
     "Suite",
+    "artifact_store",
+    "artifact_store_reopenable",
     "attachment_store",
     "attachment_store_reopenable",
     "effect_host",
@@ -110,4 +140,6 @@ __all__ = [
     "process_registry_reopenable",
     "runtime_persistence",
     "runtime_persistence_reopenable",
+    "trigger_store",
+    "trigger_store_reopenable",
 ]
