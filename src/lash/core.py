@@ -233,12 +233,12 @@ class LashCore:
     @property
     def approvals(self) -> Approvals:
         """Tool calls that wait for a person's word, and how to give it."""
-        return Approvals(self._running().host)
+        return Approvals(self._running().host, self._go_on)
 
     @property
     def completions(self) -> Completions:
         """Completes tool calls that were handed to somebody outside."""
-        return Completions(self._running().host)
+        return Completions(self._running().host, self._go_on)
 
     # facts
 
@@ -331,6 +331,12 @@ class LashCore:
 
     def _forget(self, session_id: str) -> None:
         self._actors.forget(session_id)
+
+    def _go_on(self, session_id: str) -> None:
+        """A wait was answered here. Whoever drove its turn may be dead; then it is ours to take up."""
+        engine = self._engine
+        if self._recover and engine is not None and engine.host.durability_tier() == "durable":
+            self._actor(session_id, self._default_policy()).poke()
 
     def _default_policy(self) -> SessionPolicy:
         return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)

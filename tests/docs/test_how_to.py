@@ -1,4 +1,8 @@
-"""Every program of the how-to pages runs as pasted."""
+"""The programs of the how-to pages run as pasted, and print what the pages say.
+
+All `python` blocks of a page, in order, are one program, run in an empty folder; a fence
+`python notest` is a fragment. `text` blocks, where a page has some, are what it prints.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +13,27 @@ from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).resolve().parents[2] / "docs" / "how-to").glob("*plugin*.md"))
-PROGRAMS = [
-    pytest.param(block, id=f"{page.stem}-{number}")
-    for page in PAGES
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+PAGES = [
+    page
+    for page in sorted((Path(__file__).resolve().parents[2] / "docs").glob("*/*.md"))
+    if page.parent.name in ("how-to", "tutorial")
 ]
-TOLD = {
-    "write-a-plugin-0": "files under /etc are not deleted -> I may not.\n",
-    "write-a-plugin-1": "Answer in five words.\n",
-    "write-a-plugin-2": "The code is ****.\nTrue compaction-2\nReady.\n",
-    "write-a-plugin-3": "['touch']\n[False, True]\n",
-}
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_a_program_runs_as_pasted(program: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    path = tmp_path / "program.py"
-    path.write_text(program)
+@pytest.mark.parametrize("page", PAGES, ids=[f"{page.parent.name}/{page.stem}" for page in PAGES])
+def test_a_page_runs_as_one_program_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    program = tmp_path / "program.py"
+    program.write_text("\n\n".join(_blocks("python", text)), encoding="utf-8")
 
-    done = subprocess.run([sys.executable, path.name], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, program.name], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout == TOLD[request.node.callspec.id]
+    if said := _blocks("text", text):
+        assert done.stdout == "".join(said)
+
+
+def _blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from lash.artifacts.environments import PROCESS_ENV, ProcessEnvSpec
+from lash.artifacts.environments import PROCESS_ENV, env_ref_of
 from lash.artifacts.store import MODULE
 from lash.attachments.store import AttachmentMeta
 from lash.base.canonical import parse_json, sha256_hex
@@ -89,7 +89,7 @@ def _artifact(row: sql.Stored) -> None:
         from lash.lashlang.modules.artifact import ModuleArtifact
 
         ModuleArtifact.from_bytes(row.content)
-    elif row.other == PROCESS_ENV and decode(row.content, ProcessEnvSpec).ref != row.key:
+    elif row.other == PROCESS_ENV and env_ref_of(row.content) != row.key:
         raise ValueError("the environment does not hash to the key")
 
 

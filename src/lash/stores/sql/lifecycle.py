@@ -123,6 +123,11 @@ DELETE_SESSION = tuple(
         "lash_await_events",
     )
 )
+# What the session registered starts nothing any more; what it has started goes on.
+DELETE_REGISTERED = tuple(
+    Statement(f"DELETE FROM {table} WHERE registrant_session_id = ?1")
+    for table in ("lash_trigger_subscriptions", "lash_schedules")
+)
 
 
 @program("write")
@@ -179,7 +184,7 @@ def delete(session_id: str, now_ms: int) -> Steps[None]:
     yield from lock(session_lock(session_id))
     yield from execute(MARK_DELETED, session_id, now_ms)
     yield from execute(REVOKE_WAITS, session_id, now_ms)
-    for statement in DELETE_SESSION:
+    for statement in (*DELETE_SESSION, *DELETE_REGISTERED):
         yield from execute(statement, session_id)
     yield from forget_session(session_id, now_ms)  # processes go on
     yield from notify()
