@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes both lock files anew from pyproject.toml. Needs uv and a network; run it
+# Writes the lock files anew from pyproject.toml. Needs uv and a network; run it
 # after changing a dependency, and commit the result. The locks carry hashes and
 # no addresses, so that they install from any index or mirror.
 set -euo pipefail
@@ -13,5 +13,6 @@ export_lock() { # FILE, then what to export
 }
 
 uv lock --quiet --no-config ${UPGRADE:+--upgrade}
-export_lock requirements.lock --extra anthropic --extra cli --extra google --extra mcp --extra openai --extra postgres --group dev
+export_lock requirements.lock --extra anthropic --extra cli --extra google --extra openai --extra postgres --group dev
 export_lock requirements-services.lock --only-group services
+export_lock requirements-models.lock --only-group models

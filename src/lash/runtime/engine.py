@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ from lash.base.json import JsonObject
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
 from lash.machine.capability import ModelCapability
+from lash.machine.prompt import PromptContribution
 from lash.models.provider import Provider
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
@@ -63,6 +64,9 @@ class PromptRequest:
     turn_prompt: JsonObject | None
     plugins: PluginSession
     catalog: ToolCatalog
+    # What context transforms add for this turn, and live inputs of plugins.
+    context_prompt: Sequence[PromptContribution] = ()
+    turn_inputs: Mapping[str, object] = field(default_factory=dict)
 
 
 class ModelChooser(Protocol):
@@ -84,6 +88,7 @@ class EngineOptions:
     commit_budget: CommitBudget = field(default_factory=CommitBudget)
     # A drive that raises is tried this often before the turn is settled as failed (decisions 7).
     drive_attempts: int = 5
+    plugin_options: JsonObject = field(default_factory=dict)
     drive_backoff_ms: int = 100
 
 

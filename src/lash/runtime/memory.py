@@ -10,15 +10,18 @@ from collections.abc import Iterable
 
 import msgspec
 
+from lash.base.codec import decode
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
+from lash.plugins.snapshots import SessionSnapshot
 from lash.runtime.residency import Residency, Resident, load_resident
 from lash.sessions.checkpoint import Checkpoint, Component
 from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledger_of
-from lash.sessions.frames import INITIAL_FRAME, AgentFrame, SessionPolicy
+from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
 from lash.sessions.graph import Conversation, GraphUnchanged, SessionNode
 from lash.sessions.store import SessionStore
+from lash.tools.state import ToolState
 
 
 class SessionMemory:
@@ -30,6 +33,8 @@ class SessionMemory:
         self.session_id = session_id
         self.policy = policy
         self._given = policy
+        # What `session.configure` decided while this core is open.
+        self.configured: SessionPolicy | None = None
         self._residency: Residency = residency
         self.head_revision = 0
         self.frames: list[AgentFrame] = [AgentFrame(INITIAL_FRAME, session_id, created_at_ms=created_at_ms)]
@@ -38,6 +43,8 @@ class SessionMemory:
         # Every node that is kept (residency), in the order it was stored.
         self.nodes: list[SessionNode] = []
         self.checkpoint = Checkpoint()
+        self.tool_state = ToolState()
+        self.plugin_snapshot = SessionSnapshot()
         self.ledger: list[LedgerEntry] = []
         self.history = History()
         self._messages: list[Message] = []
@@ -48,14 +55,25 @@ class SessionMemory:
         return self.checkpoint.turn_state.turn_index
 
     @property
+    def assignment(self) -> FrameAssignment:
+        """What the current frame runs with."""
+        return next(frame for frame in self.frames if frame.frame_id == self.frame_id).assignment
+
+    @property
     def messages(self) -> list[Message]:
         """Every committed message of the active path, in all frames."""
         return list(self._messages)
 
     def configure(self, given: SessionPolicy) -> None:
         """What the host says now; it holds from the next turn on. What it leaves open stays as it was."""
+        if self.configured is not None:
+            given = msgspec.structs.replace(given, provider_id=self.configured.provider_id, model=self.configured.model)
         self._given = _over(given, self._given)
         self.policy = _over(given, self.policy)
+
+    def reconfigure(self, policy: SessionPolicy) -> None:
+        """The committed outcome of `session.configure`: what the host says from now on."""
+        self._given = self.policy = self.configured = policy
 
     async def refresh(self, store: SessionStore) -> bool:
         """Reads the stored head, if there is one and it is another than ours; whether anything is stored."""
@@ -75,6 +93,8 @@ class SessionMemory:
         self.frame_id = stored.current_agent_frame_id
         self.leaf_node_id = stored.graph.leaf_node_id
         self.checkpoint = _referenced(stored.checkpoint)
+        self.tool_state = stored.checkpoint.tool_state or ToolState()
+        self.plugin_snapshot = _snapshot(stored.checkpoint) or SessionSnapshot()
         self.ledger = merge_ledger(stored.token_ledger)
         self.nodes = list(stored.graph.nodes)
         self._messages = _messages(path)
@@ -87,6 +107,8 @@ class SessionMemory:
         self.frames = commit.agent_frames
         self.frame_id = commit.current_agent_frame_id
         self.policy = commit.policy
+        self.tool_state = commit.checkpoint.tool_state or self.tool_state
+        self.plugin_snapshot = _snapshot(commit.checkpoint) or self.plugin_snapshot
         self.checkpoint = msgspec.structs.replace(
             _referenced(commit.checkpoint),
             components={key: Component(None, ref) for key, ref in result.manifest.items()},
@@ -110,6 +132,11 @@ class SessionMemory:
 
 def _messages(nodes: Iterable[SessionNode]) -> list[Message]:
     return [node.payload.message for node in nodes if isinstance(node.payload, Conversation)]
+
+
+def _snapshot(checkpoint: Checkpoint) -> SessionSnapshot | None:
+    body = checkpoint.plugin_snapshot
+    return None if body is None else decode(body, SessionSnapshot)
 
 
 def _over(given: SessionPolicy, known: SessionPolicy) -> SessionPolicy:

@@ -17,6 +17,14 @@ from typing import Final
 SQLITE: Final = {
     "for_update": "",
     "for_share": "",
+    "skip_locked": "",
+    # One writer: the number after the greatest one. A tombstone carries on where its process ended.
+    "change": (
+        "(SELECT coalesce(max(c.seq), 0) + 1 FROM (SELECT max(change_seq) AS seq FROM lash_processes"
+        " UNION ALL SELECT max(change_seq) FROM lash_process_tombstones) c)"
+    ),
+    "settled": "9223372036854775807",
+    "unborn": "9223372036854775807",
     "now": "lash_now_ms()",
     "int": "INTEGER",
     "text": "TEXT",
@@ -28,9 +36,17 @@ SQLITE: Final = {
     "tables": "(SELECT name FROM sqlite_master WHERE type = 'table')",
 }
 
+_BASE: Final = "(SELECT base FROM lash_change_clock WHERE singleton = 1)"
+
 POSTGRES: Final = {
     "for_update": "FOR UPDATE",
     "for_share": "FOR SHARE",
+    "skip_locked": "FOR UPDATE SKIP LOCKED",
+    # Transactions commit in any order, so a counter would let a reader pass one that is still open. Ids of
+    # transactions tell it: below the oldest open one (`settled`) nothing can appear any more.
+    "change": f"({_BASE} + CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT))",
+    "settled": f"({_BASE} + CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT))",
+    "unborn": f"({_BASE} + CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT))",
     # Read again after a lock wait, unlike now().
     "now": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
     "int": "BIGINT",

@@ -13,6 +13,7 @@ from lash.stores.records import (
     decoded,
 )
 from lash.stores.sql.leases import refuse_deleted, session_lock
+from lash.stores.sql.process_grants import forget_session
 from lash.stores.sql.sessions import ALL_HEADS, GET_HEAD, ListingRow
 
 
@@ -185,6 +186,7 @@ def delete(session_id: str, now_ms: int) -> Steps[None]:
     yield from execute(REVOKE_WAITS, session_id, now_ms)
     for statement in (*DELETE_SESSION, *DELETE_REGISTERED):
         yield from execute(statement, session_id)
+    yield from forget_session(session_id, now_ms)  # processes go on
     yield from notify()
 
 
