@@ -25,6 +25,7 @@ from lash.base.clock import Clock, SystemClock
 from lash.base.codec import to_json
 from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.base.ids import IdSource, SystemIds, is_name
+from lash.base.json import JsonObject
 from lash.base.tier import DurabilityTier
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
@@ -43,12 +44,14 @@ from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
+from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
-from lash.sessions.frames import SessionPolicy
+from lash.sessions.frames import SessionPolicy, ToolAccess
 from lash.sessions.meta import SessionListing
+from lash.stock.output_budget import ToolOutputBudget
 from lash.stores.store import Store
 from lash.tools.catalog import CatalogCache, ToolCatalog, ToolSource
 from lash.tools.decorator import Tool
@@ -94,11 +97,13 @@ class LashCore:
         attachment_store: AttachmentStore | None = None,
         tools: Sequence[Tool[..., Any] | ToolProvider] = (),
         plugins: Sequence[PluginFactory] = (),
+        plugin_options: JsonObject | None = None,
         instructions: str | None = None,
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
         commit_budget: CommitBudget | None = None,
+        live_replay_store: LiveReplayStore | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -116,11 +121,13 @@ class LashCore:
         self._store_choice = store
         self._host_choice = effect_host
         self._attachment_choice = attachment_store
-        self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins])
+        self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins], [ToolOutputBudget()])
+        self._plugin_options = _options(plugin_options, self._plugin_host) or {}
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
         self._max_turns = max_turns
         self._residency = residency
         self._commit_budget = commit_budget or CommitBudget()
+        self._live_replay = live_replay_store or RecentEvents()
         self._recover = recover
         self._host_id = host_id
         self._timings = lease_timings or LeaseTimings()
@@ -132,7 +139,7 @@ class LashCore:
         self._engine: Engine | None = None
         self._store: Store | None = None
         # Fail at construction, not at the first session, when plugins or tools do not fit together.
-        self._build_catalog(self._plugin_host.build_probe())
+        self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
 
     # life
 
@@ -179,8 +186,16 @@ class LashCore:
         *,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        tools: Sequence[str] | None = None,
+        hidden_tools: Sequence[str] | None = None,
+        plugin_options: JsonObject | None = None,
     ) -> Session:
-        """A session by its id: `async with core.session(id) as s`, or `await core.session(id).open()`."""
+        """A session by its id: `async with core.session(id) as s`, or `await core.session(id).open()`.
+
+        `tools`, by name or id, is all the session may use (empty: everything), less
+        `hidden_tools`; `plugin_options` are JSON by plugin id. Both are stored with the
+        session when it opens, and hold until they are given anew.
+        """
         if not is_name(session_id):
             raise InvalidArgument(f"session id {session_id!r} is empty or no plain text; choose another")
         prompt = None
@@ -191,7 +206,12 @@ class LashCore:
         policy = SessionPolicy(
             provider_id=self._model.provider.kind, model=self._model.facts, max_turns=max_turns, prompt=prompt
         )
-        return Session(self._actor(session_id, policy), SessionHome(self._facts_of, self.session, self._forget))
+        actor = self._actor(session_id, policy)
+        if tools is not None or hidden_tools is not None or plugin_options is not None:
+            access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
+            is_limited = tools is not None or hidden_tools is not None
+            actor.assign(access if is_limited else None, _options(plugin_options, self._plugin_host))
+        return Session(actor, SessionHome(self._facts_of, self.session, self._forget))
 
     async def sessions(self) -> list[SessionListing]:
         """Every stored session."""
@@ -216,12 +236,12 @@ class LashCore:
     @property
     def approvals(self) -> Approvals:
         """Tool calls that wait for a person's word, and how to give it."""
-        return Approvals(self._running().host)
+        return Approvals(self._running().host, self._go_on)
 
     @property
     def completions(self) -> Completions:
         """Completes tool calls that were handed to somebody outside."""
-        return Completions(self._running().host)
+        return Completions(self._running().host, self._go_on)
 
     # facts
 
@@ -271,6 +291,8 @@ class LashCore:
             max_turns=self._max_turns,
             residency=self._residency,
             commit_budget=self._commit_budget,
+            plugin_options=self._plugin_options,
+            live_replay=self._live_replay,
         )
         engine = Engine(
             store=store,
@@ -312,7 +334,15 @@ class LashCore:
         return actor
 
     def _forget(self, session_id: str) -> None:
+        if self._engine is not None and self._engine.watch.follows(session_id):
+            return  # its observers would hear nothing of it any more
         self._actors.forget(session_id)
+
+    def _go_on(self, session_id: str) -> None:
+        """A wait was answered here. Whoever drove its turn may be dead; then it is ours to take up."""
+        engine = self._engine
+        if self._recover and engine is not None and engine.host.durability_tier() == "durable":
+            self._actor(session_id, self._default_policy()).poke()
 
     def _default_policy(self) -> SessionPolicy:
         return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)
@@ -356,6 +386,7 @@ class LashCore:
             ToolSource(registered.plugin_id, registered.value)
             for registered in plugins.registrations.tool_providers.items
         ]
+        sources += [ToolSource(source_id, provider) for source_id, provider in plugins.added_sources.items()]
         return self._catalogs.build(sources)
 
 
@@ -371,11 +402,13 @@ class StandardCore(LashCore):
         attachment_store: AttachmentStore | None = None,
         tools: Sequence[Tool[..., Any] | ToolProvider] = (),
         plugins: Sequence[PluginFactory] = (),
+        plugin_options: JsonObject | None = None,
         instructions: str | None = None,
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
         commit_budget: CommitBudget | None = None,
+        live_replay_store: LiveReplayStore | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -390,11 +423,13 @@ class StandardCore(LashCore):
             attachment_store=attachment_store,
             tools=tools,
             plugins=plugins,
+            plugin_options=plugin_options,
             instructions=instructions,
             prompt=prompt,
             max_turns=max_turns,
             residency=residency,
             commit_budget=commit_budget,
+            live_replay_store=live_replay_store,
             recover=recover,
             host_id=host_id,
             lease_timings=lease_timings,
@@ -414,6 +449,16 @@ def _tool_plugin(tools: Sequence[Tool[..., Any] | ToolProvider]) -> list[PluginF
     for provider in providers:
         plugin.tools(provider)
     return [plugin]
+
+
+def _options(given: JsonObject | None, host: PluginHost) -> JsonObject | None:
+    """Options by plugin id; raises `InvalidArgument` for a plugin that the core does not have."""
+    known = {factory.id for factory in host.factories}
+    if unknown := sorted(set(given or ()) - known):
+        raise InvalidArgument(
+            f"plugin_options names {unknown[0]!r}; the core's plugins are: {', '.join(sorted(known))}"
+        )
+    return given
 
 
 def _core_layer(instructions: str | None, prompt: PromptLayer | None) -> PromptLayer:

@@ -15,36 +15,20 @@ from lash.base.messages import Message
 from lash.base.usage import UsageReport, report
 from lash.machine.prompt import PromptContribution, layer_of
 from lash.models.spec import ModelFacts
+from lash.plugins.bindings import PluginInput
 from lash.runtime.actor import SessionActor
 from lash.runtime.approvals import Approval
+from lash.runtime.commands import RefreshToolCatalog, ResetSession, SessionCommandReceipt
+from lash.runtime.control import SessionControl, SessionPlugins, SessionToolsHandle
 from lash.runtime.export import ExportFormat, export_session
 from lash.runtime.input import TurnInput, TurnOptions
+from lash.runtime.observation.observer import SessionObserver
+from lash.runtime.read_view import SessionReadView
 from lash.runtime.result import TurnResult
 from lash.sessions.commit import SessionState, StoredTurn
-from lash.sessions.frames import AgentFrame
+from lash.sessions.frames import SessionPolicy
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
 from lash.turn import Turn, TurnStream
-
-
-class SessionView:
-    """What is committed in a session, as of one moment."""
-
-    def __init__(
-        self,
-        session_id: str,
-        revision: int,
-        messages: Sequence[Message],
-        frames: Sequence[AgentFrame],
-        current_frame_id: str,
-    ) -> None:
-        self.session_id = session_id
-        self.revision = revision
-        self.messages = list(messages)
-        self.frames = list(frames)
-        self.current_frame_id = current_frame_id
-
-    def __repr__(self) -> str:
-        return f"SessionView({self.session_id!r}, revision {self.revision}, {len(self.messages)} messages)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +61,7 @@ class Session:
     def __init__(self, actor: SessionActor, home: SessionHome) -> None:
         self._actor = actor
         self._home = home
+        self._control = SessionControl(actor)
 
     @property
     def session_id(self) -> str:
@@ -85,7 +70,7 @@ class Session:
 
     async def open(self) -> Self:
         """Creates or loads the session. Raises `SessionDeleted`."""
-        await self._actor.open()
+        await self._actor.running()
         return self
 
     async def open_fresh(self) -> Self:
@@ -157,6 +142,7 @@ class Session:
         model: object = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        plugin_inputs: Sequence[PluginInput] = (),
         retry: bool = False,
     ) -> Turn:
         """A turn to be run, streamed or collected.
@@ -172,6 +158,7 @@ class Session:
             options=TurnOptions(
                 model=self._home.facts_of(model), max_turns=max_turns, prompt=_prompt_json(prompt_contributions)
             ),
+            plugin_inputs=plugin_inputs,
             retry=retry,
         )
 
@@ -184,6 +171,7 @@ class Session:
         model: object = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        plugin_inputs: Sequence[PluginInput] = (),
         retry: bool = False,
     ) -> TurnResult:
         """Runs a turn and returns it settled. Raises `TurnInputConflict`, `SessionDeleted`, `EffectInDoubt`."""
@@ -194,6 +182,7 @@ class Session:
             model=model,
             max_turns=max_turns,
             prompt_contributions=prompt_contributions,
+            plugin_inputs=plugin_inputs,
             retry=retry,
         )
         return await turn.run()
@@ -207,6 +196,7 @@ class Session:
         model: object = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
+        plugin_inputs: Sequence[PluginInput] = (),
         retry: bool = False,
     ) -> TurnStream:
         """Runs a turn as a stream of activities."""
@@ -217,6 +207,7 @@ class Session:
             model=model,
             max_turns=max_turns,
             prompt_contributions=prompt_contributions,
+            plugin_inputs=plugin_inputs,
             retry=retry,
         )
         return turn.stream()
@@ -252,9 +243,36 @@ class Session:
         await self._actor.open()
         return await self._actor.store.cancel_queued_work_batch(self.session_id, batch_id)
 
+    async def edit_queued(self, batch_id: str, turn_input: str | TurnInput) -> QueuedWorkBatch:
+        """Puts other input in the place of one that waits; its id, place and key stay.
+
+        Raises `QueuedInputTaken` when a turn has taken it or it is gone: then nothing is changed.
+        """
+        return await self._actor.edit_queued(batch_id, _input(turn_input))
+
+    @property
+    def commands(self) -> SessionCommands:
+        """Maintenance that waits its turn in the queue: refresh the tools, reset the session."""
+        return SessionCommands(self._actor)
+
     async def cancel(self) -> bool:
         """Cancels the running turn, in this or any other process; False when none runs."""
         return await self._actor.cancel()
+
+    def observe(self, after: str | None = None) -> SessionObserver:
+        """What happens in the session, in this and other processes, for as long as it is read.
+
+        ```python
+        async for seen in session.observe(after=cursor):
+            ...  # an `ObservationEvent`, or a `Gap` with a snapshot to go on from
+            cursor = seen.cursor
+        ```
+
+        Without a cursor the first item is a `SessionSnapshot`. Any number of observers may read; none
+        ever slows a turn. Raises `MalformedCursor` and `CursorOfAnotherSession` at once; while reading
+        `SessionDeleted`, and `CoreClosed` when the core is closed.
+        """
+        return SessionObserver(self._actor, after)
 
     async def pending_approvals(self) -> list[Approval]:
         """Tool calls of this session that wait for a person's word: `core.approvals` gives it."""
@@ -264,6 +282,42 @@ class Session:
         """Settled turns, in the order they were committed."""
         await self._actor.open()
         return await self._actor.store.list_turns(self.session_id)
+
+    async def configure(
+        self,
+        *,
+        model: object = None,
+        max_turns: int | None = None,
+        prompt_contributions: Sequence[PromptContribution] = (),
+    ) -> None:
+        """Changes how the session runs from its next turn on; waits for the one that runs.
+
+        Plugins may change it further (`config_mutator`) and are told of it. The prompt
+        and the limit are stored; the model holds while the core is open, because at the
+        next open the host's own choice wins.
+        """
+        facts = self._home.facts_of(model)
+        await self._control.configure(
+            SessionPolicy(model=facts, max_turns=max_turns, prompt=_prompt_json(prompt_contributions))
+        )
+
+    async def compact(self, instructions: str | None = None) -> bool:
+        """Goes on in a new frame that begins with what a compactor makes of the conversation.
+
+        Waits for the turn that runs. False when no plugin compacts, or none has anything
+        to say. The old frame stays stored. Raises `PluginError`; then nothing changed.
+        """
+        return await self._control.compact(instructions)
+
+    @property
+    def plugins(self) -> SessionPlugins:
+        """Actions of the session's plugins."""
+        return SessionPlugins(self._control)
+
+    @property
+    def tools(self) -> SessionToolsHandle:
+        """The session's tools: what is callable, overrides, sources added at run time."""
+        return SessionToolsHandle(self._control)
 
     async def refresh(self) -> None:
         """Takes over what other processes have committed to this session."""
@@ -275,10 +329,18 @@ class Session:
         return self._actor.memory.messages
 
     @property
-    def view(self) -> SessionView:
-        """What is committed."""
+    def view(self) -> SessionReadView:
+        """What is committed, as of now: messages, frames, the tree of messages."""
         memory = self._actor.memory
-        return SessionView(self.session_id, memory.head_revision, memory.messages, memory.frames, memory.frame_id)
+        return SessionReadView(
+            self.session_id,
+            memory.head_revision,
+            memory.messages,
+            memory.frames,
+            memory.frame_id,
+            memory.nodes,
+            memory.leaf_node_id,
+        )
 
     @property
     def usage(self) -> UsageReport:
@@ -287,6 +349,31 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self.session_id!r}, revision {self._actor.memory.head_revision})"
+
+
+class SessionCommands:
+    """Commands of one session. Each is accepted durably and applied once, between two turns."""
+
+    def __init__(self, actor: SessionActor) -> None:
+        self._actor = actor
+
+    async def refresh_tool_catalog(self, reason: str, *, key: str | None = None) -> SessionCommandReceipt:
+        """Asks the tool sources again what they offer. The same `key` is the same command."""
+        return await self._actor.command(RefreshToolCatalog(reason), _command_key(key))
+
+    async def reset(self, reason: str, *, key: str | None = None) -> SessionCommandReceipt:
+        """Begins the session again with nothing said; turn ids and ledger stay. The same `key` is the same command."""
+        return await self._actor.command(ResetSession(reason), _command_key(key))
+
+    async def applied(self, receipt: SessionCommandReceipt) -> None:
+        """Returns when the command was applied (or cancelled), and takes over what came of it."""
+        await self._actor.until_settled(receipt.batch_id)
+
+
+def _command_key(key: str | None) -> str | None:
+    if key is not None and not is_name(key):
+        raise InvalidArgument(f"key={key!r} is empty or no plain text; leave it out or give the command's own key")
+    return key
 
 
 def _input(turn_input: str | TurnInput) -> TurnInput:

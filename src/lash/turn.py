@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ from typing import Self
 from lash.base.cancel import CancelToken
 from lash.base.errors import InvalidArgument
 from lash.base.ids import is_name
+from lash.plugins.bindings import PluginInput
 from lash.runtime.activity import Sink, TurnActivity
 from lash.runtime.actor import SessionActor
 from lash.runtime.input import TurnInput, TurnOptions
@@ -46,6 +47,7 @@ class Turn:
         timeout: float | None,
         options: TurnOptions,
         retry: bool,
+        plugin_inputs: Sequence[PluginInput] = (),
     ) -> None:
         if turn_id is not None and not is_name(turn_id):
             raise InvalidArgument(
@@ -55,7 +57,7 @@ class Turn:
             raise InvalidArgument(f"timeout={timeout}: give a positive number of seconds or None")
         self._actor = actor
         self._timeout = timeout
-        self._request = TurnRequest(turn_input, turn_id, options, retry=retry)
+        self._request = TurnRequest(turn_input, turn_id, options, retry=retry, plugin_inputs=plugin_inputs)
 
     @property
     def cancellation(self) -> CancelToken:

@@ -51,6 +51,70 @@ def test_a_settled_turn_shows_every_effect(cli: Cli, settled_store: str) -> None
     assert turn["next"] == turn["in_doubt"] == []
 
 
+@lash.tool(approve=True)
+async def pay(amount: int) -> str:
+    """Pay."""
+    return f"paid {amount}"
+
+
+@lash.tool
+async def order(ctx: lash.ToolContext) -> lash.ToolResult:
+    """Have it done elsewhere."""
+    await ctx.completion_key()
+    return lash.ToolResult.pending()
+
+
+def test_a_turn_that_waits_says_for_whom(cli: Cli, tmp_path: Path) -> None:
+    where = _waiting(tmp_path)
+
+    turn = json.loads(cli("turns", "explain", "chat", "t1", "--store", where, "--json").stdout)
+
+    assert turn["next"] == ["pay, if it is approved", "the completion of order from outside"]
+    assert sorted(effect["name"] for effect in turn["effects"]) == [
+        "model call 1",
+        "order",
+        "prompt 1",
+        "question about pay",
+    ]
+
+
+def test_an_approval_is_listed_and_answered_from_the_command_line(cli: Cli, tmp_path: Path) -> None:
+    where = _waiting(tmp_path)
+
+    shown = cli("approvals", "ls", "--store", where)
+    [pending] = json.loads(cli("approvals", "ls", "--session", "chat", "--store", where, "--json").stdout)
+    denied = cli("approvals", "deny", pending["id"][:12], "--reason", "too dear", "--store", where)
+    again = cli("approvals", "approve", pending["id"], "--store", where)
+
+    assert 'pay({"amount":7})' in shown.stdout
+    assert (pending["tool"], pending["args"]) == ("pay", {"amount": 7})
+    assert "key" not in pending
+    assert denied.stdout == "pay in session chat is denied\n"
+    assert again.exit_code == 1
+    assert "nothing waits under" in again.stderr
+    assert "nothing waits" in cli("approvals", "ls", "--store", where).stdout
+
+
+def _waiting(folder: Path) -> str:
+    """A store whose turn `t1` waits for a person and for somebody outside; nobody drives it."""
+    where = str(folder / "agent.db")
+
+    async def interrupt() -> None:
+        model = ScriptedModel([[calls("pay", amount=7), calls("order")]])
+        async with (
+            lash.StandardCore(model=model, tools=[pay, order], store=where) as core,
+            core.session("chat") as chat,
+        ):
+            running = asyncio.create_task(chat.run("go", turn_id="t1"))
+            async with asyncio.timeout(20):
+                while not (await core.approvals.pending() and await core.completions.pending()):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(interrupt())
+    return where
+
+
 def test_a_turn_in_flight_shows_what_would_run_next(cli: Cli, tmp_path: Path) -> None:
     where = _interrupted(tmp_path, [calls("quick", number=1), calls("endless")], until="call_0_0")
 
@@ -84,9 +148,13 @@ def test_a_turn_that_nobody_knows_is_a_failure(cli: Cli, settled_store: str) -> 
     ("key", "parsed"),
     [
         ("0:llm_call:2", EffectKey(0, "llm_call", 2)),
+        ("0:tool_batch:3:child:0:c1:approval", EffectKey(0, "tool_batch", 3, 0, "c1", step="approval")),
+        ("0:tool_batch:3:child:0:c1:approval:wait", EffectKey(0, "tool_batch", 3, 0, "c1", step="approval:wait")),
+        ("0:tool_batch:3:child:0:c1:attempt:2:wait", EffectKey(0, "tool_batch", 3, 0, "c1", 2, step="wait")),
+        ("0:tool_batch:3:child:0:c1:result", EffectKey(0, "tool_batch", 3, 0, "c1", step="result")),
         ("1:tool_batch:7:child:2:call_1_2:attempt:3", EffectKey(1, "tool_batch", 7, 2, "call_1_2", 3)),
         ("0:tool_batch:3:child:0:a:b:attempt:1", EffectKey(0, "tool_batch", 3, 0, "a:b", 1)),
-        ("0:tool_batch:3:child:0:c1:look:attempt:1:sleep", EffectKey(0, "tool_batch", 3, 0, "c1", 1, is_pause=True)),
+        ("0:tool_batch:3:child:0:c1:look:attempt:1:sleep", EffectKey(0, "tool_batch", 3, 0, "c1", 1, step="pause")),
         ("something else", None),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import lash
-from face.places import Place, recorded, texts, until
+from face.places import Place, recorded, settled, texts, until
 from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
 from lash.base.messages import unsettled_tool_calls
@@ -393,6 +393,24 @@ async def test_an_answer_given_while_nobody_lived_counts(durable: Place) -> None
     async with core.session("s") as session:
         await session.run("go", turn_id="t")
 
+        assert bank.paid == [7]
+
+
+async def test_who_takes_the_answer_takes_up_the_turn_of_a_dead_process(durable: Place) -> None:
+    bank = Bank()
+    dying = await durable.core(ScriptedModel(SCRIPT), tools=[bank.pay])
+    session = await dying.session("s").open()
+    lost = asyncio.create_task(session.run("go", turn_id="t"))
+    [approval_] = await asked(dying)
+    server = await durable.core(ScriptedModel(SCRIPT), tools=[bank.pay])
+    assert server.recovery.waiting == []  # its owner was alive
+    await durable.crash(dying)
+    await asyncio.gather(lost, return_exceptions=True)
+
+    await server.approvals.approve(approval_)
+
+    async with server.session("s") as again:
+        await settled(again, 1)
         assert bank.paid == [7]
 
 

@@ -83,7 +83,7 @@ async def test_a_full_disk_in_the_middle_of_a_turn_delays_it(tmp_path: Path) -> 
 
             result = await session.run("go", turn_id="t")
             assert (result.ok, result.text) == (True, "written")
-            assert len(session.messages[-2].parts[0].content) == 300_000
+            assert len(str(result.tool_calls[0].output.value)) == 300_000
             assert (await session.run("more")).text == "next"
 
 

@@ -12,8 +12,8 @@ PAGE = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`([\w./]+\.py::[\w*]+)`", PAGE)))
 # Rows of §16 that must be there; rows beyond them are welcome.
 OWED = [
-    *(1, 2, 3, 4, 5, 7, 12, 15, 16, 17, 18, 19, 20, 22, 23, 24, 25, 27, 28, 29, 30),
-    *(32, 33, 34, 36, 37, 38, 39, 40, 41, 42, 43, 45, *range(63, 73), 79, 82, 87),
+    *(1, 2, 3, 4, 5, 7, 8, 10, *range(12, 21), 22, 23, 24, 25, 27, 28, 29, 30),
+    *(*range(32, 44), 45, *range(63, 75), 75, 77, 78, 79, 81, 82, 85, 86, 87, *range(89, 98)),
     *(*range(119, 127), 130, 132, 136, 137, 157),
 ]
 

@@ -200,6 +200,8 @@ async def test_what_is_no_resolution_is_refused(memory: Place) -> None:
 
         with pytest.raises(InvalidArgument, match="got dict"):
             await core.completions.resolve(key, {"status": "ok"})  # type: ignore[arg-type]
+        with pytest.raises(InvalidArgument, match="completed with JSON"):
+            await core.completions.complete(key, {"when": object()})  # type: ignore[dict-item]
         await core.completions.complete(key)
         await running
 

@@ -57,7 +57,7 @@ async def run_turn(
     log = ExecutionLog(log_path)
     async with await lash.Store.open(url, schema=schema) as store:
         if die_at is not None:
-            _arm(store, die_at)
+            arm(store, die_at)
         core = lash.StandardCore(model=_model(log), tools=_tools(log), store=store, host_id=host_id)
         async with core, core.session(session_id) as session:
             return await session.run(INPUT, turn_id=TURN_ID)
@@ -71,7 +71,7 @@ def child_main(
     asyncio.run(run_turn(url, schema, Path(log_path), session_id, host_id=host_id, die_at=die_at))
 
 
-def _arm(store: lash.Store, die_at: DieAt) -> None:
+def arm(store: lash.Store, die_at: DieAt) -> None:
     """Makes the store's driver the executioner."""
     driver: Any = store._driver
     run = driver.run

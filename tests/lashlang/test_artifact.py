@@ -182,3 +182,13 @@ def test_the_caches_are_bounded() -> None:
         compiler.link(f"submit {number}", ENVIRONMENT)
 
     assert compiler.linked.find(("submit 0", (repr(ENVIRONMENT.as_json()),))) is None
+
+
+def test_an_operation_added_to_the_same_catalog_is_seen() -> None:
+    compiler, catalog = Compiler(), Catalog()
+    environment = HostEnvironment(catalog, ALL_ABILITIES)
+    compiler.link("submit 1", environment)
+
+    catalog.add_operation("tools", "Tools", "echo", "echo")
+
+    assert compiler.link("submit tools.echo({})", environment).artifact.module_ref

@@ -133,3 +133,12 @@ def test_a_restored_lazy_value_says_that_it_is_unavailable(operation: str) -> No
 
     assert isinstance(outcome, Finished)
     assert "projected host descriptor `history` (history) is unavailable" in str(outcome.value)
+
+
+def test_a_restored_record_with_a_type_keeps_its_lazy_parts() -> None:
+    saved = State({"x": {"type": "note", "of": LazyValue("history", "history", None)}}).snapshot()
+    restored = State.restore(saved).variables["x"]
+
+    assert isinstance(restored, dict)
+    assert restored["type"] == "note"
+    assert isinstance(restored["of"], LazyValue)

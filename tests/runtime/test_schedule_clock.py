@@ -15,7 +15,7 @@ from lash.sessions.errors import StoreUnavailable
 from lash.stores import Store
 from lash.testing.clock import VirtualClock
 from lash.triggers.errors import InvalidSchedule, InvalidTrigger
-from lash.triggers.registrant import HostRegistrant, session_registrant
+from lash.triggers.registrant import HostOriginator, session_registrant
 from lash.triggers.schedules import (
     PAYLOAD_SCHEMA,
     SOURCE_TYPE,
@@ -40,12 +40,12 @@ LATEST = CatchUp()
 
 
 def scheduled(schedule_id: str, spec: ScheduleSpec, catch_up: CatchUp = LATEST) -> ScheduleDraft:
-    return ScheduleDraft(schedule_id=schedule_id, registrant=HostRegistrant(), spec=spec, catch_up=catch_up)
+    return ScheduleDraft(schedule_id=schedule_id, registrant=HostOriginator(), spec=spec, catch_up=catch_up)
 
 
 def run_of(schedule_id: str) -> SubscriptionDraft:
     return SubscriptionDraft(
-        registrant=HostRegistrant(),
+        registrant=HostOriginator(),
         source_type=SOURCE_TYPE,
         source_key=schedule_source_key(schedule_id),
         source={"schedule_id": schedule_id},
@@ -299,5 +299,5 @@ async def test_a_schedule_belongs_to_whoever_put_it(store: Store) -> None:
         await store.triggers.put_schedule(scheduled("other", At(START)), run_of("report"))
     with pytest.raises(InvalidTrigger, match="another registrant"):
         await store.triggers.put_schedule(
-            msgspec.structs.replace(scheduled("other", At(START)), registrant=HostRegistrant("part")), run_of("other")
+            msgspec.structs.replace(scheduled("other", At(START)), registrant=HostOriginator("part")), run_of("other")
         )

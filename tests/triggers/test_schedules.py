@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lash.triggers import schedules
 from lash.triggers.errors import InvalidSchedule, InvalidTrigger, ZoneDataMissing
-from lash.triggers.registrant import HostRegistrant, session_registrant
+from lash.triggers.registrant import HostOriginator, session_registrant
 from lash.triggers.schedules import (
     At,
     CatchUp,
@@ -37,7 +37,7 @@ LATEST = CatchUp()
 
 
 def draft(spec: ScheduleSpec, catch_up: CatchUp = LATEST) -> ScheduleDraft:
-    return ScheduleDraft(schedule_id="s", registrant=HostRegistrant(), spec=spec, catch_up=catch_up)
+    return ScheduleDraft(schedule_id="s", registrant=HostOriginator(), spec=spec, catch_up=catch_up)
 
 
 def waiting(spec: ScheduleSpec, next_due_ms: int | None, catch_up: CatchUp = LATEST) -> Schedule:
@@ -178,7 +178,7 @@ def test_a_schedule_that_cannot_run_names_the_field(spec: ScheduleSpec, catch_up
 
 
 def test_ids_that_no_store_can_hold_are_refused() -> None:
-    for schedule_id, registrant in (("", HostRegistrant()), ("a\0b", HostRegistrant()), ("s", session_registrant(""))):
+    for schedule_id, registrant in (("", HostOriginator()), ("a\0b", HostOriginator()), ("s", session_registrant(""))):
         with pytest.raises(InvalidTrigger):
             ScheduleDraft(schedule_id=schedule_id, registrant=registrant, spec=At(NOW)).validated()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lash.artifacts.environments import (
     ProcessEnvError,
-    ProcessEnvSpec,
     ProcessEnvStore,
+    env_ref_of,
     load_process_env,
     persist_process_env,
 )
@@ -17,8 +17,8 @@ __all__ = [
     "ArtifactStore",
     "ArtifactStoreError",
     "ProcessEnvError",
-    "ProcessEnvSpec",
     "ProcessEnvStore",
+    "env_ref_of",
     "load_process_env",
     "persist_process_env",
 ]

@@ -1,46 +1,33 @@
 """Process environments: what a background process runs with, by content (docs/spec/durability.md §3.8).
 
 An environment is captured once, when a process is started or a trigger registered,
-and named by its hash. Credentials are never in it; they are resolved again by
-provider id where the process runs.
+and named by its hash. What is in it belongs to whoever runs processes; credentials
+never are, they are resolved again by provider id where the process runs.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from lash.artifacts.store import ArtifactStoreError
-from lash.base.canonical import canonical_json_bytes, stable_hash
+from lash.base.canonical import canonical_json_bytes, sha256_hex
 from lash.base.codec import DecodeError, decode, struct_to_json
-from lash.base.json import JsonObject
 from lash.base.tier import DurabilityTier
 
 # The descriptor of environments among other artifacts.
 PROCESS_ENV: Final = "process_execution_env"
+
+PREFIX: Final = "process-env:sha256:"
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class ProcessEnvError(ArtifactStoreError):
     """An environment cannot be had; what needs it fails for good."""
 
     code = "process_execution_env"
-
-
-class ProcessEnvSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Plugin options by plugin id, and the session policy in its stored form. Closed: unknown fields are refused."""
-
-    plugin_options: JsonObject = {}
-    policy: JsonObject = {}
-
-    @property
-    def ref(self) -> str:
-        """The reference: equal environments have one."""
-        return f"process-env:sha256:{stable_hash(struct_to_json(self))}"
-
-    def to_bytes(self) -> bytes:
-        """The stored form."""
-        return canonical_json_bytes(struct_to_json(self))
 
 
 class ProcessEnvStore(Protocol):
@@ -57,23 +44,29 @@ class ProcessEnvStore(Protocol):
         ...
 
 
-async def persist_process_env(store: ProcessEnvStore, spec: ProcessEnvSpec) -> str:
-    """Keeps an environment; its reference."""
-    await store.put_process_execution_env(spec.ref, spec.to_bytes())
-    return spec.ref
+def env_ref_of(data: bytes) -> str:
+    """The reference of an environment in its stored form, which is canonical JSON."""
+    return f"{PREFIX}{sha256_hex(data)}"
 
 
-async def load_process_env(store: ProcessEnvStore, env_ref: str) -> ProcessEnvSpec:
-    """The environment. Raises `ProcessEnvError` when it is missing or is not what its reference says."""
+async def persist_process_env(store: ProcessEnvStore, spec: msgspec.Struct) -> str:
+    """Keeps an environment; its reference. Equal environments have one."""
+    data = canonical_json_bytes(struct_to_json(spec))
+    env_ref = env_ref_of(data)
+    await store.put_process_execution_env(env_ref, data)
+    return env_ref
+
+
+async def load_process_env(store: ProcessEnvStore, env_ref: str, shape: type[T]) -> T:
+    """The environment as `shape`. Raises `ProcessEnvError` when it is missing or is not what its reference says."""
     data = await store.get_process_execution_env(env_ref)
     if data is None:
         raise ProcessEnvError(f"missing process execution env `{env_ref}`")
+    if env_ref_of(data) != env_ref:
+        raise ProcessEnvError(
+            f"failed to decode process execution env `{env_ref}`: the bytes are of {env_ref_of(data)}"
+        )
     try:
-        spec = decode(data, ProcessEnvSpec)
+        return decode(data, shape)
     except DecodeError as error:
         raise ProcessEnvError(f"failed to decode process execution env `{env_ref}`: {error}") from error
-    if spec.ref != env_ref:
-        raise ProcessEnvError(
-            f"failed to decode process execution env `{env_ref}`: hash mismatch, the bytes are of {spec.ref}"
-        )
-    return spec

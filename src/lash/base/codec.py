@@ -108,10 +108,13 @@ def _struct_encoder(kind: type[msgspec.Struct]) -> Callable[[Any], Any]:
         if field.default is None:
             optional.append(f"    item = {read}\n    if item is not None:\n")
             optional.append(f"        json[{field.encode_name!r}] = {_expression(field.type, 'item')}\n")
+        elif field.default is msgspec.UNSET:  # JSON whose null means something
+            optional.append(f"    item = {read}\n    if item is not UNSET:\n")
+            optional.append(f"        json[{field.encode_name!r}] = {_expression(field.type, 'item')}\n")
         else:
             always.append(f"{field.encode_name!r}: {_expression(field.type, read)}")
     source = f"def encode(value):\n    json = {{{', '.join(always)}}}\n{''.join(optional)}    return json\n"
-    namespace: dict[str, Any] = {"encoders": _encoders}
+    namespace: dict[str, Any] = {"encoders": _encoders, "UNSET": msgspec.UNSET}
     exec(compile(source, f"<encoder of {kind.__name__}>", "exec"), namespace)
     encoder: Callable[[Any], Any] = namespace["encode"]
     return encoder

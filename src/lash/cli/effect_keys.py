@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias, cast
 
-# {iteration}:{kind}:{number}, and for an attempt of a tool call what comes after it.
+# {iteration}:{kind}:{number}, and for an effect of a tool call what comes after it.
 _KEY: Final = re.compile(
     r"(?P<iteration>\d+):(?P<kind>[a-z_]+):(?P<number>\d+)"
-    r"(:child:(?P<index>\d+):(?P<call>.+):attempt:(?P<attempt>\d+)(?P<pause>:sleep)?)?"
+    r"(:child:(?P<index>\d+):(?P<call>.+):"
+    r"(attempt:(?P<attempt>\d+)(?P<pause>:sleep)?(?P<outside>:wait)?|(?P<step>approval:wait|approval|result)))?"
 )
+CallStep: TypeAlias = Literal["attempt", "pause", "approval", "approval:wait", "wait", "result"]
+_STEPS: Final[dict[str, str]] = {
+    "approval": "question about {}",
+    "approval:wait": "word about {}",
+    "wait": "completion of {}",
+    "result": "result of {}",
+}
 _NAMES: Final = {"sync_execution_environment": "prompt", "llm_call": "model call", "checkpoint": "checkpoint"}
 
 
 @dataclass(frozen=True, slots=True)
 class EffectKey:
-    """The place of an effect in its turn. `call_id` and `attempt` belong to tool calls and their pauses."""
+    """The place of an effect in its turn. `call_id`, `attempt` and `step` belong to tool calls."""
 
     iteration: int
     kind: str
@@ -24,12 +32,19 @@ class EffectKey:
     call_index: int = 0
     call_id: str | None = None
     attempt: int = 0
-    is_pause: bool = False
+    step: CallStep = "attempt"
+
+    @property
+    def is_pause(self) -> bool:
+        """Whether it is the pause after an attempt."""
+        return self.step == "pause"
 
     def named(self, tool: str | None = None) -> str:
         """What people call it."""
         if self.is_pause:
             return f"pause before #{self.attempt + 1}"
+        if self.step in _STEPS:
+            return _STEPS[self.step].format(tool or self.call_id)
         if self.call_id is not None:
             return f"{tool or self.call_id}" if self.attempt == 1 else f"{tool or self.call_id} #{self.attempt}"
         return f"{_NAMES.get(self.kind, self.kind)} {self.iteration + 1}"
@@ -46,8 +61,12 @@ def parse_key(short: str) -> EffectKey | None:
     match = _KEY.fullmatch(short)
     if match is None:
         return None
-    call, is_pause = match["call"], match["pause"] is not None
-    if call is not None and is_pause:
+    call = match["call"]
+    step: CallStep = cast("CallStep", match["step"] or "attempt")
+    if match["outside"] is not None:
+        step = "wait"
+    if match["pause"] is not None and call is not None:
+        step = "pause"
         call = call.rpartition(":")[0]  # a pause names its tool as well
     return EffectKey(
         int(match["iteration"]),
@@ -56,5 +75,5 @@ def parse_key(short: str) -> EffectKey | None:
         int(match["index"] or 0),
         call,
         int(match["attempt"] or 0),
-        is_pause,
+        step,
     )

@@ -102,11 +102,18 @@ def next_steps(rows: Sequence[Row]) -> list[str]:
 
 
 def _next_of_call(tool: str, rows: Sequence[Row]) -> str | None:
-    attempts = {row.parsed.attempt: row for row in rows if row.parsed is not None and not row.parsed.is_pause}
+    steps = {row.parsed.step for row in rows if row.parsed is not None}
+    attempts = {row.parsed.attempt: row for row in rows if row.parsed is not None and row.parsed.step == "attempt"}
+    if "result" in steps:
+        return None
     if not attempts:
-        return tool
+        if "approval" not in steps:
+            return tool
+        return f"{tool}, if it is approved" if "approval:wait" not in steps else f"{tool}, or its denial"
     latest = max(attempts)
     body = attempts[latest].body
+    if body is not None and "pending" in body:
+        return f"the completion of {tool} from outside" if "wait" not in steps else f"the result of {tool}"
     if body is None or not isinstance(body.get("retry_in_ms"), int):
         return None
     has_paused = any(row.parsed.is_pause and row.parsed.attempt == latest for row in rows if row.parsed is not None)

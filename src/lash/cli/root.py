@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "run": "lash.cli.commands.run:run",
     "sessions": "lash.cli.commands.sessions:sessions",
     "turns": "lash.cli.commands.turns:turns",
+    "approvals": "lash.cli.commands.approvals:approvals",
     "store": "lash.cli.commands.store:store",
     "doctor": "lash.cli.commands.doctor:doctor",
     "lang": "lash.cli.lang:lang",

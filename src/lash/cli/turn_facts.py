@@ -118,5 +118,6 @@ def _status(row: JournalRow) -> EffectStatus:
 def _tool(row: JournalRow) -> str | None:
     envelope = None if row.envelope_json is None else parse_json(row.envelope_json)
     command = envelope.get("command") if isinstance(envelope, dict) else None
-    call = command.get("call") if isinstance(command, dict) else None
+    asked = command.get("input") if isinstance(command, dict) and command.get("type") == "durable_step" else command
+    call = asked.get("call") if isinstance(asked, dict) else None
     return str(call["tool_name"]) if isinstance(call, dict) and "tool_name" in call else None

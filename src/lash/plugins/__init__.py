@@ -1,7 +1,10 @@
 """Plugins: hooks, directives, registrar, and the host that runs them."""
 
+from lash.plugins.actions import ActionContext, ActionDefinition, plugin_action
+from lash.plugins.bindings import PluginBinding, PluginInput
 from lash.plugins.directives import (
     AbortTurn,
+    CreateSession,
     CustomEvent,
     EmitRuntimeEvents,
     EnqueueMessages,
@@ -22,6 +25,7 @@ from lash.plugins.hooks import (
     AtCheckpoint,
     BeforeToolCall,
     BeforeTurn,
+    ExtensionContribution,
     PluginSessionContext,
     PromptContext,
     SessionConfigChanged,
@@ -31,36 +35,67 @@ from lash.plugins.hooks import (
 )
 from lash.plugins.plugin import Plugin, PluginFactory, PluginSpecFactory, SessionPlugin, StaticPluginFactory, hook
 from lash.plugins.registrar import PluginRegistrar
+from lash.plugins.snapshots import PluginSnapshot, Stateful, StatefulPlugin
+from lash.plugins.transforms import (
+    CatalogContext,
+    CatalogContribution,
+    CompactContext,
+    ConfigChange,
+    PreparedContext,
+    ResponseContext,
+    StreamAnswer,
+    StreamChunk,
+    TurnContext,
+)
 
 __all__ = [
     "AbortTurn",
+    "ActionContext",
+    "ActionDefinition",
     "AfterToolCall",
     "AfterTurn",
     "AtCheckpoint",
     "BeforeToolCall",
     "BeforeTurn",
+    "CatalogContext",
+    "CatalogContribution",
+    "CompactContext",
+    "ConfigChange",
+    "CreateSession",
     "CustomEvent",
     "EmitRuntimeEvents",
     "EnqueueMessages",
+    "ExtensionContribution",
     "Plugin",
+    "PluginBinding",
     "PluginError",
     "PluginFactory",
+    "PluginInput",
     "PluginInvokeError",
     "PluginRegistrar",
     "PluginRegistrationError",
     "PluginSessionContext",
     "PluginSessionError",
+    "PluginSnapshot",
     "PluginSnapshotError",
     "PluginSpecFactory",
+    "PreparedContext",
     "PromptContext",
     "ReplaceToolArgs",
+    "ResponseContext",
     "SessionConfigChanged",
     "SessionPlugin",
     "SessionRestored",
     "ShortCircuitTool",
+    "Stateful",
+    "StatefulPlugin",
     "StaticPluginFactory",
     "StatusEvent",
+    "StreamAnswer",
+    "StreamChunk",
+    "TurnContext",
     "TurnFinalized",
     "TurnPersisted",
     "hook",
+    "plugin_action",
 ]

@@ -9,6 +9,7 @@ import msgspec
 from lash.base.json import Json, JsonObject
 from lash.base.messages import Message
 from lash.plugins.errors import PluginInvokeError
+from lash.sessions.frames import ToolAccess
 from lash.tools.result import ToolCallOutput
 
 
@@ -61,7 +62,22 @@ class EmitRuntimeEvents(msgspec.Struct, frozen=True, tag="emit_runtime_events", 
     events: list[RuntimeEvent]
 
 
-Directive: TypeAlias = AbortTurn | EnqueueMessages | ReplaceToolArgs | ShortCircuitTool | EmitRuntimeEvents
+class CreateSession(msgspec.Struct, frozen=True, tag="create_session", tag_field="type"):
+    """Makes a child session, ready to be run by the host. The same id from the same parent is the same session.
+
+    Its usage is booked under `usage_source`.
+    """
+
+    session_id: str
+    messages: list[Message] = []
+    plugin_options: JsonObject = {}
+    tool_access: ToolAccess = ToolAccess()
+    usage_source: str = "child"
+
+
+Directive: TypeAlias = (
+    AbortTurn | EnqueueMessages | ReplaceToolArgs | ShortCircuitTool | EmitRuntimeEvents | CreateSession
+)
 
 
 def as_directives(plugin_id: str, hook: str, returned: object) -> list[Directive]:

@@ -6,25 +6,55 @@ one after another; lifecycle hooks run side by side and may fail without harm.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from lash.base.json import JsonObject
+import msgspec
+
+from lash.base.codec import DecodeError, from_json
+from lash.base.json import Json, JsonObject
 from lash.base.messages import Message
 from lash.machine.outcome import TurnOutcome
 from lash.machine.values import CheckpointKind
+from lash.plugins.errors import PluginRegistrationError
+from lash.sessions.frames import ToolAccess
 from lash.tools.definition import ToolManifest
 from lash.tools.result import ToolCallOutput
+
+T = TypeVar("T")
+
+
+class ExtensionContribution(msgspec.Struct, frozen=True):
+    """What one plugin offers under the name of a point that another plugin extends."""
+
+    extension_id: str
+    payload: Json = None
 
 
 @dataclass(frozen=True, slots=True)
 class PluginSessionContext:
-    """The session that a plugin instance belongs to."""
+    """The session that a plugin instance belongs to.
+
+    `extensions` holds what the factories of the core contribute, by extension id, in
+    the order of the factories.
+    """
 
     session_id: str
     parent_session_id: str | None = None
     plugin_options: JsonObject = field(default_factory=dict)
+    tool_access: ToolAccess = field(default_factory=ToolAccess)
+    extensions: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+
+    def options(self, plugin_id: str, wanted: type[T]) -> T | None:
+        """A plugin's own options, decoded; None when there are none. Raises `PluginRegistrationError`."""
+        given = self.plugin_options.get(plugin_id)
+        if given is None:
+            return None
+        try:
+            return from_json(given, wanted)
+        except DecodeError as error:
+            raise PluginRegistrationError(f"plugin {plugin_id!r}: its options cannot be read: {error}") from error
 
     @property
     def is_root_session(self) -> bool:
@@ -40,6 +70,7 @@ class PromptContext:
     turn_id: str
     iteration: int
     tool_names: Sequence[str]
+    turn_inputs: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +83,7 @@ class BeforeTurn:
     frame_id: str
     history: Sequence[Message]
     messages: Sequence[Message]
+    turn_inputs: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

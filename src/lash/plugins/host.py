@@ -5,50 +5,72 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
-from lash.plugins.directives import Directive, as_directives
+from lash.base.json import Json, JsonObject
+from lash.plugins.bindings import PluginBinding
+from lash.plugins.directives import CreateSession, Directive, as_directives
 from lash.plugins.errors import PluginError, PluginInvokeError, PluginRegistrationError
-from lash.plugins.hooks import LifecycleEvent, PluginSessionContext
+from lash.plugins.hooks import ExtensionContribution, LifecycleEvent, PluginSessionContext
 from lash.plugins.plugin import PluginFactory
 from lash.plugins.registrar import Hooks, PluginRegistrar, ProtocolBinding, Registered, Registrations
+from lash.plugins.snapshots import PluginStates, Stateful
+from lash.tools.provider import ToolProvider
 
 C = TypeVar("C")
 logger = logging.getLogger("lash.plugins")
 
 
 class PluginHost:
-    """The factories of a core; makes a `PluginSession` for each session."""
+    """The factories of a core; makes a `PluginSession` for each session.
 
-    def __init__(self, factories: Sequence[PluginFactory]) -> None:
+    A factory replaces the builtin of the same id.
+    """
+
+    def __init__(self, factories: Sequence[PluginFactory], builtins: Sequence[PluginFactory] = ()) -> None:
         seen: set[str] = set()
         for factory in factories:
             if factory.id in seen:
                 raise PluginRegistrationError(f"two plugins have the id {factory.id!r}; ids are unique in a core")
             seen.add(factory.id)
-        self._factories = list(factories)
+        self.factories = [*(builtin for builtin in builtins if builtin.id not in seen), *factories]
+        self._extensions = _extensions(self.factories)
+        # Plugins that take an input with a turn, and whether they need it.
+        self.bindings = {
+            factory.id: factory.needs_input for factory in self.factories if isinstance(factory, PluginBinding)
+        }
 
     def build(self, context: PluginSessionContext) -> PluginSession:
         """Builds and registers every plugin for one session."""
         registrations = Registrations()
-        for factory in self._factories:
+        stateful: list[tuple[str, Stateful]] = []
+        if self._extensions:
+            context = replace(context, extensions=self._extensions)
+        for factory in self.factories:
             plugin = factory.build(context)
             plugin.register(PluginRegistrar(factory.id, registrations))
+            if isinstance(plugin, Stateful):
+                stateful.append((factory.id, plugin))
         if registrations.protocol.item is None:
             raise PluginRegistrationError("no plugin registers a protocol driver; use StandardCore or add one")
-        return PluginSession(registrations)
+        return PluginSession(registrations, PluginStates(stateful))
 
-    def build_probe(self) -> PluginSession:
+    def build_probe(self, options: JsonObject) -> PluginSession:
         """A session that is never run: shows at construction whether the plugins fit together."""
-        return self.build(PluginSessionContext("probe"))
+        return self.build(PluginSessionContext("probe", plugin_options=options))
 
 
 class PluginSession:
-    """The hooks of one session."""
+    """The hooks of one session, what its plugins remember, and the tool sources added while it is open."""
 
-    def __init__(self, registrations: Registrations) -> None:
+    def __init__(self, registrations: Registrations, states: PluginStates) -> None:
         self.registrations = registrations
+        self.states = states
+        self.added_sources: dict[str, ToolProvider] = {}
+        # Makes child sessions: `(plugin_id, request)`. Set by whoever opens the session.
+        self.create_session: Callable[[str, CreateSession], Awaitable[None]] | None = None
 
     @property
     def protocol(self) -> ProtocolBinding:
@@ -64,11 +86,12 @@ class PluginSession:
         """
         directives: list[tuple[str, Directive]] = []
         for registered in hooks.items:
-            returned = await call_hook(kind, registered, context)
-            directives += [
-                (registered.plugin_id, directive) for directive in as_directives(registered.plugin_id, kind, returned)
-            ]
+            directives += [(registered.plugin_id, directive) for directive in await self.ask(kind, registered, context)]
         return directives
+
+    async def ask(self, kind: str, registered: Registered[Callable[[C], object]], context: C) -> list[Directive]:
+        """The directives of one hook, where the next one shall see what this one changed."""
+        return as_directives(registered.plugin_id, kind, await call_hook(kind, registered, context))
 
     async def tell(self, event: LifecycleEvent) -> None:
         """Tells every lifecycle hook, side by side; failures are logged and change nothing."""
@@ -86,6 +109,21 @@ async def call_hook(kind: str, registered: Registered[Callable[[C], object]], co
         raise
     except Exception as error:
         raise PluginInvokeError(f"plugin {registered.plugin_id!r}: hook {kind} raised {error!r}") from error
+
+
+def _extensions(factories: Sequence[PluginFactory]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for factory in factories:
+        contribute = getattr(factory, "extension_contributions", None)
+        if contribute is None:
+            continue
+        for contribution in contribute():
+            if not isinstance(contribution, ExtensionContribution):
+                raise PluginRegistrationError(
+                    f"plugin {factory.id!r} contributes {type(contribution).__name__}; return ExtensionContribution"
+                )
+            found.setdefault(contribution.extension_id, []).append(contribution.payload)
+    return found
 
 
 async def _tell(hook: Registered[Callable[[LifecycleEvent], object]], event: LifecycleEvent) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from lash.plugins.actions import ACTION_MARK, ActionKind
 from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.hooks import (
     AfterToolCallHook,
@@ -33,6 +34,7 @@ from lash.plugins.hooks import (
     PromptHook,
 )
 from lash.plugins.registrar import PluginRegistrar
+from lash.plugins.transforms import CatalogHook, Compactor, ConfigMutator, ContextTransform, ResponseHook, StreamHook
 from lash.tools.decorator import Tool
 from lash.tools.provider import ToolProvider
 from lash.tools.toolset import ToolSet
@@ -92,6 +94,30 @@ class _HookMarks:
         """Lifecycle events."""
         return _mark(method, "on_event")
 
+    def prepare_turn(self, method: F) -> F:
+        """What the model is shown, at priority 0."""
+        return _mark(method, "prepare_turn")
+
+    def compact(self, method: F) -> F:
+        """What a compacted session begins with, at priority 0."""
+        return _mark(method, "compact")
+
+    def stream(self, method: F) -> F:
+        """Each piece of text before it is told."""
+        return _mark(method, "stream")
+
+    def response(self, method: F) -> F:
+        """Each answer before it is recorded."""
+        return _mark(method, "response")
+
+    def tool_catalog(self, method: F) -> F:
+        """The tools of a turn."""
+        return _mark(method, "tool_catalog")
+
+    def config_mutator(self, method: F) -> F:
+        """A change of the session's configuration."""
+        return _mark(method, "config_mutator")
+
 
 hook = _HookMarks()
 
@@ -120,8 +146,10 @@ class Plugin:
         """Registers the chain's hooks, then marked methods in the order they are defined."""
         for register in self._registers:
             register(registrar)
-        for kind, method in _marked_methods(self):
+        for kind, method in _marked_methods(self, _MARK):
             _REGISTER[kind](registrar, method)
+        for (name, action_kind, description), method in _marked_methods(self, ACTION_MARK):
+            registrar.actions.typed(name, method, kind=action_kind, description=description)
 
     def tool(self, *functions: Tool[..., Any]) -> Plugin:
         """Adds tools from functions."""
@@ -159,6 +187,34 @@ class Plugin:
     def on_event(self, fn: LifecycleHook) -> Plugin:
         """Adds a lifecycle hook."""
         return self._with(lambda registrar: registrar.session.on_event(fn))
+
+    def prepare_turn(self, fn: ContextTransform, *, priority: int = 0) -> Plugin:
+        """Adds a transform of what the model is shown."""
+        return self._with(lambda registrar: registrar.context.prepare_turn(priority, fn))
+
+    def compact(self, fn: Compactor, *, priority: int = 0) -> Plugin:
+        """Adds a compactor."""
+        return self._with(lambda registrar: registrar.context.compact(priority, fn))
+
+    def stream(self, fn: StreamHook) -> Plugin:
+        """Adds a transform of streamed text."""
+        return self._with(lambda registrar: registrar.output.stream(fn))
+
+    def response(self, fn: ResponseHook) -> Plugin:
+        """Adds a transform of answers."""
+        return self._with(lambda registrar: registrar.output.response(fn))
+
+    def tool_catalog(self, fn: CatalogHook) -> Plugin:
+        """Adds a word on the tools of each turn."""
+        return self._with(lambda registrar: registrar.tool_catalog.contribute(fn))
+
+    def config_mutator(self, fn: ConfigMutator) -> Plugin:
+        """Adds a word on changes of the configuration."""
+        return self._with(lambda registrar: registrar.session.config_mutator(fn))
+
+    def action(self, name: str, fn: Callable[..., Any], *, kind: ActionKind = "command") -> Plugin:
+        """Adds an action for the host: `fn(context, args: Args) -> Report`."""
+        return self._with(lambda registrar: registrar.actions.typed(name, fn, kind=kind))
 
     def _with(self, register: Register) -> Plugin:
         self._registers.append(register)
@@ -198,6 +254,12 @@ _REGISTER: dict[str, Callable[[PluginRegistrar, Any], None]] = {
     "after_tool_call": lambda registrar, fn: registrar.tool_calls.after(fn),
     "prompt": lambda registrar, fn: registrar.prompt.contribute(fn),
     "on_event": lambda registrar, fn: registrar.session.on_event(fn),
+    "prepare_turn": lambda registrar, fn: registrar.context.prepare_turn(0, fn),
+    "compact": lambda registrar, fn: registrar.context.compact(0, fn),
+    "stream": lambda registrar, fn: registrar.output.stream(fn),
+    "response": lambda registrar, fn: registrar.output.response(fn),
+    "tool_catalog": lambda registrar, fn: registrar.tool_catalog.contribute(fn),
+    "config_mutator": lambda registrar, fn: registrar.session.config_mutator(fn),
 }
 
 
@@ -206,11 +268,11 @@ def _mark(method: F, kind: str) -> F:
     return method
 
 
-def _marked_methods(plugin: Plugin) -> list[tuple[str, Callable[..., object]]]:
-    found: dict[str, tuple[str, Callable[..., object]]] = {}
+def _marked_methods(plugin: Plugin, mark: str) -> list[tuple[Any, Callable[..., object]]]:
+    found: dict[str, tuple[Any, Callable[..., object]]] = {}
     for base in reversed(type(plugin).__mro__):
         for name, member in vars(base).items():
-            kind = getattr(member, _MARK, None)
-            if isinstance(kind, str):
-                found[name] = (kind, getattr(plugin, name))
+            marked = getattr(member, mark, None)
+            if marked is not None:
+                found[name] = (marked, getattr(plugin, name))
     return list(found.values())

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lash.base.messages import Message
 from lash.machine.driver import ProtocolDriver
 from lash.machine.llm import LlmMessage
 from lash.machine.values import TurnCause
+from lash.plugins.actions import Action, ActionDefinition, ActionHandler, ActionKind, typed_action
 from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.hooks import (
     AfterToolCallHook,
@@ -24,6 +25,14 @@ from lash.plugins.hooks import (
     LifecycleHook,
     PromptHook,
     ToolResultProjector,
+)
+from lash.plugins.transforms import (
+    CatalogHook,
+    Compactor,
+    ConfigMutator,
+    ContextTransform,
+    ResponseHook,
+    StreamHook,
 )
 from lash.tools.provider import ToolProvider
 
@@ -58,15 +67,37 @@ class Hooks(Generic[T]):
         self.items.append(Registered(plugin_id, hook))
 
 
+class Ranked(Generic[T]):
+    """Hooks of one kind, highest priority first, equal ones in registration order."""
+
+    def __init__(self) -> None:
+        self.items: list[Registered[T]] = []
+        self._priorities: list[int] = []
+
+    def add(self, plugin_id: str, priority: int, hook: T) -> None:
+        """Adds one in its place."""
+        place = sum(1 for other in self._priorities if other >= priority)
+        self.items.insert(place, Registered(plugin_id, hook))
+        self._priorities.insert(place, priority)
+
+
 class Exclusive(Generic[T]):
-    """A role that one plugin at most may fill."""
+    """A role that one plugin at most may fill. A default fills it until somebody else does."""
 
     def __init__(self, role: str) -> None:
         self._role = role
+        self._is_default = False
         self.item: Registered[T] | None = None
+
+    def offer(self, plugin_id: str, value: T) -> None:
+        """Fills the role unless it is or will be taken."""
+        if self.item is None:
+            self.item, self._is_default = Registered(plugin_id, value), True
 
     def fill(self, plugin_id: str, value: T) -> None:
         """Fills the role; raises naming both plugins when it is taken."""
+        if self._is_default:
+            self.item, self._is_default = None, False
         if self.item is not None:
             raise PluginRegistrationError(
                 f"plugins {self.item.plugin_id!r} and {plugin_id!r} both register the {self._role}; keep one of them"
@@ -88,6 +119,13 @@ class Registrations:
         self.lifecycle: Hooks[LifecycleHook] = Hooks()
         self.tool_result_projector: Exclusive[ToolResultProjector] = Exclusive("tool result projector")
         self.protocol: Exclusive[ProtocolBinding] = Exclusive("protocol driver")
+        self.tool_catalog: Hooks[CatalogHook] = Hooks()
+        self.config_mutators: Hooks[ConfigMutator] = Hooks()
+        self.stream: Hooks[StreamHook] = Hooks()
+        self.response: Hooks[ResponseHook] = Hooks()
+        self.context_transforms: Ranked[ContextTransform] = Ranked()
+        self.compactors: Ranked[Compactor] = Ranked()
+        self.actions: dict[str, Registered[Action]] = {}
 
 
 class PluginRegistrar:
@@ -101,6 +139,10 @@ class PluginRegistrar:
         self.tool_results = ToolResultRegistrar(plugin_id, into)
         self.session = SessionRegistrar(plugin_id, into)
         self.protocol = ProtocolRegistrar(plugin_id, into)
+        self.tool_catalog = ToolCatalogRegistrar(plugin_id, into)
+        self.output = OutputRegistrar(plugin_id, into)
+        self.context = ContextRegistrar(plugin_id, into)
+        self.actions = ActionRegistrar(plugin_id, into)
 
 
 class _Part:
@@ -160,6 +202,65 @@ class ToolResultRegistrar(_Part):
         """The one function that shapes results for the model."""
         self._into.tool_result_projector.fill(self._plugin_id, project)
 
+    def default_projector(self, project: ToolResultProjector) -> None:
+        """The same where no other plugin has one."""
+        self._into.tool_result_projector.offer(self._plugin_id, project)
+
+
+class ToolCatalogRegistrar(_Part):
+    """The tools as the session sees them."""
+
+    def contribute(self, hook: CatalogHook) -> None:
+        """Asked when a turn puts its tools together: what to turn off, what to note on tools."""
+        self._into.tool_catalog.add(self._plugin_id, hook)
+
+
+class OutputRegistrar(_Part):
+    """What the model says, on its way out."""
+
+    def stream(self, hook: StreamHook) -> None:
+        """Sees each piece of text before it is told; not async. Hooks chain."""
+        self._into.stream.add(self._plugin_id, hook)
+
+    def response(self, hook: ResponseHook) -> None:
+        """Sees each answer before it is recorded, and may replace it. Hooks chain."""
+        self._into.response.add(self._plugin_id, hook)
+
+
+class ContextRegistrar(_Part):
+    """What the model is shown."""
+
+    def prepare_turn(self, priority: int, transform: ContextTransform) -> None:
+        """Runs before `before_turn` hooks, highest priority first; the result is recorded with the turn."""
+        self._into.context_transforms.add(self._plugin_id, priority, transform)
+
+    def compact(self, priority: int, compactor: Compactor) -> None:
+        """Asked by `session.compact()`, highest priority first; the first that answers wins."""
+        self._into.compactors.add(self._plugin_id, priority, compactor)
+
+
+class ActionRegistrar(_Part):
+    """Operations for the host."""
+
+    def op(self, definition: ActionDefinition, handler: ActionHandler) -> None:
+        """A raw action: JSON in, JSON out. Names are unique in the session."""
+        self._add(Action(definition, handler))
+
+    def typed(
+        self, name: str, function: Callable[..., Any], *, kind: ActionKind = "command", description: str = ""
+    ) -> None:
+        """An action whose schemas come from the hints of `function`: `(context, args: Args) -> Report`."""
+        self._add(typed_action(name, kind, description, function))
+
+    def _add(self, action: Action) -> None:
+        name = action.definition.name
+        other = self._into.actions.get(name)
+        if other is not None:
+            raise PluginRegistrationError(
+                f"plugins {other.plugin_id!r} and {self._plugin_id!r} both register the action {name!r}; rename one"
+            )
+        self._into.actions[name] = Registered(self._plugin_id, action)
+
 
 class SessionRegistrar(_Part):
     """Life of the session."""
@@ -167,6 +268,10 @@ class SessionRegistrar(_Part):
     def on_event(self, hook: LifecycleHook) -> None:
         """Told of lifecycle events; what it raises is logged."""
         self._into.lifecycle.add(self._plugin_id, hook)
+
+    def config_mutator(self, hook: ConfigMutator) -> None:
+        """Asked by `session.configure`; may answer another policy. Mutators chain."""
+        self._into.config_mutators.add(self._plugin_id, hook)
 
 
 class ProtocolRegistrar(_Part):

@@ -10,26 +10,34 @@ import asyncio
 import logging
 
 from lash.base.clock import Clock
+from lash.base.errors import InvalidArgument
+from lash.base.json import JsonObject
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
+from lash.runtime.amend import assign_session
 from lash.runtime.approvals import Approval, Approvals
+from lash.runtime.asides import session_maker
 from lash.runtime.branching import branch, fresh_start, given_state
 from lash.runtime.caller import Caller
 from lash.runtime.change import change_session
+from lash.runtime.commands import SessionCommand, SessionCommandReceipt, command_draft, receipt
 from lash.runtime.drive import Parked
 from lash.runtime.driving import SessionDrives
+from lash.runtime.editing import editable, options_of
 from lash.runtime.engine import Engine
-from lash.runtime.facets import guard_facets
+from lash.runtime.facets import guard_facets, guard_inputs
 from lash.runtime.forking import fork_session, path_to
 from lash.runtime.input import TurnInput, TurnOptions, prepare_input
 from lash.runtime.memory import SessionMemory
+from lash.runtime.observation.feed import SessionFeed
 from lash.runtime.request import TurnRequest, input_payload
 from lash.runtime.result import TurnResult
 from lash.runtime.waiting import until_change
 from lash.sessions.accept import Idle, Owned, Waiting
 from lash.sessions.commit import SessionState
-from lash.sessions.errors import SessionDeleted, StoreUnavailable
-from lash.sessions.frames import SessionPolicy
-from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkDraft, SlotPolicy
+from lash.sessions.errors import QueuedInputTaken, SessionDeleted, StoreUnavailable
+from lash.sessions.frames import SessionPolicy, ToolAccess
+from lash.sessions.meta import ChildSession
+from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkBatch, QueuedWorkDraft, SlotPolicy
 from lash.sessions.store import SessionCreate, SessionStore
 
 logger = logging.getLogger("lash.runtime")
@@ -46,7 +54,13 @@ class SessionActor:
         self.session_id = session_id
         self._engine = engine
         self._policy = policy
+        self._tool_access: ToolAccess | None = None
+        self._plugin_options: JsonObject | None = None
+        # Whether the session is stored with them, as far as anything was said.
+        self._is_assigned = True
+        self._assigning = asyncio.Lock()
         self._memory = SessionMemory(session_id, policy, engine.clock.now_ms(), engine.options.residency)
+        self.feed = SessionFeed(self._memory, engine.clock, engine.ids, engine.options.live_replay)
         self._drives: SessionDrives | None = None
         self._opening = asyncio.Lock()
         self._drains: asyncio.Task[None] | None = None
@@ -68,6 +82,25 @@ class SessionActor:
         assert self._drives is not None, "the session is not open"
         return self._drives.store
 
+    def assign(self, tool_access: ToolAccess | None, plugin_options: JsonObject | None) -> None:
+        """Options of the session that are stored with it. Raises `InvalidArgument` when plugins run with others."""
+        if plugin_options is not None and self._drives is not None and plugin_options != self._given_options():
+            raise InvalidArgument(
+                f"session {self.session_id!r} is open with other plugin_options; close the core to change them"
+            )
+        self._tool_access = tool_access if tool_access is not None else self._tool_access
+        self._plugin_options = plugin_options if plugin_options is not None else self._plugin_options
+        self._is_assigned = False
+
+    async def _parent_id(self, store: SessionStore) -> str | None:
+        if self._memory.assignment.usage_source is None:
+            return None  # nobody's child, and nothing more to read
+        meta = await store.load_session_meta()
+        return meta.relation.parent_session_id if meta and isinstance(meta.relation, ChildSession) else None
+
+    def _given_options(self) -> JsonObject:
+        return self._plugin_options if self._plugin_options is not None else self._memory.assignment.plugin_options
+
     async def open(self) -> SessionDrives:
         """Creates or loads the session, once. Raises `SessionDeleted`."""
         async with self._opening:
@@ -78,8 +111,16 @@ class SessionActor:
                 raise engine.closed(f"session {self.session_id!r} was used")
             store = await engine.store.sessions.create_store(SessionCreate(self.session_id, policy=self._policy))
             is_restored = await self._memory.refresh(store)
-            plugins = engine.plugins.build(PluginSessionContext(self.session_id))
-            self._drives = SessionDrives(engine, store, self._memory, plugins)
+            access = self._tool_access if self._tool_access is not None else self._memory.assignment.tool_access
+            options = {**engine.options.plugin_options, **self._given_options()}
+            context = PluginSessionContext(
+                self.session_id, await self._parent_id(store), plugin_options=options, tool_access=access
+            )
+            plugins = engine.plugins.build(context)
+            plugins.create_session = session_maker(engine, self._memory)
+            if plugins.states:
+                plugins.states.restore(self._memory.plugin_snapshot)
+            self._drives = SessionDrives(engine, store, self._memory, plugins, self.feed)
         if is_restored:
             await plugins.tell(SessionRestored(self.session_id, self._memory.head_revision))
         return self._drives
@@ -87,7 +128,8 @@ class SessionActor:
     async def run(self, request: TurnRequest) -> TurnResult:
         """Accepts the turn and returns it settled, whoever drives it."""
         guard_facets(self._engine)
-        return await Caller(await self._running(), request, self.poke).result()
+        guard_inputs(self._engine, request.plugin_inputs)
+        return await Caller(await self.running(), request, self.poke).result()
 
     async def enqueue(
         self,
@@ -100,7 +142,8 @@ class SessionActor:
     ) -> EnqueueOutcome:
         """Stores input for a later turn and sees to it that one runs."""
         guard_facets(self._engine)
-        drives = await self._running()
+        guard_inputs(self._engine, ())
+        drives = await self.running()
         queued = await prepare_input(turn_input, options, self._engine.attachments)
         draft = QueuedWorkDraft(
             self.session_id,
@@ -113,6 +156,36 @@ class SessionActor:
         if outcome.status == "inserted":
             self.poke()
         return outcome
+
+    async def command(self, command: SessionCommand, key: str | None) -> SessionCommandReceipt:
+        """Accepts a command durably, once per key, and sees to it that it is applied."""
+        guard_facets(self._engine)
+        drives = await self.running()
+        draft = command_draft(self.session_id, command, key or self._engine.ids.new_id())
+        outcome = await drives.store.enqueue_queued_work_with_outcome(draft)
+        if outcome.status == "inserted":
+            self.poke()
+        return receipt(outcome)
+
+    async def until_settled(self, batch_id: str) -> None:
+        """Returns when queued work was settled or cancelled, and takes over what came of it."""
+        drives = await self.running()
+        while True:
+            generation = self._engine.store.changes.generation()
+            queued = await drives.store.list_queued_work(self.session_id)
+            if all(batch.batch_id != batch_id for batch in queued):
+                return await drives.refresh()
+            await self._engine.store.changes.changed(generation)
+
+    async def edit_queued(self, batch_id: str, turn_input: TurnInput) -> QueuedWorkBatch:
+        """Replaces queued input that nobody has begun to work on."""
+        drives = await self.running()
+        batch = editable(self.session_id, batch_id, await drives.store.list_pending_queued_work(self.session_id))
+        queued = await prepare_input(turn_input, options_of(batch), self._engine.attachments)
+        edited = await drives.store.replace_queued_input(self.session_id, batch_id, input_payload(queued))
+        if edited is None:
+            raise QueuedInputTaken(self.session_id, batch_id)
+        return edited
 
     def poke(self) -> None:
         """Work may have arrived: a running turn looks for it, an idle session starts one."""
@@ -138,23 +211,35 @@ class SessionActor:
         """Takes over what other processes have committed."""
         await (await self.open()).refresh()
 
+    # observation
+
+    async def observed(self) -> SessionFeed:
+        """The session's feed, up to date with the store (at most a look behind) and watched from now on."""
+        await self.running()
+        await self._engine.observe(self)
+        return self.feed
+
+    async def catch_up(self, revision: int) -> bool:
+        """Takes over what is committed up to `revision`; False when that must wait for a running turn."""
+        return await (await self.open()).catch_up(revision)
+
     async def open_fresh(self) -> None:
         """Opens the session with nothing said."""
-        await change_session(await self._running(), lambda memory: fresh_start(memory, self._engine.clock.now_ms()))
+        await change_session(await self.running(), lambda memory: fresh_start(memory, self._engine.clock.now_ms()))
 
     async def open_with_state(self, state: SessionState) -> None:
         """Opens the session with a given state."""
-        await change_session(await self._running(), lambda memory: given_state(memory, state))
+        await change_session(await self.running(), lambda memory: given_state(memory, state))
 
     async def branch(self, node_id: str) -> None:
         """Goes on from another node."""
-        drives = await self._running()
+        drives = await self.running()
         path = await path_to(drives.store, self.session_id, node_id)
         await change_session(drives, lambda memory: branch(memory, path))
 
     async def fork(self, new_id: str, node_id: str | None) -> None:
         """Copies what is committed into a new session."""
-        await self._running()
+        await self.running()
         await fork_session(
             self._engine.store.sessions,
             self._engine.clock,
@@ -173,10 +258,18 @@ class SessionActor:
             else:
                 return
 
-    async def _running(self) -> SessionDrives:
+    async def running(self) -> SessionDrives:
+        """The open session; raises `CoreClosed` when its core is closing."""
         if self._engine.is_closing:
             raise self._engine.closed(f"session {self.session_id!r} was used")
-        return await self.open()
+        drives = await self.open()
+        if not self._is_assigned:  # nothing runs before the session has the authority it was given
+            async with self._assigning:
+                if not self._is_assigned:
+                    access, options = self._tool_access, self._plugin_options
+                    await assign_session(drives, access, options)
+                    self._is_assigned = (access, options) == (self._tool_access, self._plugin_options)
+        return drives
 
     # the queue
 

@@ -7,6 +7,7 @@ application meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -14,7 +15,7 @@ from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
 from lash.effects.ports import EffectHost
 from lash.effects.waits import TOKEN_PREFIX, AwaitEventKey, Resolution, ResolveOutcome, UnknownOrRevoked
-from lash.runtime.completions import described, signed_key
+from lash.runtime.completions import Completions, described, signed_key
 from lash.runtime.verdicts import approval, denial
 
 
@@ -44,8 +45,10 @@ WhichApproval: TypeAlias = Approval | AwaitEventKey | str
 class Approvals:
     """`core.approvals`. Added in 0.1."""
 
-    def __init__(self, host: EffectHost) -> None:
+    def __init__(self, host: EffectHost, on_accepted: Callable[[str], None] = lambda _session_id: None) -> None:
+        """`on_accepted` is told the session of a turn that may go on now."""
         self._host = host
+        self._completions = Completions(host, on_accepted)
 
     async def pending(self, session_id: str | None = None) -> list[Approval]:
         """Calls that wait for a word, oldest first, of one session or of all; whichever process runs their turns."""
@@ -74,7 +77,7 @@ class Approvals:
 
     async def _answer(self, which: WhichApproval, resolution: Resolution) -> ResolveOutcome:
         key = await self._key(which)
-        return UnknownOrRevoked() if key is None else await self._host.resolve_await_event(key, resolution)
+        return UnknownOrRevoked() if key is None else await self._completions.resolve(key, resolution)
 
     async def _key(self, which: WhichApproval) -> AwaitEventKey | None:
         match which:

@@ -121,7 +121,7 @@ class CallBranch:
         call = self._call
         output = ToolCallOutput.cancelled(f"tool {call.tool_name} was cancelled before it was tried again")
         record = ToolCallRecord(call.call_id, call.tool_name, call.args or {}, output, 0)
-        return {"record": to_json(record), "model_text": self._place.hooks.model_text(record)}
+        return {"record": to_json(record), "model_text": self._place.hooks.shown(record)[0]}
 
     # somebody outside
 
@@ -170,12 +170,19 @@ class CallBranch:
         return _object((yield from self._do(envelope, finish))["value"])
 
     def _do(self, envelope: EffectEnvelope, step: Callable[[], Awaitable[Json]]) -> Branch[JsonObject]:
-        outcome = yield from self._request(envelope, Local.durable_step(step, impact="reads"))
-        return outcome.expect("durable_step")
+        async def recorded() -> Json:
+            return self._place.recorded(_object(await step()))
+
+        outcome = yield from self._request(envelope, Local.durable_step(recorded, impact="reads"))
+        body = outcome.expect("durable_step")
+        self._place.follow(_object(body["value"]))
+        return body
 
     def _request(self, envelope: EffectEnvelope, local: Local) -> Branch[EffectOutcome]:
         self._was_recorded = self._controller.has_recorded(envelope.replay_key)
-        return (yield EffectRequest(envelope, local))
+        outcome = yield EffectRequest(envelope, local)
+        self._place.follow(outcome.body)
+        return outcome
 
     def _attempt_envelope(self, number: int) -> EffectEnvelope:
         command = EffectCommand("tool_call", {"call": self._asked(), "attempt": number})

@@ -21,6 +21,7 @@ from lash.effects.local import Run
 from lash.effects.waits import AwaitEventKey
 from lash.machine.values import PendingCall
 from lash.models.text import readable
+from lash.plugins.snapshots import StateTrail
 from lash.runtime.activity import ActivityStream, ToolCallProgress
 from lash.runtime.tool_hooks import ToolHooks
 from lash.tools.calls import PreparedToolCall, ToolCall
@@ -45,6 +46,17 @@ class CallPlace:
     stream: ActivityStream
     cancel: CancelToken
     clock: Clock
+    # What plugins remember is recorded with the effects that changed it; None where no plugin has a state.
+    trail: StateTrail | None = None
+
+    def recorded(self, body: JsonObject) -> JsonObject:
+        """The body of a live outcome with what plugins remember since the last one."""
+        return body if self.trail is None else self.trail.record(body)
+
+    def follow(self, body: JsonObject) -> None:
+        """After any outcome: a recorded one brings the states of plugins along."""
+        if self.trail is not None:
+            self.trail.follow(body)
 
 
 class CallRun:
@@ -94,7 +106,7 @@ class CallRun:
         """The live code of one attempt."""
 
         async def run(_envelope: EffectEnvelope) -> EffectOutcome:
-            return EffectOutcome("tool_call", await self._attempt(number))
+            return EffectOutcome("tool_call", self._place.recorded(await self._attempt(number)))
 
         return run
 
@@ -105,7 +117,10 @@ class CallRun:
         after = await finish_call(record, after=lambda done: self._place.hooks.after(done, messages))
         if after is not record.output:
             record = ToolCallRecord(record.call_id, record.tool, record.args, after, record.duration_ms)
-        body: JsonObject = {"record": to_json(record), "model_text": self._place.hooks.model_text(record)}
+        text, is_shaped = self._place.hooks.shown(record)
+        body: JsonObject = {"record": to_json(record), "model_text": text}
+        if is_shaped:
+            body["is_shaped"] = True
         if messages:
             body["messages"] = to_json(messages)
         return body

@@ -18,8 +18,8 @@ from lash.runtime.waiting import until_change
 from lash.sessions.accept import Idle, Owned, Waiting
 
 
-async def change_session(drives: SessionDrives, plan: ChangePlan) -> None:
-    """Commits what `plan` says of the newest state, once no turn is in flight.
+async def change_session(drives: SessionDrives, plan: ChangePlan) -> bool:
+    """Commits what `plan` says of the newest state, once no turn is in flight; whether there was anything.
 
     Raises `EffectInDoubt` when the turn in flight waits for the host to settle an effect.
     """
@@ -27,7 +27,7 @@ async def change_session(drives: SessionDrives, plan: ChangePlan) -> None:
     # In a task of the engine: a caller who leaves must neither keep the lease nor tear the commit.
     change = drives.engine.spawn(_change(drives, plan, leaving), f"change {drives.memory.session_id}")
     try:
-        await asyncio.shield(change)
+        return await asyncio.shield(change)
     except asyncio.CancelledError:
         leaving.cancel("requested")
         if not drives.engine.is_closing:
@@ -36,10 +36,9 @@ async def change_session(drives: SessionDrives, plan: ChangePlan) -> None:
         raise
 
 
-async def _change(drives: SessionDrives, plan: ChangePlan, leaving: CancelToken) -> None:
+async def _change(drives: SessionDrives, plan: ChangePlan, leaving: CancelToken) -> bool:
     lease = await _free_lease(drives, leaving)
-    if lease is not None:
-        await drives.change(lease, plan)
+    return lease is not None and await drives.change(lease, plan)
 
 
 async def _free_lease(drives: SessionDrives, leaving: CancelToken) -> Lease | None:

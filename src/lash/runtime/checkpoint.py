@@ -16,12 +16,12 @@ from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.effects.envelope import EffectCommand, EffectOutcome
 from lash.machine.values import CheckpointDelivered, CheckpointKind
-from lash.plugins.directives import AbortTurn, EmitRuntimeEvents, EnqueueMessages, only_conversation
+from lash.plugins.directives import AbortTurn, CreateSession, EmitRuntimeEvents, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginInvokeError
 from lash.plugins.hooks import AtCheckpoint
 from lash.plugins.host import PluginSession
-from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.asides import carry_out
 from lash.runtime.input import QueuedInput, input_message
 from lash.sessions.queue import QueuedWorkClaim, TurnInputPayload
 
@@ -81,9 +81,8 @@ async def ask_plugins(plugins: PluginSession, context: AtCheckpoint, stream: Act
                 raise PluginInvokeError(message, code=code)
             case EnqueueMessages(messages=queued):
                 messages += only_conversation(plugin_id, queued)
-            case EmitRuntimeEvents(events=events):
-                for event in events:
-                    stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
+            case EmitRuntimeEvents() | CreateSession():
+                await carry_out(plugins, stream, plugin_id, directive)
             case _:
                 raise PluginInvokeError(f"plugin {plugin_id!r} may not change tool calls at a checkpoint")
     return messages

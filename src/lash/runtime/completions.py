@@ -7,13 +7,17 @@ resolution stands (docs/spec/runtime.md §6.6).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from lash.base.errors import InvalidArgument
+from lash.base.canonical import canonical_json_bytes
+from lash.base.codec import to_json
+from lash.base.errors import InvalidArgument, NotCanonical
 from lash.base.json import Json, JsonObject
 from lash.effects.ports import EffectHost
 from lash.effects.waits import (
+    Accepted,
     AwaitEventKey,
     OpenWait,
     Resolution,
@@ -47,21 +51,31 @@ class PendingCompletion:
 class Completions:
     """`core.completions`. Added in 0.1."""
 
-    def __init__(self, host: EffectHost) -> None:
+    def __init__(self, host: EffectHost, on_accepted: Callable[[str], None] = lambda _session_id: None) -> None:
+        """`on_accepted` is told the session of a turn that may go on now."""
         self._host = host
+        self._on_accepted = on_accepted
 
     async def resolve(self, key: CompletionKey, resolution: Resolution) -> ResolveOutcome:
         """`Accepted`, `AlreadyResolved` with what stands, or `UnknownOrRevoked`: forged, foreign, session deleted.
 
         Raises `MalformedWaitKey` for a text that is no key at all, and `InvalidArgument`
-        for what is no resolution.
+        for what is no resolution, or holds what is not JSON.
         """
         if not isinstance(resolution, ResolvedOk | ResolvedErr | TimedOut | WaitCancelled):
             raise InvalidArgument(
                 f"a resolution is ResolvedOk, ResolvedErr, TimedOut or WaitCancelled, got {type(resolution).__name__}; "
                 "or call complete(), fail() or cancel()"
             )
-        return await self._host.resolve_await_event(signed_key(key), resolution)
+        try:
+            canonical_json_bytes(to_json(resolution))
+        except NotCanonical as error:
+            raise InvalidArgument(f"a call is completed with JSON: {error.message}") from error
+        signed = signed_key(key)
+        outcome = await self._host.resolve_await_event(signed, resolution)
+        if isinstance(outcome, Accepted) and signed.scope.session_id is not None:
+            self._on_accepted(signed.scope.session_id)
+        return outcome
 
     async def complete(self, key: CompletionKey, value: Json = None) -> ResolveOutcome:
         """The call succeeded: the model reads `value`, which is JSON."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -25,12 +26,13 @@ from lash.machine.driver import message_id
 from lash.machine.outcome import Stopped
 from lash.machine.turn import MachineConfig, TurnMachine
 from lash.machine.values import Said
-from lash.plugins.directives import EmitRuntimeEvents, EnqueueMessages, only_conversation
+from lash.plugins.directives import CreateSession, EmitRuntimeEvents, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginError, PluginInvokeError
 from lash.plugins.hooks import AfterTurn
 from lash.plugins.host import PluginSession
-from lash.runtime import activity
+from lash.plugins.snapshots import StateTrail
 from lash.runtime.activity import ActivityStream
+from lash.runtime.asides import carry_out
 from lash.runtime.engine import DoubtfulEffect, Engine, PromptRequest
 from lash.runtime.environment import EnvironmentSync, TurnAborted, TurnIdentity
 from lash.runtime.inbox import QueueInbox
@@ -40,6 +42,7 @@ from lash.runtime.memory import SessionMemory
 from lash.runtime.model_call import HistoryRef
 from lash.runtime.result import TurnIssue, TurnResult
 from lash.runtime.settlement import Reached, TurnSettlement
+from lash.runtime.tooling import SessionTools
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
@@ -65,12 +68,19 @@ class Parked:
 
 def _may_pass(error: Exception) -> bool:
     """Whether another try may go better. What is stored wrong, configured wrong or too large stays so."""
-    if isinstance(error, StoredDataCorrupt | ConfigurationError | ValueTooLarge):
+    if isinstance(error, StoredDataCorrupt | ConfigurationError | PluginError | ValueTooLarge):
         return False
     return not isinstance(error, EffectControllerError)  # those are deterministic (effects/errors.py)
 
 
-Driven: TypeAlias = TurnResult | Lost | Parked
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What ran was a session command, not a turn; it is committed."""
+
+    batch_id: str
+
+
+Driven: TypeAlias = TurnResult | Lost | Parked | Applied
 
 
 class TurnDrive:
@@ -82,21 +92,27 @@ class TurnDrive:
         store: SessionStore,
         memory: SessionMemory,
         plugins: PluginSession,
+        tools: SessionTools,
         owned: Owned,
         cancel: CancelToken,
         stream: ActivityStream,
+        turn_inputs: Mapping[str, object],
     ) -> None:
         self._engine = engine
         self._store = store
         self._memory = memory
         self._plugins = plugins
+        self._tools = tools
+        self._turn_inputs = turn_inputs
         self._owned = owned
         self._cancel = cancel
         self._stream = stream
         self._turn_id = owned.turn.turn_id
         self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
         self._holding = Holding(owned.lease, cancel, [owned.claim], has_new_work=owned.has_more)
-        self._settlement = TurnSettlement(engine, store, memory, plugins, owned, self._scope, self._holding, stream)
+        self._settlement = TurnSettlement(
+            engine, store, memory, plugins, tools, owned, self._scope, self._holding, stream
+        )
         # As far as the last try came: what a turn that is given up keeps.
         self._reached: Reached | None = None
         self._controller: EffectController | None = None
@@ -150,6 +166,7 @@ class TurnDrive:
                     return await self._settlement.give_up(error, attempt, self._inputs(), self._reached)
                 logger.warning("turn %s: drive %d failed", self._turn_id, attempt, exc_info=True)
                 is_fresh = False
+                self._stream.restart()
                 await self._engine.clock.sleep(options.drive_backoff_ms << (attempt - 1))
         raise AssertionError("unreachable")
 
@@ -164,8 +181,15 @@ class TurnDrive:
             self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: self._cancel.cancel("lease_lost")
         )
         options = inputs[0].options
+        if options.model is None and self._memory.configured is not None:
+            options = msgspec.structs.replace(options, model=self._memory.configured.model)
+        trail = None
+        if self._plugins.states:
+            # An earlier drive may have gone further than what is recorded.
+            self._plugins.states.restore(self._memory.plugin_snapshot)
+            trail = StateTrail(self._plugins.states)
         machine = self._machine(inputs, options)
-        driver = self._driver(machine, controller, options)
+        driver = self._driver(machine, controller, options, trail)
         # Where nothing is recorded a second drive would do everything again, payments too.
         self._must_not_repeat = controller.durability_tier() != "durable"
         self._controller, self._reached = controller, Reached(machine, driver, options)
@@ -203,10 +227,12 @@ class TurnDrive:
         )
         return TurnMachine(config, [input_message(message_id(turn_index, 0), inputs)])
 
-    def _driver(self, machine: TurnMachine, controller: EffectController, options: TurnOptions) -> TurnDriver:
+    def _driver(
+        self, machine: TurnMachine, controller: EffectController, options: TurnOptions, trail: StateTrail | None
+    ) -> TurnDriver:
         memory, engine = self._memory, self._engine
         chosen = engine.options.choose_model(options)
-        catalog = engine.options.build_catalog(self._plugins)
+        catalog = self._tools.catalog()
         environment = EnvironmentSync(
             turn=TurnIdentity(
                 memory.session_id,
@@ -221,7 +247,7 @@ class TurnDrive:
             load_attachment=engine.load_attachment,
             history=memory.history,
             plugins=self._plugins,
-            render_prompt=lambda iteration: engine.options.render_prompt(
+            render_prompt=lambda iteration, context_prompt: engine.options.render_prompt(
                 PromptRequest(
                     memory.session_id,
                     self._turn_id,
@@ -230,11 +256,15 @@ class TurnDrive:
                     options.prompt,
                     self._plugins,
                     catalog,
+                    context_prompt,
+                    self._turn_inputs,
                 )
             ),
             tool_specs=catalog.specs,
             stream=self._stream,
             causes=[],
+            last_prompt_usage=memory.checkpoint.turn_state.last_prompt_usage,
+            turn_inputs=self._turn_inputs,
         )
         return TurnDriver(
             machine=machine,
@@ -249,6 +279,7 @@ class TurnDrive:
             stream=self._stream,
             cancel=self._cancel,
             clock=engine.clock,
+            trail=trail,
         )
 
     async def _after_turn(self, driven: DrivenTurn, machine: TurnMachine) -> None:
@@ -262,9 +293,8 @@ class TurnDrive:
                 match directive:
                     case EnqueueMessages(messages=messages):
                         records += [Said(message) for message in only_conversation(plugin_id, messages)]
-                    case EmitRuntimeEvents(events=events):
-                        for event in events:
-                            self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
+                    case EmitRuntimeEvents() | CreateSession():
+                        await carry_out(self._plugins, self._stream, plugin_id, directive)
                     case _:
                         raise PluginInvokeError(f"plugin {plugin_id!r} may not change the turn after it ended")
         except PluginError as error:

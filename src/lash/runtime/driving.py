@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TypeAlias
 
 import msgspec
@@ -14,30 +17,40 @@ from lash.base.messages import Message
 from lash.effects.lease import Lease
 from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream
+from lash.runtime.commands import apply_command, leading_command
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
+from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
+from lash.runtime.observation.feed import SessionFeed
 from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import message_ids, stored_summary, turn_result
+from lash.runtime.tooling import SessionTools
 from lash.sessions.accept import Owned
 from lash.sessions.commit import LeaseGuard, RuntimeCommit, StoredTurn
 from lash.sessions.store import SessionStore
 
+# The session whose turn the current task is part of: what must not wait for that turn asks here.
+DRIVING: ContextVar[str | None] = ContextVar("lash_driving", default=None)
 # From what is committed to the commit that changes it; None when there is nothing to change.
-ChangePlan: TypeAlias = Callable[[SessionMemory], RuntimeCommit | None]
+ChangePlan: TypeAlias = Callable[[SessionMemory], RuntimeCommit | Awaitable[RuntimeCommit | None] | None]
 
 
 class SessionDrives:
     """Drives owned turns, and knows who listens to which."""
 
-    def __init__(self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession) -> None:
+    def __init__(
+        self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession, feed: SessionFeed
+    ) -> None:
+        self.tools = SessionTools(memory, plugins, engine.options.build_catalog)
         self.engine = engine
         self.store = store
         self.memory = memory
         # Set, and replaced, whenever a drive of this core ends.
         self.turned = asyncio.Event()
-        self._plugins = plugins
+        self.plugins = plugins
+        self._feed = feed
         # Guards the memory: a drive reads it at its start and changes it at its commit.
         self._driving = asyncio.Lock()
         self._listeners: dict[str, list[TurnRequest]] = {}
@@ -76,19 +89,50 @@ class SessionDrives:
         self._running[1].cancel("requested")
         return True
 
-    async def change(self, lease: Lease, plan: ChangePlan) -> None:
-        """Commits what `plan` says of the newest state under a lease without a turn, and gives the lease back."""
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """While no turn of this core touches the memory."""
         async with self._driving:
-            is_held = True
+            yield
+
+    def wake(self) -> None:
+        """Something ended that others of this core may wait for."""
+        turned, self.turned = self.turned, asyncio.Event()
+        turned.set()
+
+    def turn_inputs(self, turn_id: str) -> dict[str, object]:
+        """The live inputs that callers hand to plugins with a turn."""
+        return {
+            given.plugin_id: given.value
+            for request in self._listeners.get(turn_id, ())
+            for given in request.plugin_inputs
+        }
+
+    async def change(self, lease: Lease, plan: ChangePlan) -> bool:
+        """Commits what `plan` says of the newest state under a lease without a turn, and gives the lease back.
+
+        Whether anything was committed. What was not, plugins forget again.
+        """
+        holding = Holding(lease, CancelToken())
+        self.engine.keeper.hold(holding)  # a plan may ask a model
+        async with self._driving:
+            is_held, states = True, self.plugins.states
             try:
                 await self.memory.refresh(self.store)
-                commit = plan(self.memory)
+                if states:
+                    states.restore(self.memory.plugin_snapshot)
+                planned = plan(self.memory)
+                commit = await planned if inspect.isawaitable(planned) else planned
                 if commit is not None:
                     await self.store.commit(msgspec.structs.replace(commit, guard=LeaseGuard(lease)))
                     is_held = False
                     await self.memory.refresh(self.store)
+                return commit is not None
             finally:
+                self.engine.keeper.drop(holding)
                 if is_held:
+                    if states:
+                        states.restore(self.memory.plugin_snapshot)
                     with contextlib.suppress(Exception):  # it runs out by itself otherwise
                         await asyncio.shield(self.store.release_session_lease(lease))
 
@@ -96,6 +140,15 @@ class SessionDrives:
         """Takes over what other processes have committed."""
         async with self._driving:
             await self.memory.refresh(self.store)
+
+    async def catch_up(self, revision: int) -> bool:
+        """The same up to a revision; False when a running turn must end first."""
+        if self.memory.head_revision >= revision:
+            return True
+        if self._driving.locked():
+            return False
+        await self.refresh()
+        return True
 
     async def stored_result(self, turn: StoredTurn) -> TurnResult:
         """The result of a settled turn."""
@@ -126,20 +179,33 @@ class SessionDrives:
         """Drives to the end of the turn. Call it in a task of the engine; see `start`."""
         turn_id = owned.turn.turn_id
         cancel, stream = CancelToken(), None
+        driven: Driven | None = None
         try:
             async with self._driving:
+                command = leading_command(owned)
+                if command is not None:
+                    return await apply_command(self.engine, self.store, self.memory, self.plugins, owned, command)
                 listeners = list(self._listeners.get(turn_id, ()))
                 for listener in listeners:
                     _link(listener.cancel, cancel)
-                stream = ActivityStream(turn_id, [sink for listener in listeners for sink in listener.sinks])
+                sinks = [sink for listener in listeners for sink in listener.sinks]
+                if self.engine.relay is not None:
+                    sinks.append(self.engine.relay.sink(self.memory.session_id, turn_id))
+                stream = ActivityStream(turn_id, sinks, self._feed)
                 self._running = (turn_id, cancel)
+                self._feed.turn_started(turn_id)
                 try:
-                    drive = TurnDrive(self.engine, self.store, self.memory, self._plugins, owned, cancel, stream)
-                    return await drive.run()
+                    DRIVING.set(self.memory.session_id)
+                    inputs = self.turn_inputs(turn_id) if listeners else {}
+                    drive = TurnDrive(
+                        self.engine, self.store, self.memory, self.plugins, self.tools, owned, cancel, stream, inputs
+                    )
+                    driven = await drive.run()
+                    return driven
                 finally:
                     self._running = None
-                    turned, self.turned = self.turned, asyncio.Event()
-                    turned.set()
+                    self._feed.turn_ended(turn_id, driven.outcome if isinstance(driven, TurnResult) else None)
+                    self.wake()
         finally:
             if stream is not None:
                 # Not under the lock: who reads the end of this turn slowly holds up no other.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -22,11 +22,15 @@ from lash.base.json import JsonObject
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
 from lash.machine.capability import ModelCapability
+from lash.machine.prompt import PromptContribution
 from lash.models.provider import Provider
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
 from lash.runtime.input import TurnOptions
 from lash.runtime.leases import LeaseKeeper
+from lash.runtime.observation.relay import Relay, SharedReplay
+from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
+from lash.runtime.observation.watch import Followed, StoreWatch
 from lash.runtime.ports import RuntimeStore
 from lash.runtime.residency import Residency
 from lash.sessions.accept import Claimant
@@ -63,6 +67,9 @@ class PromptRequest:
     turn_prompt: JsonObject | None
     plugins: PluginSession
     catalog: ToolCatalog
+    # What context transforms add for this turn, and live inputs of plugins.
+    context_prompt: Sequence[PromptContribution] = ()
+    turn_inputs: Mapping[str, object] = field(default_factory=dict)
 
 
 class ModelChooser(Protocol):
@@ -84,7 +91,9 @@ class EngineOptions:
     commit_budget: CommitBudget = field(default_factory=CommitBudget)
     # A drive that raises is tried this often before the turn is settled as failed (decisions 7).
     drive_attempts: int = 5
+    plugin_options: JsonObject = field(default_factory=dict)
     drive_backoff_ms: int = 100
+    live_replay: LiveReplayStore = field(default_factory=RecentEvents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +152,22 @@ class Engine:
         self.executor_id = executor_id
         self.options = options
         self.keeper = LeaseKeeper(store.sessions, clock, options.timings)
+        shared = options.live_replay if isinstance(options.live_replay, SharedReplay) else None
+        told = None if shared is None else store.told
+        if shared is not None and told is None:
+            raise ConfigurationError(
+                "live_replay_store=SharedReplay(): this store has no place that processes share; use postgresql://…"
+            )
+        self.relay: Relay | None = None
+        if shared is not None and told is not None:
+            self.relay = Relay(told, clock, ids, shared.max_age_ms, self.spawn)
+        self.watch = StoreWatch(store.sessions, store.changes, clock, executor_id, told)
         self.recovery = RecoveryReport()
         # Cancelled with reason `shutdown` when the core is closed: whoever waits is woken.
         self.closing = CancelToken()
         self._has_warned_of_window = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     def window_of(self, model: ModelFacts) -> int | None:
         """How much the model can read. Not to know it is worth one warning per core (decisions 24)."""
@@ -192,9 +212,16 @@ class Engine:
         task.add_done_callback(self._finished)
         return task
 
+    async def observe(self, session: Followed) -> None:
+        """Brings the feed of a session up to date with the store, and keeps it so while somebody reads it."""
+        await self.watch.look_at(session)
+        if self._watching is None or self._watching.done():
+            self._watching = self.spawn(self.watch.run(), "observation")
+
     async def close(self) -> None:
         """Cancels and awaits every task, then stops the heartbeat."""
         self.closing.cancel("shutdown")
+        self.watch.end(CoreClosed("the core was closed while the session was observed; observe it in another core"))
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()

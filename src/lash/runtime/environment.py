@@ -9,7 +9,7 @@ applies from the first unrecorded effect on (decisions 3).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -17,23 +17,27 @@ import msgspec
 from lash.base.canonical import sha256_hex
 from lash.base.codec import decode, encode, from_json, to_json
 from lash.base.json import JsonObject
-from lash.base.messages import Message
+from lash.base.messages import Message, unsettled_tool_calls
+from lash.base.usage import PromptUsage
 from lash.effects.envelope import EffectCommand, EffectOutcome
 from lash.effects.errors import EffectCorrupt
 from lash.effects.ports import EffectController
 from lash.machine.capability import ModelCapability
 from lash.machine.history import History
 from lash.machine.llm import LlmMessage, LlmRequest, LoadAttachment, RequestPlace, TextBlock, ToolSpec
+from lash.machine.prompt import PromptContribution
 from lash.machine.turn import TurnMachine
 from lash.machine.values import Environment, EnvironmentSynced, RequestSpec, SyncEnvironment, TurnCause
 from lash.models.provider import Provider
 from lash.models.spec import ModelFacts
-from lash.plugins.directives import AbortTurn, EmitRuntimeEvents, EnqueueMessages, only_conversation
+from lash.plugins.directives import AbortTurn, CreateSession, EmitRuntimeEvents, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginError, PluginInvokeError
 from lash.plugins.hooks import BeforeTurn
-from lash.plugins.host import PluginSession
-from lash.runtime import activity
+from lash.plugins.host import PluginSession, call_hook
+from lash.plugins.transforms import PreparedContext, TurnContext
 from lash.runtime.activity import ActivityStream
+from lash.runtime.asides import carry_out
+from lash.runtime.view import HistoryView, messages_of, view_of
 
 
 class TurnAborted(PluginError):
@@ -60,11 +64,22 @@ class Synced(msgspec.Struct, frozen=True):
     abort: Abort | None = None
 
 
-class _Body(msgspec.Struct, frozen=True):
+class _Prepared(msgspec.Struct, frozen=True):
+    """What context transforms made of the turn; it holds until the turn ends."""
+
+    view: HistoryView | None = None
+    prompt: list[PromptContribution] = []
+
+
+UNCHANGED = _Prepared()
+
+
+class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """The content-addressed part."""
 
     system_prompt: str
     tool_specs: list[ToolSpec]
+    prepared: _Prepared = UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +106,12 @@ class EnvironmentSync:
         load_attachment: LoadAttachment,
         history: History,
         plugins: PluginSession,
-        render_prompt: Callable[[int], str],
+        render_prompt: Callable[[int, Sequence[PromptContribution]], str],
         tool_specs: Callable[[], list[ToolSpec]],
         stream: ActivityStream,
         causes: list[TurnCause],
+        last_prompt_usage: PromptUsage | None = None,
+        turn_inputs: Mapping[str, object] | None = None,
     ) -> None:
         self._turn = turn
         self.provider = provider
@@ -107,6 +124,11 @@ class EnvironmentSync:
         self._tool_specs = tool_specs
         self._stream = stream
         self._causes = causes
+        self._last_prompt_usage = last_prompt_usage
+        self._turn_inputs = turn_inputs or {}
+        # What transforms made of the turn: known from the first sync on, live or replayed.
+        self._prepared = UNCHANGED
+        self._shown: list[LlmMessage] | None = None
         self._known: dict[str, Environment] = {}
 
     def command(self, effect: SyncEnvironment) -> EffectCommand:
@@ -117,13 +139,17 @@ class EnvironmentSync:
     async def prepare(self, machine: TurnMachine) -> EffectOutcome:
         """The live half: hooks at the first sync, then prompt and tools."""
         messages: list[Message] = []
-        if machine.environment is None and self._plugins.registrations.before_turn.items:
+        registrations = self._plugins.registrations
+        if machine.environment is None and registrations.context_transforms.items:
+            self._prepared = await self._transformed(machine)
+        if machine.environment is None and registrations.before_turn.items:
             try:
                 messages = await self._before_turn(machine)
             except TurnAborted as refused:
                 abort = Abort(refused.plugin_id, refused.code, refused.message)
                 return _outcome(Synced(abort=abort), {})
-        text, environment = _addressed(self._render_prompt(machine.iteration), self._tool_specs())
+        system_prompt = self._render_prompt(machine.iteration, self._prepared.prompt)
+        text, environment = _addressed(system_prompt, self._tool_specs(), self._prepared)
         ref = environment.ref
         self._known[ref] = environment
         if machine.environment is not None and machine.environment.ref == ref:
@@ -149,7 +175,7 @@ class EnvironmentSync:
         messages: list[LlmMessage] = []
         if environment.system_prompt.strip():
             messages.append(LlmMessage("system", [TextBlock(environment.system_prompt)]))
-        messages += self._history.projected(protocol.project)
+        messages += self._history_shown()
         messages += protocol.project_turn(spec.messages, self._causes)
         return LlmRequest(
             model=self._model.id,
@@ -171,6 +197,44 @@ class EnvironmentSync:
             load_attachment=self._load_attachment,
         )
 
+    def _history_shown(self) -> list[LlmMessage]:
+        project = self._plugins.protocol.project
+        if self._prepared.view is None:
+            return self._history.projected(project)
+        if self._shown is None:
+            self._shown = project(messages_of(self._prepared.view, self._history.messages))
+        return self._shown
+
+    async def _transformed(self, machine: TurnMachine) -> _Prepared:
+        history = tuple(self._history.messages)
+        shown: Sequence[Message] = history
+        prompt: list[PromptContribution] = []
+        for hook in self._plugins.registrations.context_transforms.items:
+            context = TurnContext(
+                self._turn.session_id,
+                self._turn.turn_id,
+                shown,
+                machine.messages,
+                self._model.context_window_tokens,
+                self._last_prompt_usage,
+            )
+            said = await call_hook("prepare_turn", hook, context)
+            if said is None:
+                continue
+            if not isinstance(said, PreparedContext):
+                raise PluginInvokeError(
+                    f"plugin {hook.plugin_id!r}: hook prepare_turn returned {type(said).__name__}; "
+                    "return PreparedContext or None"
+                )
+            shown = said.messages
+            prompt += said.prompt_contributions
+            if shown is not context.messages and (broken := unsettled_tool_calls(shown)):
+                raise PluginInvokeError(
+                    f"plugin {hook.plugin_id!r}: hook prepare_turn tears call {broken[0]!r} from its result; "
+                    "keep or drop both"
+                )
+        return _Prepared(view_of(history, shown), prompt)
+
     async def _before_turn(self, machine: TurnMachine) -> list[Message]:
         context = BeforeTurn(
             self._turn.session_id,
@@ -179,6 +243,7 @@ class EnvironmentSync:
             self._turn.frame_id,
             tuple(self._history.messages),  # a hook may keep it; the list grows with each commit
             machine.messages,
+            self._turn_inputs,
         )
         messages: list[Message] = []
         hooks = self._plugins.registrations.before_turn
@@ -188,9 +253,8 @@ class EnvironmentSync:
                     raise TurnAborted(plugin_id, code, message)
                 case EnqueueMessages(messages=queued):
                     messages += only_conversation(plugin_id, queued)
-                case EmitRuntimeEvents(events=events):
-                    for event in events:
-                        self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
+                case EmitRuntimeEvents() | CreateSession():
+                    await carry_out(self._plugins, self._stream, plugin_id, directive)
                 case _:
                     raise PluginInvokeError(f"plugin {plugin_id!r} may not change tool calls before a turn")
         return messages
@@ -203,6 +267,7 @@ class EnvironmentSync:
                 raise EffectCorrupt(ref, "the recorded environment is gone")
             body = decode(data, _Body)
             known = self._known[ref] = Environment(ref, body.system_prompt, body.tool_specs)
+            self._prepared = body.prepared
         return known
 
 
@@ -212,8 +277,11 @@ _recent: OrderedDict[tuple[str, int], tuple[list[ToolSpec], bytes, Environment]]
 _RECENT_LIMIT = 64
 
 
-def _addressed(system_prompt: str, tool_specs: list[ToolSpec]) -> tuple[bytes, Environment]:
+def _addressed(system_prompt: str, tool_specs: list[ToolSpec], prepared: _Prepared) -> tuple[bytes, Environment]:
     """The stored bytes of an environment, and the environment under their hash."""
+    if prepared is not UNCHANGED and prepared != UNCHANGED:
+        text = encode(_Body(system_prompt, tool_specs, prepared)).encode()
+        return text, Environment(sha256_hex(text), system_prompt, tool_specs)
     key = (system_prompt, id(tool_specs))
     known = _recent.get(key)
     if known is not None:

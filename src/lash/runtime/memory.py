@@ -6,19 +6,35 @@ price of a turn does not depend on how many came before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
+from lash.base.codec import decode
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
+from lash.plugins.snapshots import SessionSnapshot
 from lash.runtime.residency import Residency, Resident, load_resident
 from lash.sessions.checkpoint import Checkpoint, Component
 from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledger_of
-from lash.sessions.frames import INITIAL_FRAME, AgentFrame, SessionPolicy
-from lash.sessions.graph import Conversation, GraphUnchanged, SessionNode
+from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
+from lash.sessions.graph import Conversation, GraphReplace, GraphUnchanged, SessionNode
 from lash.sessions.store import SessionStore
+from lash.tools.state import ToolState
+
+
+class HistoryListener(Protocol):
+    """Is told at once when the memory takes something over."""
+
+    def __call__(self, appended: Sequence[Message] | None, turn_id: str | None) -> None:
+        """`appended` to the active path (None: it is another path), by a turn of this core if it has an id."""
+        ...
+
+
+def _unheard(appended: Sequence[Message] | None, turn_id: str | None) -> None:
+    pass
 
 
 class SessionMemory:
@@ -30,6 +46,8 @@ class SessionMemory:
         self.session_id = session_id
         self.policy = policy
         self._given = policy
+        # What `session.configure` decided while this core is open.
+        self.configured: SessionPolicy | None = None
         self._residency: Residency = residency
         self.head_revision = 0
         self.frames: list[AgentFrame] = [AgentFrame(INITIAL_FRAME, session_id, created_at_ms=created_at_ms)]
@@ -38,8 +56,11 @@ class SessionMemory:
         # Every node that is kept (residency), in the order it was stored.
         self.nodes: list[SessionNode] = []
         self.checkpoint = Checkpoint()
+        self.tool_state = ToolState()
+        self.plugin_snapshot = SessionSnapshot()
         self.ledger: list[LedgerEntry] = []
         self.history = History()
+        self.on_change: HistoryListener = _unheard
         self._messages: list[Message] = []
 
     @property
@@ -48,14 +69,25 @@ class SessionMemory:
         return self.checkpoint.turn_state.turn_index
 
     @property
+    def assignment(self) -> FrameAssignment:
+        """What the current frame runs with."""
+        return next(frame for frame in self.frames if frame.frame_id == self.frame_id).assignment
+
+    @property
     def messages(self) -> list[Message]:
         """Every committed message of the active path, in all frames."""
         return list(self._messages)
 
     def configure(self, given: SessionPolicy) -> None:
         """What the host says now; it holds from the next turn on. What it leaves open stays as it was."""
+        if self.configured is not None:
+            given = msgspec.structs.replace(given, provider_id=self.configured.provider_id, model=self.configured.model)
         self._given = _over(given, self._given)
         self.policy = _over(given, self.policy)
+
+    def reconfigure(self, policy: SessionPolicy) -> None:
+        """The committed outcome of `session.configure`: what the host says from now on."""
+        self._given = self.policy = self.configured = policy
 
     async def refresh(self, store: SessionStore) -> bool:
         """Reads the stored head, if there is one and it is another than ours; whether anything is stored."""
@@ -69,32 +101,45 @@ class SessionMemory:
     def load(self, resident: Resident) -> None:
         """Takes over what the store holds. What the host said when it opened the session wins."""
         stored, path = resident.stored, resident.path
+        old_leaf, old_count = self.leaf_node_id, len(self._messages)
         self.head_revision = stored.head_revision
         self.policy = _over(self._given, stored.policy)
         self.frames = stored.agent_frames
         self.frame_id = stored.current_agent_frame_id
         self.leaf_node_id = stored.graph.leaf_node_id
         self.checkpoint = _referenced(stored.checkpoint)
+        self.tool_state = stored.checkpoint.tool_state or ToolState()
+        self.plugin_snapshot = _snapshot(stored.checkpoint) or SessionSnapshot()
         self.ledger = merge_ledger(stored.token_ledger)
         self.nodes = list(stored.graph.nodes)
         self._messages = _messages(path)
         self.history = History(_messages(node for node in path if self._is_in_frame(node)))
+        self.on_change(_appended(path, old_leaf, old_count), None)
 
     def apply(self, commit: RuntimeCommit, result: CommitResult) -> None:
         """Takes over what a commit made true."""
         self.head_revision = result.head_revision
         switched = commit.current_agent_frame_id != self.frame_id
+        appended: list[Message] | None = []
         self.frames = commit.agent_frames
         self.frame_id = commit.current_agent_frame_id
         self.policy = commit.policy
+        self.tool_state = commit.checkpoint.tool_state or self.tool_state
+        self.plugin_snapshot = _snapshot(commit.checkpoint) or self.plugin_snapshot
         self.checkpoint = msgspec.structs.replace(
             _referenced(commit.checkpoint),
             components={key: Component(None, ref) for key, ref in result.manifest.items()},
         )
         if not isinstance(commit.graph, GraphUnchanged):
             nodes = delta_nodes(commit.graph)
+            if isinstance(commit.graph, GraphReplace):
+                self.nodes, self._messages, appended = [], [], None
+                self.leaf_node_id = commit.graph.graph.leaf_node_id
+                switched = True
+            else:
+                self.leaf_node_id = commit.graph.leaf_node_id
+                appended = _messages(nodes)
             self.nodes += nodes
-            self.leaf_node_id = commit.graph.leaf_node_id if hasattr(commit.graph, "leaf_node_id") else None
             self._messages += _messages(nodes)
             in_frame = _messages(node for node in nodes if self._is_in_frame(node))
             if switched:
@@ -102,6 +147,7 @@ class SessionMemory:
             else:
                 self.history.extend(in_frame)
         self.ledger = merge_ledger([*self.ledger, *ledger_of(commit.usage_deltas)])
+        self.on_change(appended, None if commit.turn_commit is None else commit.turn_commit.turn_id)
 
     def _is_in_frame(self, node: SessionNode) -> bool:
         # The initial frame also owns untagged nodes (runtime.md §3.13).
@@ -110,6 +156,22 @@ class SessionMemory:
 
 def _messages(nodes: Iterable[SessionNode]) -> list[Message]:
     return [node.payload.message for node in nodes if isinstance(node.payload, Conversation)]
+
+
+def _snapshot(checkpoint: Checkpoint) -> SessionSnapshot | None:
+    body = checkpoint.plugin_snapshot
+    return None if body is None else decode(body, SessionSnapshot)
+
+
+def _appended(path: Sequence[SessionNode], old_leaf: str | None, old_count: int) -> list[Message] | None:
+    """The messages after the leaf that was known; None when the path does not lead over it as it did."""
+    if old_leaf is None:
+        return _messages(path) if old_count == 0 else None
+    for index, node in enumerate(path):
+        if node.node_id == old_leaf:
+            after = _messages(path[index + 1 :])
+            return after if len(_messages(path[: index + 1])) == old_count else None
+    return None
 
 
 def _over(given: SessionPolicy, known: SessionPolicy) -> SessionPolicy:

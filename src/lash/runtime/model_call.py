@@ -31,6 +31,7 @@ from lash.models.call import call_model
 from lash.models.provider import Provider
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.output import OutputShaping
 
 
 class HistoryRef(msgspec.Struct, frozen=True):
@@ -56,26 +57,45 @@ async def perform(
     clock: Clock,
     stream: ActivityStream,
     correlation_id: str,
+    shaping: OutputShaping | None = None,
 ) -> EffectOutcome:
     """Runs the call and tells its text as it arrives. Failures are data in the outcome."""
-    teller = _Teller(stream, correlation_id)
+    teller = _Teller(stream, correlation_id, shaping)
+    is_heard = stream.is_watched or (shaping is not None and shaping.hears_stream)
     is_answer = False
     try:
         call = await call_model(
-            provider, request, stream=teller.tell if stream.is_watched else None, cancel=cancel, clock=clock
+            provider,
+            request,
+            stream=teller.tell if is_heard else None,
+            cancel=cancel if shaping is None else shaping.stop,
+            clock=clock,
         )
-        is_answer = isinstance(call.result, LlmResponse)
+        result = call.result if shaping is None else await shaping.result(call.result)
+        is_answer = isinstance(result, LlmResponse)
     finally:
         if not is_answer:
             teller.retract()
     body: JsonObject = {
-        "result": {"ok" if is_answer else "err": to_json(call.result)},
+        "result": {"ok" if is_answer else "err": to_json(result)},
         "attempts": call.attempts,
         "text_streamed": teller.has_text,
     }
     if call.failed:
         body["failed"] = to_json(call.failed)
+    if shaping is not None and shaping.hears_stream and isinstance(result, LlmResponse):
+        if not teller.has_text and result.full_text:
+            shaping.tell(result.full_text)  # what came whole is asked about whole
+            shaping.raise_failure()
+        body["told"] = shaping.told
+        body["text_streamed"] = True
     return EffectOutcome("llm_call", body)
+
+
+def told_text(outcome: EffectOutcome) -> str | None:
+    """What stream hooks made of the text, when there were any; what a replay tells."""
+    told = outcome.expect("llm_call").get("told")
+    return told if isinstance(told, str) else None
 
 
 def llm_answer(effect_id: int, outcome: EffectOutcome) -> LlmAnswered:
@@ -96,9 +116,10 @@ def llm_answer(effect_id: int, outcome: EffectOutcome) -> LlmAnswered:
 class _Teller:
     """Turns stream events into activity."""
 
-    def __init__(self, stream: ActivityStream, correlation_id: str) -> None:
+    def __init__(self, stream: ActivityStream, correlation_id: str, shaping: OutputShaping | None) -> None:
         self._stream = stream
         self._correlation_id = correlation_id
+        self._shaping = shaping if shaping is not None and shaping.hears_stream else None
         self.has_text = False
         self._has_spoken = False
 
@@ -106,13 +127,18 @@ class _Teller:
         """What was told of this call enters no history: whoever shows it takes it back."""
         if self._has_spoken:
             self.has_text = self._has_spoken = False
+            if self._shaping is not None:
+                self._shaping.reset()
             self._stream.tell(self._correlation_id, activity.ModelAttemptReset([self._correlation_id]))
 
     def tell(self, event: LlmStreamEvent) -> None:
         match event:
             case TextDelta(text=text):
                 self.has_text = self._has_spoken = True
-                self._stream.tell(self._correlation_id, activity.AssistantProseDelta(text))
+                if self._shaping is not None:
+                    self._shaping.tell(text)
+                else:
+                    self._stream.tell(self._correlation_id, activity.AssistantProseDelta(text))
             case ReasoningDelta(text=text):
                 self._has_spoken = True
                 self._stream.tell(self._correlation_id, activity.ReasoningDelta(text))
@@ -120,5 +146,8 @@ class _Teller:
                 self._stream.tell(self._correlation_id, activity.RetryStatus(wait, attempt, limit, reason))
             case AttemptReset():
                 self.retract()
-            case PartDone() | UsageSoFar():
+            case UsageSoFar(usage=usage):
+                if self._shaping is not None:
+                    self._shaping.usage = usage
+            case PartDone():
                 pass

@@ -27,7 +27,7 @@ class Prompting:
         """The system prompt of one model call."""
         tools = request.catalog.callable_names
         hooks = request.plugins.registrations.prompt.items
-        if not hooks and request.turn_prompt is None:
+        if not hooks and request.turn_prompt is None and not request.context_prompt:
             key = (id(request.session_prompt), tools)
             known = self._plain.get(key)
             if known is not None and known[0] is request.session_prompt:
@@ -38,14 +38,16 @@ class Prompting:
             if len(self._plain) > PromptMemo.CAPACITY:
                 self._plain.pop(next(iter(self._plain)))
             return text
-        context = PromptContext(request.session_id, request.turn_id, request.iteration, sorted(tools))
+        context = PromptContext(
+            request.session_id, request.turn_id, request.iteration, sorted(tools), request.turn_inputs
+        )
         contributions: list[PromptContribution] = []
         for registered in hooks:
             try:
                 contributions += _contributions(registered.value(context))
             except Exception as error:
                 raise PluginInvokeError(f"plugin {registered.plugin_id!r}: hook prompt raised {error!r}") from error
-        return self._render(request, contributions, tools)
+        return self._render(request, [*contributions, *request.context_prompt], tools)
 
     def _render(self, request: PromptRequest, contributions: list[PromptContribution], tools: frozenset[str]) -> str:
         layers = [layer_of(contributions), self._core_layer]

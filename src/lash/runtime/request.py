@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lash.base.cancel import CancelToken
 from lash.base.codec import to_json
 from lash.base.errors import LashError
+from lash.plugins.bindings import PluginInput
 from lash.runtime.activity import Sink
 from lash.runtime.input import QueuedInput, TurnInput, TurnOptions
 from lash.sessions.queue import TurnInputPayload
@@ -28,6 +30,7 @@ class TurnRequest:
     sinks: list[Sink] = field(default_factory=list)
     cancel: CancelToken = field(default_factory=CancelToken)
     retry: bool = False
+    plugin_inputs: Sequence[PluginInput] = ()
 
 
 def input_payload(queued: QueuedInput) -> TurnInputPayload:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
@@ -20,7 +20,7 @@ from lash.runtime.input import QueuedInput, TextItem
 from lash.runtime.memory import SessionMemory
 from lash.runtime.result import AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
 from lash.sessions.accept import turn_source_key
-from lash.sessions.checkpoint import EXECUTION_STATE, TurnState
+from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, TurnState
 from lash.sessions.commit import (
     CommitBudget,
     LeaseGuard,
@@ -47,7 +47,7 @@ class TurnSummary(msgspec.Struct, frozen=True):
     usage: TokenUsage = TokenUsage()
     errors: list[TurnIssue] = []
     effects: list[list[Json]] = []
-    # Calls that did not succeed, by call id: the graph keeps only the text that the model saw.
+    # Calls that did not succeed or whose result was shaped, by call id: the graph keeps only what the model saw.
     unsuccessful: dict[str, ToolCallOutput] = {}
 
     def to_json(self) -> JsonObject:
@@ -76,6 +76,7 @@ def compact_effects(effects: Sequence[EffectSummary], prefix: str) -> list[list[
 def turn_commit(
     memory: SessionMemory,
     *,
+    checkpoint: Checkpoint,
     turn_id: str,
     turn_index: int,
     records: Sequence[TurnRecord],
@@ -85,6 +86,7 @@ def turn_commit(
     errors: list[TurnIssue],
     effects: list[list[Json]],
     tool_calls: Sequence[ToolCallRecord],
+    shaped_calls: Set[str] = frozenset(),
     guard: LeaseGuard,
     completions: list[QueuedWorkCompletion],
     retire_scope_key: str,
@@ -94,10 +96,12 @@ def turn_commit(
     """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
     kept = _kept(records, outcome, turn_index)
     nodes = _nodes(kept, memory, turn_index, now_ms)
-    summary = TurnSummary(turn_index, len(kept), outcome, totals.usage, errors, effects, unsuccessful_calls(tool_calls))
-    state = memory.checkpoint.turn_state
+    summary = TurnSummary(
+        turn_index, len(kept), outcome, totals.usage, errors, effects, kept_outputs(tool_calls, shaped_calls)
+    )
+    state = checkpoint.turn_state
     checkpoint = msgspec.structs.replace(
-        memory.checkpoint,
+        checkpoint,
         turn_state=TurnState(
             turn_index=turn_index,
             token_usage=state.token_usage + totals.usage,
@@ -113,7 +117,8 @@ def turn_commit(
         components = {key: ref for key, ref in checkpoint.components.items() if key != EXECUTION_STATE}
         checkpoint = msgspec.structs.replace(checkpoint, components=components)
         follow_ups.append(follow_up_draft(memory.session_id, turn_id, outcome.task))
-    deltas = [UsageDelta("turn", usage_model, totals.usage, f"{turn_id}:0")] if totals.usage else []
+    source = memory.assignment.usage_source or "turn"
+    deltas = [UsageDelta(source, usage_model, totals.usage, f"{turn_id}:0")] if totals.usage else []
     commit = RuntimeCommit(
         session_id=memory.session_id,
         policy=memory.policy,
@@ -199,8 +204,8 @@ def assistant_output(outcome: TurnOutcome, messages: Sequence[Message]) -> tuple
             return classify_output(text, is_recovered=bool(text)), bool(text)
 
 
-def unsuccessful_calls(calls: Sequence[ToolCallRecord]) -> dict[str, ToolCallOutput]:
-    """Failures and cancellations as the stamp keeps them; what the model did not see of them is left out."""
+def kept_outputs(calls: Sequence[ToolCallRecord], shaped: Set[str]) -> dict[str, ToolCallOutput]:
+    """What the stamp keeps of calls: failures and cancellations without their raw part, shaped results in full."""
     kept: dict[str, ToolCallOutput] = {}
     for call in calls:
         match call.output.outcome:
@@ -209,7 +214,8 @@ def unsuccessful_calls(calls: Sequence[ToolCallRecord]) -> dict[str, ToolCallOut
             case Cancelled(payload=payload):
                 kept[call.call_id or ""] = ToolCallOutput(Cancelled(msgspec.structs.replace(payload, raw=None)))
             case _:
-                pass
+                if call.call_id in shaped:
+                    kept[call.call_id or ""] = call.output
     return kept
 
 

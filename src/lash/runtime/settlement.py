@@ -16,18 +16,22 @@ from lash.machine.driver import message_id
 from lash.machine.outcome import Stopped, TurnOutcome
 from lash.machine.turn import MachineConfig, TurnMachine
 from lash.machine.values import Done
+from lash.plugins.errors import PluginSnapshotError
 from lash.plugins.hooks import TurnFinalized, TurnPersisted
 from lash.plugins.host import PluginSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.carried import carried, with_tools
 from lash.runtime.engine import Engine
 from lash.runtime.input import QueuedInput, TurnOptions, input_message
 from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
 from lash.runtime.result import TurnIssue, TurnResult
 from lash.runtime.settle import TurnSummary, compact_effects, turn_commit, turn_result
+from lash.runtime.tooling import SessionTools
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
+from lash.sessions.checkpoint import Checkpoint
 from lash.sessions.commit import LeaseGuard, StoredTurn, delta_nodes
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable
 from lash.sessions.graph import Conversation
@@ -54,6 +58,7 @@ class TurnSettlement:
         store: SessionStore,
         memory: SessionMemory,
         plugins: PluginSession,
+        tools: SessionTools,
         owned: Owned,
         scope: ExecutionScope,
         holding: Holding,
@@ -63,6 +68,7 @@ class TurnSettlement:
         self._store = store
         self._memory = memory
         self._plugins = plugins
+        self._tools = tools
         self._owned = owned
         self._turn_id = owned.turn.turn_id
         self._scope = scope
@@ -81,6 +87,7 @@ class TurnSettlement:
         prefix = f"{memory.session_id}:{self._turn_id}:{turn_index}:"
         commit = turn_commit(
             memory,
+            checkpoint=self._checkpoint(driven),
             turn_id=self._turn_id,
             turn_index=turn_index,
             records=driven.done.records,
@@ -90,6 +97,7 @@ class TurnSettlement:
             errors=driven.issues,
             effects=compact_effects(controller.summary(), prefix),
             tool_calls=driven.tool_calls,
+            shaped_calls=driven.shaped_calls,
             guard=LeaseGuard(self._owned.lease),
             completions=[claim.completion() for claim in self._holding.claims],
             retire_scope_key=self._scope.journal_key,
@@ -116,6 +124,14 @@ class TurnSettlement:
             tool_calls=driven.tool_calls,
             replayed=False,
         )
+
+    def _checkpoint(self, driven: DrivenTurn) -> Checkpoint:
+        try:
+            return carried(self._memory, self._plugins, self._tools)
+        except PluginSnapshotError as error:
+            # What the turn did is not lost with a state that cannot be stored.
+            driven.issues.append(TurnIssue("plugin", error.code, None, error.message))
+            return with_tools(self._memory, self._tools)
 
     async def without_history(self, outcome: TurnOutcome, issue: TurnIssue) -> TurnResult:
         """Outcomes that change no history still settle their input (decisions 7)."""
@@ -160,7 +176,9 @@ class TurnSettlement:
         machine = reached.machine
         machine.interrupt(Stopped("runtime_error"))
         done = Done(Stopped("runtime_error"), machine.records, machine.iteration)
-        driven = DrivenTurn(done, [*reached.driver.issues, issue], reached.driver.tool_calls)
+        driven = DrivenTurn(
+            done, [*reached.driver.issues, issue], reached.driver.tool_calls, reached.driver.shaped_calls
+        )
         return await self.commit(driven, machine, await self._controller(), reached.options)
 
     async def _controller(self) -> EffectController:

@@ -22,6 +22,7 @@ from lash.effects.local import Branch
 from lash.effects.ports import EffectController
 from lash.machine.values import CompletedCall, FailTurn, FinishTurn, PendingCall, SwitchFrame, TurnControl
 from lash.plugins.host import PluginSession
+from lash.plugins.snapshots import StateTrail
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.call_branch import CallBranch
@@ -42,6 +43,8 @@ class BatchResult:
     completed: list[CompletedCall]
     records: list[ToolCallRecord]
     messages: list[Message]
+    # Calls of whose result the model saw something else.
+    shaped: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class _Settled:
     record: ToolCallRecord
     model_text: str
     messages: list[Message]
+    is_shaped: bool
 
 
 class ToolBatch:
@@ -67,6 +71,7 @@ class ToolBatch:
         stream: ActivityStream,
         cancel: CancelToken,
         clock: Clock,
+        trail: StateTrail | None = None,
     ) -> None:
         self._parent_key = parent_key
         self._number = effect_number
@@ -74,7 +79,7 @@ class ToolBatch:
         self._controller = controller
         self._stream = stream
         hooks = ToolHooks(plugins, catalog, stream, scope.session_id, scope.turn_id or "")
-        self._place = CallPlace(scope, frame_id, catalog, hooks, stream, cancel, clock)
+        self._place = CallPlace(scope, frame_id, catalog, hooks, stream, cancel, clock, trail)
 
     async def run(self, calls: list[PendingCall]) -> BatchResult:
         """Parallel tools side by side, then serial ones in call order; results in call order."""
@@ -87,6 +92,7 @@ class ToolBatch:
             completed=[_completed(done) for done in done_in_order],
             records=[done.record for done in done_in_order],
             messages=[message for done in done_in_order for message in done.messages],
+            shaped=[done.record.call_id or "" for done in done_in_order if done.is_shaped],
         )
 
     def _scheduling(self, call: PendingCall) -> Scheduling:
@@ -113,7 +119,7 @@ class ToolBatch:
                 call.call_id, call.tool_name, record.args, record.output, record.duration_ms, was_recorded
             ),
         )
-        return _Settled(record, str(body["model_text"]), messages)
+        return _Settled(record, str(body["model_text"]), messages, body.get("is_shaped") is True)
 
 
 def child_suffix(index: int, call: PendingCall) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lash.base.messages import Message
 from lash.plugins.directives import (
     AbortTurn,
+    CreateSession,
     EmitRuntimeEvents,
     EnqueueMessages,
     ReplaceToolArgs,
@@ -14,8 +15,8 @@ from lash.plugins.directives import (
 from lash.plugins.errors import PluginInvokeError
 from lash.plugins.hooks import AfterToolCall, BeforeToolCall
 from lash.plugins.host import PluginSession
-from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.asides import carry_out
 from lash.tools.calls import ToolCall
 from lash.tools.catalog import ToolCatalog
 from lash.tools.model_view import model_text
@@ -40,51 +41,67 @@ class ToolHooks:
         entry = self._catalog.resolve(call.tool_name)
         if not hooks.items or entry is None:
             return call
-        context = BeforeToolCall(self._session_id, self._turn_id, call.call_id, entry.manifest, call.args)
+        abort: ToolCallOutput | None = None
         answer: ToolCallOutput | None = None
-        for plugin_id, directive in await self._plugins.run("before_tool_call", hooks, context):
-            match directive:
-                case AbortTurn(code=code, message=message):
-                    return ToolCallOutput.failure("permission_denied", code, message, source="plugin")
-                case ReplaceToolArgs(args=args):
-                    call = ToolCall(call.call_id, call.tool_name, args, call.replay)
-                case ShortCircuitTool(output=output):
-                    answer = output if answer is None or answer.is_success else answer
-                case EmitRuntimeEvents(events=events):
-                    for event in events:
-                        self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
-                case EnqueueMessages():
-                    raise PluginInvokeError(f"plugin {plugin_id!r} may not enqueue messages before a tool call")
-        return call if answer is None else answer
+        # Each hook sees the arguments as the ones before it left them. Every hook is asked, and the
+        # strictest word wins: an abort beats a refusal, a refusal an answer, an answer the call itself.
+        for hook in hooks.items:
+            context = BeforeToolCall(self._session_id, self._turn_id, call.call_id, entry.manifest, call.args)
+            for directive in await self._plugins.ask("before_tool_call", hook, context):
+                match directive:
+                    case AbortTurn(code=code, message=message):
+                        abort = abort or ToolCallOutput.failure("permission_denied", code, message, source="plugin")
+                    case ReplaceToolArgs(args=args):
+                        call = ToolCall(call.call_id, call.tool_name, args, call.replay)
+                    case ShortCircuitTool(output=output):
+                        answer = output if answer is None or answer.is_success else answer
+                    case EmitRuntimeEvents() | CreateSession():
+                        await carry_out(self._plugins, self._stream, hook.plugin_id, directive)
+                    case EnqueueMessages():
+                        raise PluginInvokeError(
+                            f"plugin {hook.plugin_id!r} may not enqueue messages before a tool call"
+                        )
+        return abort or answer or call
 
     async def after(self, record: ToolCallRecord, messages: list[Message]) -> ToolCallOutput:
         """The plugins' word after a call; messages are kept for the next checkpoint."""
         hooks = self._plugins.registrations.after_tool_call
-        context = self._after_context(record) if hooks.items else None
-        if context is None:
+        if not hooks.items:
             return record.output
+        abort: ToolCallOutput | None = None
         output = record.output
-        for plugin_id, directive in await self._plugins.run("after_tool_call", hooks, context):
-            match directive:
-                case AbortTurn(code=code, message=message):
-                    output = ToolCallOutput.failure("permission_denied", code, message, source="plugin")
-                case ShortCircuitTool(output=replacement):
-                    output = replacement
-                case EmitRuntimeEvents(events=events):
-                    for event in events:
-                        self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
-                case EnqueueMessages(messages=queued):
-                    messages += only_conversation(plugin_id, queued)
-                case ReplaceToolArgs():
-                    raise PluginInvokeError(f"plugin {plugin_id!r} may not replace arguments after a tool call")
-        return output
+        # Each hook sees the result as the ones before it left it; an abort stays, whatever comes after.
+        for hook in hooks.items:
+            context = self._after_context(
+                ToolCallRecord(record.call_id, record.tool, record.args, abort or output, record.duration_ms)
+            )
+            if context is None:
+                return record.output
+            for directive in await self._plugins.ask("after_tool_call", hook, context):
+                match directive:
+                    case AbortTurn(code=code, message=message):
+                        abort = abort or ToolCallOutput.failure("permission_denied", code, message, source="plugin")
+                    case ShortCircuitTool(output=replacement):
+                        output = replacement
+                    case EmitRuntimeEvents() | CreateSession():
+                        await carry_out(self._plugins, self._stream, hook.plugin_id, directive)
+                    case EnqueueMessages(messages=queued):
+                        messages += only_conversation(hook.plugin_id, queued)
+                    case ReplaceToolArgs():
+                        raise PluginInvokeError(
+                            f"plugin {hook.plugin_id!r} may not replace arguments after a tool call"
+                        )
+        return abort or output
 
-    def model_text(self, record: ToolCallRecord) -> str:
-        """What the model sees of a result."""
+    def shown(self, record: ToolCallRecord) -> tuple[str, bool]:
+        """What the model sees of a result, and whether a plugin made something else of it."""
         text = model_text(record.output)
         projector = self._plugins.registrations.tool_result_projector.item
         context = None if projector is None else self._after_context(record)
-        return text if projector is None or context is None else projector.value(context, text)
+        if projector is None or context is None:
+            return text, False
+        projected = projector.value(context, text)
+        return projected, projected != text
 
     def _after_context(self, record: ToolCallRecord) -> AfterToolCall | None:
         entry = self._catalog.resolve(record.tool)

@@ -41,6 +41,9 @@ logger = logging.getLogger("lash.triggers")
 # How soon a delivery that queues behind an earlier run is looked at again.
 QUEUE_RECHECK_MS: Final = 2_000
 
+# No occurrence has more deliveries than fit into one report.
+ALL: Final = 1_000_000
+
 # How many deliveries one sweep reads at a time.
 SWEEP_LIMIT: Final = 100
 
@@ -109,7 +112,8 @@ class TriggerRouter:
         """Starts what was just reserved; reports what stands when another call had reserved it."""
         occurrence = emitted.occurrence
         if emitted.replayed:
-            deliveries = await self._store.list_deliveries(DeliveryFilter(occurrence_id=occurrence.occurrence_id))
+            wanted = DeliveryFilter(occurrence_id=occurrence.occurrence_id, limit=ALL)
+            deliveries = await self._store.list_deliveries(wanted)
             reports = [_reported(found) for found in deliveries]
             return TriggerEmitReport(occurrence.occurrence_id, _started(reports), reports, replayed=True)
         reports = []

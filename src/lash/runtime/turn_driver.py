@@ -6,15 +6,16 @@ them. It holds no rule of its own beyond what each effect needs to run live.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Any, assert_never
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.messages import Message
 from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome
 from lash.effects.invocation import Invocation, RuntimeScope, turn_replay_key
-from lash.effects.local import Local, Run
+from lash.effects.local import Local
 from lash.effects.ports import EffectController
 from lash.machine.outcome import Stopped, SubmittedValue, ToolValue
 from lash.machine.turn import TurnMachine
@@ -39,12 +40,14 @@ from lash.machine.values import (
 from lash.plugins.errors import PluginError
 from lash.plugins.hooks import AtCheckpoint
 from lash.plugins.host import PluginSession
+from lash.plugins.snapshots import StateTrail
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.checkpoint import CheckpointInbox, Delivery, ask_plugins, checkpoint_command
 from lash.runtime.environment import EnvironmentSync, TurnAborted
 from lash.runtime.inbox import QueueInbox
-from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform
+from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform, told_text
+from lash.runtime.output import OutputShaping
 from lash.runtime.result import TurnIssue
 from lash.runtime.tool_batch import ToolBatch, first_suffixes
 from lash.tools.catalog import ToolCatalog
@@ -58,6 +61,8 @@ class DrivenTurn:
     done: Done
     issues: list[TurnIssue] = field(default_factory=list)
     tool_calls: list[ToolCallRecord] = field(default_factory=list)
+    # Calls of whose results the model saw something else: their full values are kept apart.
+    shaped_calls: set[str] = field(default_factory=set)
 
 
 class TurnDriver:
@@ -78,6 +83,7 @@ class TurnDriver:
         stream: ActivityStream,
         cancel: CancelToken,
         clock: Clock,
+        trail: StateTrail | None = None,
     ) -> None:
         self._machine = machine
         self._controller = controller
@@ -91,9 +97,13 @@ class TurnDriver:
         self._stream = stream
         self._cancel = cancel
         self._clock = clock
+        self._trail = trail
+        registered = plugins.registrations
+        self._shapes_output = bool(registered.stream.items or registered.response.items)
         self._inbox = CheckpointInbox()
         self.issues: list[TurnIssue] = []
         self.tool_calls: list[ToolCallRecord] = []
+        self.shaped_calls: set[str] = set()
 
     async def run(self) -> DrivenTurn:
         """Runs until the machine is done.
@@ -105,7 +115,7 @@ class TurnDriver:
             effect = self._machine.poll()
             match effect:
                 case Done():
-                    return DrivenTurn(effect, self.issues, self.tool_calls)
+                    return DrivenTurn(effect, self.issues, self.tool_calls, self.shaped_calls)
                 case Emit(event=event):
                     self._tell(event)
                 case Progress():
@@ -141,8 +151,8 @@ class TurnDriver:
 
     async def _sync(self, effect: SyncEnvironment) -> None:
         envelope = self._envelope(effect.id, self._environment.command(effect))
-        outcome = await self._controller.execute(
-            envelope, Local(lambda _: self._environment.prepare(self._machine), impact="reads")
+        outcome = await self._execute(
+            envelope, Local(lambda _: self._recorded(self._environment.prepare(self._machine)), impact="reads")
         )
         self._machine.answer(await self._environment.answer(effect.id, outcome, self._controller))
 
@@ -152,22 +162,29 @@ class TurnDriver:
 
         async def call(_envelope: EffectEnvelope) -> EffectOutcome:
             request = self._environment.request(effect.request, self._machine)
-            return await perform(
+            performing = perform(
                 self._environment.provider,
                 request,
                 cancel=self._cancel,
                 clock=self._clock,
                 stream=self._stream,
                 correlation_id=correlation_id,
+                shaping=self._shaping(correlation_id) if self._shapes_output else None,
             )
+            return await self._recorded(performing)
 
         is_recorded = self._controller.has_recorded(envelope.replay_key)
-        outcome = await self._controller.execute(envelope, Local(call, impact="reads"))
+        hearing = self._stream.hearing
+        outcome = await self._execute(envelope, Local(call, impact="reads"))
         answer = llm_answer(effect.id, outcome)
         text = answer.response.full_text if answer.response is not None else ""
+        told = told_text(outcome)
+        text = text if told is None else told
         if text and (is_recorded or not answer.text_streamed):
             # A replayed or unstreamed answer is told once, whole.
             self._stream.tell(correlation_id, activity.AssistantProseDelta(text))
+        elif text and self._stream.hearing != hearing:
+            self._stream.make_whole(correlation_id, text)
         self._machine.answer(answer)
 
     async def _run_tools(self, effect: ToolCalls) -> None:
@@ -182,24 +199,26 @@ class TurnDriver:
             stream=self._stream,
             cancel=self._cancel,
             clock=self._clock,
+            trail=self._trail,
         )
         result = await batch.run(effect.calls)
         self.tool_calls += result.records
+        self.shaped_calls.update(result.shaped)
         self._inbox.messages += result.messages
         self._machine.answer(ToolsCompleted(effect.id, result.completed))
 
     async def _look_for_input(self, effect: Checkpoint) -> None:
         envelope = self._envelope(effect.id, checkpoint_command(effect.checkpoint))
         if self._controller.has_recorded(envelope.replay_key):
-            delivery = Delivery.of_outcome(await self._controller.execute(envelope, Local.unavailable()))
+            delivery = Delivery.of_outcome(await self._execute(envelope, Local.unavailable()))
             self._inbox.take()
             await self._queue.reclaim(delivery.batch_ids)
         elif self._controller.has_recorded_beyond(effect.id):
             delivery = Delivery()
         else:
             delivery = await self._collect(effect)
-            if not delivery.is_empty:
-                await self._controller.execute(envelope, Local(_returning(delivery.outcome())))
+            if not delivery.is_empty or (self._trail is not None and self._trail.has_moved):
+                await self._execute(envelope, Local(lambda _: self._recorded(_returning(delivery.outcome()))))
         if delivery.injected:
             self._stream.tell(
                 f"checkpoint:{effect.id}", activity.QueuedInputAccepted(effect.checkpoint, delivery.injected)
@@ -216,6 +235,30 @@ class TurnDriver:
         injected: list[Message]
         injected, batch_ids = await self._queue.claim()
         return Delivery(messages, injected, batch_ids)
+
+    async def _execute(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
+        outcome = await self._controller.execute(envelope, local)
+        if self._trail is not None:
+            self._trail.follow(outcome.body)
+        return outcome
+
+    async def _recorded(self, running: Coroutine[Any, Any, EffectOutcome]) -> EffectOutcome:
+        """The live outcome with what plugins remember since the last one."""
+        outcome = await running
+        if self._trail is None:
+            return outcome
+        return EffectOutcome(outcome.kind, self._trail.record(outcome.body), outcome.blobs)
+
+    def _shaping(self, correlation_id: str) -> OutputShaping:
+        return OutputShaping(
+            self._plugins,
+            self._stream,
+            session_id=self._scope.session_id,
+            turn_id=self._scope.turn_id or "",
+            iteration=self._machine.iteration,
+            correlation_id=correlation_id,
+            cancel=self._cancel,
+        )
 
     def _envelope(self, number: int, command: EffectCommand) -> EffectEnvelope:
         scope = self._runtime_scope()
@@ -262,8 +305,5 @@ class TurnDriver:
                 assert_never(event)
 
 
-def _returning(outcome: EffectOutcome) -> Run:
-    async def run(_envelope: EffectEnvelope) -> EffectOutcome:
-        return outcome
-
-    return run
+async def _returning(outcome: EffectOutcome) -> EffectOutcome:
+    return outcome

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from lash.artifacts.environments import PROCESS_ENV, ProcessEnvSpec
+from lash.artifacts.environments import PROCESS_ENV, env_ref_of
 from lash.artifacts.store import MODULE
 from lash.attachments.store import AttachmentMeta
 from lash.base.canonical import parse_json, sha256_hex
@@ -16,6 +16,7 @@ from lash.base.errors import LashError
 from lash.sessions.errors import StoredDataCorrupt
 from lash.sessions.queue import QueuedPayload
 from lash.stores.driver import Driver
+from lash.stores.process_records import StoredRegistration, decode_wake, event_types_of
 from lash.stores.records import decode_head, decode_in_flight, decode_manifest, decode_node, decode_turn, decoded
 from lash.stores.sql import check as sql
 from lash.triggers.schedules import ScheduleDraft
@@ -88,7 +89,7 @@ def _artifact(row: sql.Stored) -> None:
         from lash.lashlang.modules.artifact import ModuleArtifact
 
         ModuleArtifact.from_bytes(row.content)
-    elif row.other == PROCESS_ENV and decode(row.content, ProcessEnvSpec).ref != row.key:
+    elif row.other == PROCESS_ENV and env_ref_of(row.content) != row.key:
         raise ValueError("the environment does not hash to the key")
 
 
@@ -104,6 +105,22 @@ def _schedule(row: sql.Stored) -> None:
     decoded(row.key, row.text or "", ScheduleDraft)
 
 
+def _process(row: sql.Stored) -> None:
+    decoded(row.key, row.text or "", StoredRegistration)
+    if row.other is not None:
+        parse_json(row.other)
+
+
+def _event_types(row: sql.Stored) -> None:
+    if sha256_hex((row.text or "").encode()) != row.key:
+        raise ValueError("the text does not hash to the key")
+    event_types_of(row.text or "")
+
+
+def _wake(row: sql.Stored) -> None:
+    decode_wake(row.key, row.text or "")
+
+
 # How the rows of each table are read back.
 _READERS: Final[dict[str, Callable[[sql.Stored], None]]] = {
     "lash_sessions": _head,
@@ -114,6 +131,11 @@ _READERS: Final[dict[str, Callable[[sql.Stored], None]]] = {
     "lash_session_meta": _json,
     "lash_effect_journal": _json,
     "lash_await_events": _json,
+    "lash_processes": _process,
+    "lash_process_event_types": _event_types,
+    "lash_process_events": _json,
+    "lash_process_wake_outbox": _wake,
+    "lash_process_grants": _json,
     "lash_blobs": _digest,
     "lash_attachments": _attachment,
     "lash_artifacts": _artifact,

@@ -21,6 +21,7 @@ from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
 from lash.base.ids import IdSource, SystemIds
 from lash.base.tier import DurabilityTier
+from lash.runtime.observation.relay import ToldLog
 from lash.sessions.errors import StoredDataCorrupt, UnsupportedSchemaVersion
 from lash.stores.artifacts import SqlArtifacts
 from lash.stores.attachments import SqlAttachments
@@ -28,9 +29,11 @@ from lash.stores.backend import Backend, backend_of
 from lash.stores.changes import Changes
 from lash.stores.check import CheckReport, find_corrupt_rows
 from lash.stores.journal import SqlJournal
+from lash.stores.live_replay import SqlToldLog
+from lash.stores.processes import SqlProcesses
 from lash.stores.scoped import Orphans
 from lash.stores.sessions import SqlSessions
-from lash.stores.sql import maintenance
+from lash.stores.sql import maintenance, process_retention
 from lash.stores.sql import migrate as schema_sql
 from lash.stores.triggers import SqlTriggers
 from lash.stores.waits import SqlWaits
@@ -74,8 +77,12 @@ class Store:
         self.triggers = SqlTriggers(driver, clock, ids)
         self.artifacts = SqlArtifacts(driver, clock, ids)
         self.process_envs: ProcessEnvStore = self.artifacts
+        # A file has one machine and one writer: there, what turns tell is not shared.
+        is_server = backend.where.startswith(("postgresql://", "postgres://"))
+        self.told: ToldLog | None = SqlToldLog(driver, clock, ids) if is_server else None
         self.orphans = Orphans(driver)
         self.changes = Changes(backend.watch)
+        self.processes = SqlProcesses(driver, clock, ids, self.changes)
         self.liveness = backend.liveness
         driver.on_commit = self.changes.committed
 
@@ -105,6 +112,8 @@ class Store:
         try:
             await backend.open()
             await _check_schema(backend, upgrade=False, read_only=read_only)
+            if not read_only:
+                await _check_change_clock(backend)
         except BaseException:
             await backend.driver.close()
             raise
@@ -171,6 +180,7 @@ class Store:
 
     async def close(self) -> None:
         """Waits for what was submitted, then lets go of the database and of the executor locks."""
+        await self.processes.close()
         await self.changes.close()
         await self._driver.close()
         await self.liveness.close()
@@ -193,3 +203,10 @@ async def _check_schema(backend: Backend, *, upgrade: bool, read_only: bool) -> 
         raise UnsupportedSchemaVersion(backend.where, version, schema_sql.newest())
     await backend.prepare()
     return await backend.driver.run(schema_sql.migrate(backend.where, upgrade=upgrade))
+
+
+async def _check_change_clock(backend: Backend) -> None:
+    """Change numbers only rise, also after a dump was restored into a younger server."""
+    bounds = await backend.driver.run(process_retention.bounds())
+    if bounds.newest >= bounds.unborn:
+        await backend.driver.run(process_retention.raise_base(bounds.newest + 1 - bounds.unborn))

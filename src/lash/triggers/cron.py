@@ -12,11 +12,10 @@ when clocks change:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
-
-from cronsim import CronSim, CronSimError
 
 from lash.triggers.errors import InvalidSchedule
 
@@ -49,8 +48,10 @@ def expression_of(cron: str) -> str:
 
 @lru_cache(maxsize=512)
 def _check(expression: str) -> None:
+    from cronsim import CronSimError
+
     try:
-        CronSim(expression, _EPOCH)
+        _walk(expression, _EPOCH)
     except (CronSimError, ValueError, AssertionError) as error:
         reason = str(error) or "cannot be read"
         raise InvalidSchedule(
@@ -71,6 +72,13 @@ def next_cron(expression: str, zone: tzinfo, after_ms: int) -> int | None:
     return None if due is None else due * 1_000
 
 
+def _walk(expression: str, wall: datetime) -> Iterator[datetime]:
+    """The wall clocks after `wall` that match, in order."""
+    from cronsim import CronSim  # loaded by those who use cron
+
+    return iter(CronSim(expression, wall))
+
+
 def _names_a_time(expression: str) -> bool:
     """Whether minute and hour are both named: such a run must neither be lost nor doubled."""
     fields = expression.split()
@@ -79,7 +87,7 @@ def _names_a_time(expression: str) -> bool:
 
 def _once_a_day(expression: str, zone: tzinfo, after: int) -> int | None:
     """Wall times in order, each at its first moment. In the second of two equal hours the first ones are past."""
-    for wall in CronSim(expression, _wall(zone, after)):
+    for wall in _walk(expression, _wall(zone, after)):
         due = _first_moment(zone, wall)
         if due > after:
             return due
@@ -90,7 +98,7 @@ def _real_time(expression: str, zone: tzinfo, after: int) -> int | None:
     """Stretch by stretch of equal offset: within one, the wall clock and real time go together."""
     start, since = after, _wall(zone, after)
     while True:
-        wall = next(CronSim(expression, since), None)
+        wall = next(_walk(expression, since), None)
         if wall is None:
             return None
         due = start + int((wall - _wall(zone, start)).total_seconds())

@@ -24,7 +24,7 @@ class SessionScope(msgspec.Struct, frozen=True):
         return f"session:{self.session_id}{frame}"
 
 
-class HostRegistrant(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
+class HostOriginator(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
     """The host application; `scope` tells parts of it apart."""
 
     scope: str | None = None
@@ -32,15 +32,10 @@ class HostRegistrant(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
     @property
     def scope_id(self) -> str:
         """`host`, or `host:{scope}`."""
-        return f"host:{self.scope}" if self.scope else "host"
-
-    @property
-    def session_id(self) -> str | None:
-        """None: no session's deletion touches it."""
-        return None
+        return "host" if self.scope is None else f"host:{self.scope}"
 
 
-class SessionRegistrant(msgspec.Struct, frozen=True, tag="session", tag_field="type"):
+class SessionOriginator(msgspec.Struct, frozen=True, tag="session", tag_field="type"):
     """A session."""
 
     scope: SessionScope
@@ -50,15 +45,15 @@ class SessionRegistrant(msgspec.Struct, frozen=True, tag="session", tag_field="t
         """The id of the session scope."""
         return self.scope.id
 
-    @property
-    def session_id(self) -> str | None:
-        """The session whose deletion takes the registration along."""
-        return self.scope.session_id
+
+Registrant: TypeAlias = HostOriginator | SessionOriginator
 
 
-Registrant: TypeAlias = HostRegistrant | SessionRegistrant
+def session_of(registrant: Registrant) -> str | None:
+    """The session whose deletion takes the registration along; None for the host's."""
+    return registrant.scope.session_id if isinstance(registrant, SessionOriginator) else None
 
 
-def session_registrant(session_id: str, agent_frame_id: str | None = None) -> SessionRegistrant:
+def session_registrant(session_id: str, agent_frame_id: str | None = None) -> SessionOriginator:
     """The registrant of a session."""
-    return SessionRegistrant(SessionScope(session_id, agent_frame_id))
+    return SessionOriginator(SessionScope(session_id, agent_frame_id))

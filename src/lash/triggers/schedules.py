@@ -23,7 +23,7 @@ from lash.base.json import Json
 from lash.triggers.cron import expression_of, next_cron
 from lash.triggers.errors import InvalidSchedule
 from lash.triggers.occurrence import OccurrenceRequest
-from lash.triggers.registrant import Registrant
+from lash.triggers.registrant import Registrant, session_of
 from lash.triggers.sources import checked_name, source_key
 from lash.triggers.zones import zone_of
 
@@ -98,8 +98,9 @@ class ScheduleDraft(msgspec.Struct, frozen=True, kw_only=True):
     def validated(self) -> ScheduleDraft:
         """The draft itself; raises `InvalidSchedule` naming the field, or `ZoneDataMissing`."""
         checked_name("schedule_id", self.schedule_id)
-        if self.registrant.session_id is not None:
-            checked_name("session id of a schedule's registrant", self.registrant.session_id)
+        session_id = session_of(self.registrant)
+        if session_id is not None:
+            checked_name("session id of a schedule's registrant", session_id)
         if self.name is not None:
             checked_name("schedule name", self.name)
         if not 1 <= self.catch_up.limit <= MAX_CATCH_UP:

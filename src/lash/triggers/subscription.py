@@ -15,7 +15,7 @@ from lash.base.canonical import tagged_hash
 from lash.base.codec import struct_to_json
 from lash.base.json import Json, JsonObject
 from lash.triggers.errors import InvalidTrigger
-from lash.triggers.registrant import Registrant, SessionScope
+from lash.triggers.registrant import Registrant, SessionScope, session_of
 from lash.triggers.sources import checked_name, checked_schema
 from lash.triggers.template import InputTemplate
 
@@ -63,8 +63,9 @@ class SubscriptionDraft(msgspec.Struct, frozen=True, kw_only=True):
             if not value:
                 raise InvalidTrigger(f"trigger subscription requires {what}")
             checked_name(f"trigger subscription {what}", value)
-        if self.registrant.session_id is not None:
-            checked_name("session id of a trigger registrant", self.registrant.session_id)
+        session_id = session_of(self.registrant)
+        if session_id is not None:
+            checked_name("session id of a trigger registrant", session_id)
         for what, optional in (("key", self.key), ("name", self.name)):
             if optional is not None:
                 checked_name(f"trigger subscription {what}", optional)

@@ -53,7 +53,7 @@ class Execution:
         self.budgets = budgets
         self.spent = spent if spent is not None else Spent()
         self._clock = clock if clock is not None else SystemClock()
-        self._meter = Meter(budgets.limits, exact=body.dialect.exact_integers)
+        self._meter = Meter(budgets.limits, exact=body.dialect.exact_integers, ordered=body.dialect.insertion_order)
         counter = SiteCounter(body.sites, observer)
         self._meter.sites = counter
         self._protocol = BodyProtocol(body, counter, self.budgets, self.spent)

@@ -67,8 +67,10 @@ def _restored(data: Json) -> Value:
     if isinstance(data, dict):
         if data.get(_PROJECTED) is True:
             return LazyValue(str(data.get("name")), str(data.get("type_name")), data.get("projection_ref"))
-        if not {"type", "__resource__"} & data.keys():
+        special = from_json(data) if {"type", "__resource__"} & data.keys() else {}
+        if isinstance(special, dict):
             return {str(key): _restored(value) for key, value in data.items()}
+        return special
     if isinstance(data, list):
         return [_restored(item) for item in data]
     return from_json(data)

@@ -79,13 +79,23 @@ class NamedDataType:
 
 @dataclass(slots=True)
 class Catalog:
-    """Everything programs may reach by name. Build with the `add_*` methods."""
+    """Everything programs may reach by name. Build with the `add_*` methods, which replace the maps they change."""
 
     module_instances: dict[str, ModuleInstance] = field(default_factory=dict)
     resource_types: dict[str, dict[str, OperationType]] = field(default_factory=dict)
     named_data_types: dict[str, NamedDataType] = field(default_factory=dict)
     value_constructors: dict[str, ValueConstructor] = field(default_factory=dict)
     trigger_sources: dict[str, NamedDataType] = field(default_factory=dict)
+
+    def maps(self) -> tuple[object, ...]:
+        """The maps themselves: while they are the same objects, nothing was added."""
+        return (
+            self.module_instances,
+            self.resource_types,
+            self.named_data_types,
+            self.value_constructors,
+            self.trigger_sources,
+        )
 
     def add_operation(
         self, path: str, resource_type: str, operation: str, host_operation: str, type_: OperationType | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from operator import is_
 from typing import Final, Generic, TypeVar
 
 from lash.lashlang.codegen.bodies import COMPILER_VERSION, CompiledBody, compile_body
@@ -66,17 +67,26 @@ class Compiler:
         self.dialect = dialect
         self.linked: LruCache[tuple[str, tuple[str, ...]], LinkedModule] = LruCache(size)
         self.bodies: LruCache[tuple[Hashable, ...], CompiledBody] = LruCache(size)
+        # The parts of the last environment and its text; a host seldom has many.
+        self._last: tuple[tuple[object, ...], str] | None = None
 
     def link(self, source: str, environment: HostEnvironment) -> LinkedModule:
         """The linked module of `source`. Raises `ParseError` or `LinkError`."""
         # Names resolve by what the host offers, so a surface with other modules
         # may give another program; what it needs alone cannot show that.
-        key = (source, (repr(environment.as_json()),))
+        key = (source, (self._surface(environment),))
         found = self.linked.find(key, lambda module: environment.satisfies(module.requirements))
         if found is not None:
             return found
         program = parse(source, dialect=self.dialect, features=environment.language_features)
         return self.linked.keep(key, link(program, environment, dialect=self.dialect, source=source))
+
+    def _surface(self, environment: HostEnvironment) -> str:
+        parts = (*environment.resources.maps(), environment.abilities, environment.language_features)
+        last = self._last
+        if last is None or not all(map(is_, last[0], parts)):
+            last = self._last = (parts, repr(environment.as_json()))
+        return last[1]
 
     def compile(
         self,

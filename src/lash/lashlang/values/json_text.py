@@ -28,7 +28,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def parse_json_text(meter: Meter, text: str) -> Value:
     """The value that `text` encodes; raises `invalid json: …`."""
-    return from_json(decode_json_text(meter, text))
+    return from_json(decode_json_text(meter, text), sort_keys=not meter.ordered)
 
 
 def decode_json_text(meter: Meter, text: str) -> Json:

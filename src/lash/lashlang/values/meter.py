@@ -73,12 +73,15 @@ class Meter:
         "items",
         "measure_at",
         "memory_bytes",
+        "ordered",
         "sites",
         "text_chars",
     )
 
-    def __init__(self, limits: Limits, *, exact: bool = True) -> None:
+    def __init__(self, limits: Limits, *, exact: bool = True, ordered: bool = True) -> None:
         self.exact = exact
+        # Whether records from JSON keep their order.
+        self.ordered = ordered
         self.text_chars = limits.text_chars
         self.items = limits.items
         self.memory_bytes = limits.memory_bytes

@@ -71,6 +71,6 @@ def _sorted(meter: Meter, items: list[Value], keys: list[Value]) -> Slices:
 def sliced_json_parse(meter: Meter, text: Value) -> Slices:
     """`json_parse(s)`."""
     source = as_text(text)
-    if len(source) <= _SMALL_TEXT:
+    if len(source) <= _SMALL_TEXT or not meter.ordered:
         return parse_json_text(meter, source)
     return (yield from read_in_windows(meter, source))

@@ -92,15 +92,24 @@ def json_number(number: float, integral: Callable[[float], str] = display_number
         return _digits(number)
     if not isfinite(number):
         return "null"
-    if number.is_integer():
+    if number.is_integer() and (integral is display_number or -(2.0**63) <= number <= 2.0**64):
         return integral(number)
+    # The reference writes integers beyond 64 bits with an exponent.
     text = repr(number)
     mantissa, mark, exponent = text.partition("e")
     if not mark:
-        return text
+        return text if not number.is_integer() else _with_exponent(number)
+    mantissa = mantissa.removesuffix(".0")
     if exponent == "-05":
         return plain_decimal(number)
     return f"{mantissa}e{int(exponent)}"
+
+
+def _with_exponent(number: float) -> str:
+    digits = str(int(Decimal(repr(number))))
+    sign, digits = ("-", digits[1:]) if digits[0] == "-" else ("", digits)
+    tail = digits[1:].rstrip("0")
+    return f"{sign}{digits[0]}{'.' if tail else ''}{tail}e{len(digits) - 1}"
 
 
 def write_json(value: Value, parts: list[str], depth: int, integral: Callable[[float], str], room: Room) -> None:

@@ -57,6 +57,8 @@ def _attempt(pace: _Pace, part: Callable[[Room], T]) -> T | Marker:
     try:
         result = part(room)
     except BudgetExceeded:
+        # Walked in vain, but walked.
+        pace.spend(SLICE)
         return UNFINISHED
     pace.spend(SLICE - room.left)
     return result

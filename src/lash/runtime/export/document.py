@@ -7,12 +7,15 @@ Attachments are named by their ids, their bytes stay in the attachment store.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+import base64
+from typing import Literal, TypeAlias, cast, get_args
 
 import msgspec
 
-from lash.base.codec import DecodeError, decode, encode
+from lash.base.canonical import canonical_json
+from lash.base.codec import DecodeError, decode, to_json
 from lash.base.errors import InvalidArgument
+from lash.base.json import Json
 from lash.base.usage import LedgerEntry
 from lash.runtime.export.html import as_html
 from lash.runtime.export.markdown import as_markdown
@@ -52,7 +55,7 @@ async def export_session(store: SessionStore, session_id: str, form: ExportForma
         case "html":
             return as_html(transcript_of(session_id, stored))
         case "json":
-            return encode(_export(session_id, stored))
+            return canonical_json(_plain(to_json(_export(session_id, stored))))
 
 
 def read_export(text: str) -> SessionState:
@@ -63,6 +66,19 @@ def read_export(text: str) -> SessionState:
         raise InvalidExport(f"this is no JSON export of a session ({error}); `session.export('json')` makes one") from (
             error
         )
+
+
+def _plain(value: object) -> Json:
+    """JSON with the bytes of checkpoint components as base64, which is how they are read back."""
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode()
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case _:
+            return cast("Json", value)
 
 
 def _export(session_id: str, stored: PersistedSession | None) -> SessionExport:

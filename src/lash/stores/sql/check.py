@@ -39,6 +39,9 @@ START: Final = Place("", "")
 
 _NO_BYTES: Final = "CAST(NULL AS {blob})"
 
+# A number whose text sorts as it does.
+_PADDED: Final = "CAST(1000000000000000000 + sequence AS TEXT)"
+
 
 def _page(table: str, first: str, second: str, key: str, text: str, other: str, content: str) -> Query[Stored]:
     return Query(
@@ -77,6 +80,34 @@ PAGES: Final = {
     ),
     "lash_await_events": _page(
         "lash_await_events", "key_id", "key_id", "key_id", "terminal_json", "scope_json", _NO_BYTES
+    ),
+    "lash_processes": _page(
+        "lash_processes", "process_id", "process_id", "process_id", "registration_json", "await_output_json", _NO_BYTES
+    ),
+    "lash_process_event_types": _page(
+        "lash_process_event_types", "hash", "hash", "hash", "event_types_json", "CAST(NULL AS TEXT)", _NO_BYTES
+    ),
+    # One replay key per event of a process: its place in the order of pages.
+    "lash_process_events": _page(
+        "lash_process_events", "process_id", "replay_key", "process_id", "payload_json", "semantics_json", _NO_BYTES
+    ),
+    "lash_process_wake_outbox": _page(
+        "lash_process_wake_outbox",
+        "process_id",
+        _PADDED,
+        "process_id",
+        "delivery_json",
+        "CAST(NULL AS TEXT)",
+        _NO_BYTES,
+    ),
+    "lash_process_grants": _page(
+        "lash_process_grants",
+        "scope_id",
+        "process_id",
+        "process_id",
+        "descriptor_json",
+        "CAST(NULL AS TEXT)",
+        _NO_BYTES,
     ),
     "lash_blobs": _page("lash_blobs", "hash", "hash", "hash", "CAST(NULL AS TEXT)", "CAST(NULL AS TEXT)", "content"),
     "lash_artifacts": _page(

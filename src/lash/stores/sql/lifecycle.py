@@ -13,6 +13,7 @@ from lash.stores.records import (
     decoded,
 )
 from lash.stores.sql.leases import refuse_deleted, session_lock
+from lash.stores.sql.process_grants import forget_session
 from lash.stores.sql.sessions import ALL_HEADS, GET_HEAD, ListingRow
 
 
@@ -120,7 +121,13 @@ DELETE_SESSION = tuple(
         "lash_attachment_manifest",
         "lash_effect_journal",
         "lash_await_events",
+        "lash_live_replay",
     )
+)
+# What the session registered starts nothing any more; what it has started goes on.
+DELETE_REGISTERED = tuple(
+    Statement(f"DELETE FROM {table} WHERE registrant_session_id = ?1")
+    for table in ("lash_trigger_subscriptions", "lash_schedules")
 )
 
 
@@ -178,8 +185,9 @@ def delete(session_id: str, now_ms: int) -> Steps[None]:
     yield from lock(session_lock(session_id))
     yield from execute(MARK_DELETED, session_id, now_ms)
     yield from execute(REVOKE_WAITS, session_id, now_ms)
-    for statement in DELETE_SESSION:
+    for statement in (*DELETE_SESSION, *DELETE_REGISTERED):
         yield from execute(statement, session_id)
+    yield from forget_session(session_id, now_ms)  # processes go on
     yield from notify()
 
 

@@ -11,6 +11,7 @@ from lash.stores.program import Query, Steps, execute, many, notify, one, progra
 from lash.stores.records import decoded
 from lash.stores.sql.triggers import GET_OCCURRENCE, recording, refuse_gone, registering, reserving
 from lash.triggers.errors import InvalidSchedule
+from lash.triggers.registrant import session_of
 from lash.triggers.schedules import Firing, Schedule, ScheduleDraft
 from lash.triggers.store import Emitted
 from lash.triggers.subscription import SubscriptionDraft
@@ -118,7 +119,7 @@ def subscription_key(schedule_id: str) -> str:
 @program("write")
 def put(draft: ScheduleDraft, first_due_ms: int | None, run: SubscriptionDraft | None, now_ms: int) -> Steps[Schedule]:
     """Adds or changes a schedule and its subscription. Raises `InvalidSchedule` for another's id."""
-    yield from refuse_gone(draft.registrant.session_id)
+    yield from refuse_gone(session_of(draft.registrant))
     registrant = draft.registrant
     known = yield from one(GET_OWNER, draft.schedule_id)
     if known is not None and known.registrant_scope_id != registrant.scope_id:
@@ -127,7 +128,7 @@ def put(draft: ScheduleDraft, first_due_ms: int | None, run: SubscriptionDraft |
         PUT_SCHEDULE,
         draft.schedule_id,
         registrant.scope_id,
-        registrant.session_id,
+        session_of(registrant),
         draft.content_hash,
         encode(draft),
         first_due_ms,

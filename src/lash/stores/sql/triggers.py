@@ -13,6 +13,7 @@ from lash.stores.sql.leases import refuse_deleted, session_lock
 from lash.triggers.delivery import Reservation, delivery_process_id
 from lash.triggers.errors import OccurrenceConflict, UnknownOccurrence
 from lash.triggers.occurrence import Occurrence, OccurrenceFilter, OccurrenceRequest
+from lash.triggers.registrant import session_of
 from lash.triggers.store import Emitted
 from lash.triggers.subscription import Subscription, SubscriptionDraft, SubscriptionFilter
 
@@ -194,7 +195,7 @@ DELETE_OCCURRENCE = Statement("DELETE FROM lash_trigger_occurrences WHERE occurr
 @program("write")
 def register(draft: SubscriptionDraft, key: str, now_ms: int) -> Steps[Subscription]:
     """Adds the subscription of `key`, or changes it."""
-    yield from refuse_gone(draft.registrant.session_id)
+    yield from refuse_gone(session_of(draft.registrant))
     return (yield from registering(draft, key, now_ms))
 
 
@@ -204,7 +205,7 @@ def registering(draft: SubscriptionDraft, key: str, now_ms: int) -> Steps[Subscr
     yield from execute(
         ADD_SUBSCRIPTION,
         registrant.scope_id,
-        registrant.session_id,
+        session_of(registrant),
         key,
         draft.name,
         draft.source_type,

@@ -22,11 +22,14 @@ from lash.artifacts.store import ArtifactStore
 from lash.attachments.store import AttachmentStore
 from lash.base.tier import DurabilityTier
 from lash.effects.ports import EffectHost
+from lash.processes.registry import ProcessRegistry
 from lash.sessions.store import SessionStore
 from lash.testing.conformance.artifacts import ARTIFACT_STORE, ARTIFACT_STORE_REOPENABLE
 from lash.testing.conformance.attachments import ATTACHMENT_STORE, ATTACHMENT_STORE_REOPENABLE
 from lash.testing.conformance.hosts import EFFECT_HOST
 from lash.testing.conformance.laws import Column, Law, LawBroken, Make, Rows, Suite
+from lash.testing.conformance.process_leases import PROCESS_REGISTRY, PROCESS_REGISTRY_REOPENABLE
+from lash.testing.conformance.process_model import PROCESS_MODEL
 from lash.testing.conformance.queue import RUNTIME_PERSISTENCE
 from lash.testing.conformance.reopen import RUNTIME_PERSISTENCE_REOPENABLE
 from lash.testing.conformance.replay import EFFECT_REPLAY, ReplayBackend
@@ -92,6 +95,21 @@ async def artifact_store_reopenable(make: Make[tuple[ArtifactStore, ArtifactStor
     await ARTIFACT_STORE_REOPENABLE.run(make)
 
 
+async def process_registry(make: Make[ProcessRegistry], *, tier: DurabilityTier | None = None) -> None:
+    """Suite RG. Raises `LawBroken`."""
+    await PROCESS_REGISTRY.run(make, tier=tier)
+
+
+async def process_registry_reopenable(make: Make[tuple[ProcessRegistry, ProcessRegistry]]) -> None:
+    """Suites RG and RGR over two handles on one storage. Raises `LawBroken`."""
+    await PROCESS_REGISTRY_REOPENABLE.run(make)
+
+
+async def process_model(make: Make[object]) -> None:
+    """Suite PM: the model of processes in its wire form. Raises `LawBroken`."""
+    await PROCESS_MODEL.run(make)
+
+
 __all__ = [
     "ARTIFACT_STORE",
     "ARTIFACT_STORE_REOPENABLE",
@@ -99,6 +117,9 @@ __all__ = [
     "ATTACHMENT_STORE_REOPENABLE",
     "EFFECT_HOST",
     "EFFECT_REPLAY",
+    "PROCESS_MODEL",
+    "PROCESS_REGISTRY",
+    "PROCESS_REGISTRY_REOPENABLE",
     "RUNTIME_PERSISTENCE",
     "RUNTIME_PERSISTENCE_REOPENABLE",
     "TRIGGER_STORE",
@@ -114,6 +135,9 @@ __all__ = [
     "attachment_store_reopenable",
     "effect_host",
     "effect_replay",
+    "process_model",
+    "process_registry",
+    "process_registry_reopenable",
     "runtime_persistence",
     "runtime_persistence_reopenable",
     "trigger_store",

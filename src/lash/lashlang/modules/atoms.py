@@ -1,0 +1,87 @@
+"""Atoms: what content references are hashed over, `LEN:TEXT;` each, and the atoms of types (specification §7.3)."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+from lash.lashlang.syntax.types import (
+    EnumType,
+    ListType,
+    LiteralType,
+    ObjectType,
+    ProcessType,
+    RefType,
+    Simple,
+    TriggerHandleType,
+    TypeExpr,
+    UnionType,
+)
+
+
+class Atoms:
+    """Collects atoms and hashes them."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def put(self, *texts: str) -> None:
+        """Adds atoms."""
+        for text in texts:
+            data = text.encode("utf-8", "surrogatepass")
+            self._parts.append(b"%d:%b;" % (len(data), data))
+
+    def count(self, number: int) -> None:
+        """Adds a number atom."""
+        self.put(str(number))
+
+    def flag(self, value: bool) -> None:
+        """Adds a boolean atom."""
+        self.put("true" if value else "false")
+
+    def digest(self) -> str:
+        """The SHA-256 of the atoms, in hex."""
+        return hashlib.sha256(b"".join(self._parts)).hexdigest()
+
+
+def number_bits(value: float) -> str:
+    """A number's 64 bits as decimal text; both zeros are 0."""
+    return "0" if value == 0 else str(struct.unpack("<Q", struct.pack("<d", value))[0])
+
+
+def put_type(atoms: Atoms, type_: TypeExpr) -> None:
+    """The atoms of a type."""
+    match type_:
+        case Simple(name):
+            atoms.put(f"type:{name}")
+        case LiteralType():
+            atoms.put("type:str")
+        case EnumType(values):
+            atoms.put("type:enum")
+            atoms.count(len(values))
+            atoms.put(*values)
+        case ListType(item):
+            atoms.put("type:list")
+            put_type(atoms, item)
+        case ObjectType(fields):
+            atoms.put("type:object")
+            atoms.count(len(fields))
+            for field in fields:
+                atoms.put(field.name)
+                atoms.flag(field.optional)
+                put_type(atoms, field.type)
+        case RefType(name):
+            atoms.put("type:ref", name)
+        case ProcessType(given, output, count):
+            atoms.put("type:process")
+            atoms.count(count)
+            put_type(atoms, given)
+            put_type(atoms, output)
+        case TriggerHandleType(event):
+            atoms.put("type:trigger-handle")
+            put_type(atoms, event)
+        case UnionType(members):
+            atoms.put("type:union")
+            atoms.count(len(members))
+            for member in members:
+                put_type(atoms, member)

@@ -1,0 +1,124 @@
+"""Event types: what may happen to a process, with a schema for what it carries and what it means.
+
+Every registration has the core types; programs in lashlang also yield, wake and
+receive signals (docs/spec/durability.md §4.3-4.5).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from lash.base.json import Json
+from lash.processes.errors import InvalidSignalName
+from lash.processes.outputs import TerminalState
+from lash.processes.selectors import PAYLOAD, Selector, pointer
+
+CANCEL_REQUESTED: Final = "process.cancel_requested"
+WAITING: Final = "process.waiting"
+RESUMED: Final = "process.resumed"
+COMPLETED: Final = "process.completed"
+FAILED: Final = "process.failed"
+CANCELLED: Final = "process.cancelled"
+ABANDONED: Final = "process.abandoned"
+YIELD: Final = "process.yield"
+WAKE: Final = "process.wake"
+SIGNAL_PREFIX: Final = "signal."
+
+_SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class TerminalSpec(msgspec.Struct, frozen=True):
+    """The event ends the process. Without a selector a completion's value is the payload."""
+
+    state: TerminalState
+    await_output: Selector | None = None
+
+
+class SelectedKey(msgspec.Struct, frozen=True):
+    """A dedupe key: a selected value as text, or a constant; exactly one is set."""
+
+    selector: Selector | None = None
+    const: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.selector is None) == (self.const is None):
+            raise ValueError("a dedupe key is one of selector, const")
+
+
+DedupeKey: TypeAlias = Literal["event_identity"] | SelectedKey
+
+
+class WakeSpec(msgspec.Struct, frozen=True):
+    """The event wakes a session, when `when` holds (always, without one)."""
+
+    input: Selector = PAYLOAD
+    dedupe_key: DedupeKey = "event_identity"
+    when: Selector | None = None
+
+
+class EventSemanticsSpec(msgspec.Struct, frozen=True):
+    """What an event of a type means."""
+
+    terminal: TerminalSpec | None = None
+    wake: WakeSpec | None = None
+
+
+class ProcessEventType(msgspec.Struct, frozen=True):
+    """One kind of event."""
+
+    name: str
+    payload_schema: Json = True
+    semantics: EventSemanticsSpec = EventSemanticsSpec()
+
+
+def signal_event_type(name: str) -> str:
+    """The event type of a signal; raises `InvalidSignalName`."""
+    if not _SIGNAL_NAME.fullmatch(name):
+        raise InvalidSignalName(name)
+    return SIGNAL_PREFIX + name
+
+
+def signal(name: str, payload_schema: Json = True) -> ProcessEventType:
+    """The declaration of a signal that carries values of a schema."""
+    return ProcessEventType(signal_event_type(name), payload_schema)
+
+
+def _object(**properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _terminal(name: str, state: TerminalState, **more: Json) -> ProcessEventType:
+    schema = _object(await_output={"type": "object"}, **more)
+    return ProcessEventType(name, schema, EventSemanticsSpec(terminal=TerminalSpec(state, pointer("/await_output"))))
+
+
+# process.cancel_requested is a request: whoever runs the process sees it and ends it.
+CORE_EVENT_TYPES: Final = (
+    ProcessEventType(CANCEL_REQUESTED, _object(reason={"type": ["string", "null"]})),
+    ProcessEventType(WAITING, _object(wait={"type": "object"})),
+    ProcessEventType(
+        RESUMED, _object(signal={"type": "string"}, key={"type": "string"}, ordinal={"type": "integer", "minimum": 1})
+    ),
+    _terminal(COMPLETED, "completed"),
+    _terminal(FAILED, "failed"),
+    _terminal(CANCELLED, "cancelled"),
+    _terminal(ABANDONED, "abandoned", request={"type": "object"}),
+)
+CORE_BY_NAME: Final = {event_type.name: event_type for event_type in CORE_EVENT_TYPES}
+
+_SPOKEN: Final[Json] = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["value", "text"]}
+
+LASHLANG_EVENT_TYPES: Final = (
+    ProcessEventType(YIELD, _SPOKEN),
+    ProcessEventType(WAKE, _SPOKEN, EventSemanticsSpec(wake=WakeSpec(pointer("/text")))),
+)
+
+TERMINAL_EVENT_OF: Final[dict[TerminalState, str]] = {
+    "completed": COMPLETED,
+    "failed": FAILED,
+    "cancelled": CANCELLED,
+    "abandoned": ABANDONED,
+}

@@ -1,0 +1,140 @@
+"""Registrations: a process as it is asked for, checked and hashed before anything is stored.
+
+Equal registrations of one id are the same process; different ones are a conflict.
+Schemas are compiled here once, so that an append can only fail for its payload.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from lash.base.canonical import tagged_hash
+from lash.base.codec import to_json
+from lash.base.ids import is_name
+from lash.base.schema import InvalidSchema, compile_schema
+from lash.processes.authority import Recovery
+from lash.processes.errors import InvalidRegistration, InvalidSignalName
+from lash.processes.event_types import (
+    CORE_BY_NAME,
+    CORE_EVENT_TYPES,
+    LASHLANG_EVENT_TYPES,
+    SIGNAL_PREFIX,
+    ProcessEventType,
+    signal_event_type,
+)
+from lash.processes.inputs import (
+    ExternalInput,
+    LashlangProcessInput,
+    ProcessIdentity,
+    ProcessInput,
+    identity_of,
+    needs_environment,
+)
+from lash.processes.scopes import ProcessProvenance, WakeTarget
+
+
+def default_event_types() -> list[ProcessEventType]:
+    """What every process may do."""
+    return list(CORE_EVENT_TYPES)
+
+
+class ProcessRegistration(msgspec.Struct, frozen=True):
+    """A process to register.
+
+    `env_ref` names the captured environment, for inputs that need one. `identity` and
+    `recovery` are derived from the input unless given.
+    """
+
+    id: str
+    input: ProcessInput
+    provenance: ProcessProvenance
+    event_types: list[ProcessEventType] = msgspec.field(default_factory=default_event_types)
+    env_ref: str | None = None
+    wake_target: WakeTarget = None
+    identity: ProcessIdentity | None = None
+    recovery: Recovery | None = None
+
+
+class PreparedRegistration(NamedTuple):
+    """A registration with everything derived, checked, and its hash."""
+
+    registration: ProcessRegistration
+    identity: ProcessIdentity
+    recovery: Recovery
+    registration_hash: str
+
+
+def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
+    """Adds the core event types, checks, hashes. Raises `InvalidRegistration`."""
+    if not is_name(draft.id):
+        raise InvalidRegistration("process id must be a non-empty string")
+    _check_environment(draft)
+    event_types = [*draft.event_types, *_missing_types(draft)]
+    _check_event_types(draft.id, event_types)
+    identity = draft.identity or identity_of(draft.input)
+    recovery = _recovery(draft)
+    registration = msgspec.structs.replace(draft, event_types=event_types, identity=identity, recovery=recovery)
+    digest = tagged_hash("lash.process.registration/v1", to_json(registration))
+    return PreparedRegistration(registration, identity, recovery, digest)
+
+
+def _check_environment(draft: ProcessRegistration) -> None:
+    if needs_environment(draft.input):
+        if draft.env_ref is None:
+            raise InvalidRegistration(f"process `{draft.id}` requires a captured execution env")
+    elif draft.env_ref is not None:
+        raise InvalidRegistration(f"process `{draft.id}` must not capture an execution env for this input kind")
+
+
+def _recovery(draft: ProcessRegistration) -> Recovery:
+    is_external = isinstance(draft.input, ExternalInput)
+    recovery = draft.recovery or ("externally_owned" if is_external else "rerunnable")
+    if is_external and recovery != "externally_owned":
+        raise InvalidRegistration(
+            f"process `{draft.id}` is external and cannot be {recovery}; leave recovery out or say externally_owned"
+        )
+    return recovery
+
+
+def _missing_types(draft: ProcessRegistration) -> list[ProcessEventType]:
+    declared = {event_type.name for event_type in draft.event_types}
+    wanted = list(CORE_EVENT_TYPES)
+    if isinstance(draft.input, LashlangProcessInput):
+        wanted += LASHLANG_EVENT_TYPES
+    return [event_type for event_type in wanted if event_type.name not in declared]
+
+
+def _check_event_types(process_id: str, event_types: list[ProcessEventType]) -> None:
+    seen: set[str] = set()
+    for event_type in event_types:
+        name = event_type.name
+        if not is_name(name):
+            raise InvalidRegistration(f"process `{process_id}` declares an empty event type name")
+        if name in seen:
+            raise InvalidRegistration(f"process `{process_id}` declares duplicate event type `{name}`")
+        seen.add(name)
+        core = CORE_BY_NAME.get(name)
+        if core is event_type:
+            continue
+        if core is not None and core != event_type:
+            raise InvalidRegistration(f"process `{process_id}` redeclares core event type `{name}`")
+        _check_event_type(process_id, event_type)
+
+
+def _check_event_type(process_id: str, event_type: ProcessEventType) -> None:
+    name, terminal = event_type.name, event_type.semantics.terminal
+    if terminal is not None and terminal.state != "completed" and terminal.await_output is None:
+        raise InvalidRegistration(
+            f"process `{process_id}` event type `{name}` ends it {terminal.state} without an await_output selector"
+        )
+    if name.startswith(SIGNAL_PREFIX):
+        try:
+            signal_event_type(name.removeprefix(SIGNAL_PREFIX))
+        except InvalidSignalName as error:
+            raise InvalidRegistration(f"process `{process_id}`: {error.message}") from error
+    try:
+        compile_schema(event_type.payload_schema)
+    except InvalidSchema as error:
+        raise InvalidRegistration(f"process `{process_id}` event type `{name}`: {error.message}") from error

@@ -1,0 +1,148 @@
+"""Waiting for processes: one reader for everybody who waits.
+
+Whoever waits registers, reads, then waits; so nothing that happens in between is
+missed. The hub runs while somebody waits: when the store's change feed moves it
+reads which processes changed, once, and wakes only those who wait for them. A
+thousand waiting tasks cost one sleeping reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
+
+from lash.sessions.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+
+class Feed(Protocol):
+    """Tells that something in the store changed, whatever it was."""
+
+    def generation(self) -> int: ...
+
+    async def changed(self, since: int) -> int: ...
+
+
+class News(NamedTuple):
+    """Which processes changed, with the number of the change, and where to read on."""
+
+    changes: Iterable[tuple[str, int]]
+    resume: int
+
+
+class Watch:
+    """One waiter's view of one process."""
+
+    __slots__ = ("_event", "failure", "seen")
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.seen = 0
+        self.failure: Exception | None = None
+
+    async def changed(self) -> None:
+        """Waits for a change since the last call; raises what kept the hub from looking."""
+        await self._event.wait()
+        self._event.clear()
+        if self.failure is not None:
+            raise self.failure
+
+    def notice(self, change_seq: int) -> None:
+        """The process changed, or may have."""
+        if change_seq != self.seen:
+            self.seen = change_seq
+            self._event.set()
+
+    def fail(self, failure: Exception) -> None:
+        """Nobody looks any more."""
+        self.failure = failure
+        self._event.set()
+
+
+class ProcessHub:
+    """See the module docstring. `news` reads what changed from a number on."""
+
+    def __init__(self, feed: Feed, news: Callable[[int | None], Awaitable[News]]) -> None:
+        self._feed = feed
+        self._news = news
+        self._watches: dict[str, dict[Watch, None]] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._is_ready: asyncio.Future[None] | None = None
+
+    async def first(self, process_id: str, read: Callable[[], Awaitable[T | None]]) -> T:
+        """What `read` answers as soon as it answers something; it is asked again after each change."""
+        found = await read()
+        if found is not None:
+            return found
+        with self._watching(process_id) as watch:
+            await self._ready()
+            while True:
+                found = await read()
+                if found is not None:
+                    return found
+                await watch.changed()
+
+    async def close(self) -> None:
+        """Ends the reader; whoever still waits hears that the store was closed."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reader
+        self._fail(StoreUnavailable("the store was closed while a process was awaited; open it again"))
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(len(watches) for watches in self._watches.values())
+
+    @contextlib.contextmanager
+    def _watching(self, process_id: str) -> Iterator[Watch]:
+        watch = Watch()
+        self._watches.setdefault(process_id, {})[watch] = None
+        try:
+            yield watch
+        finally:
+            watches = self._watches[process_id]
+            del watches[watch]
+            if not watches:
+                del self._watches[process_id]
+            if not self._watches and self._reader is not None:
+                self._reader.cancel()
+
+    async def _ready(self) -> None:
+        """Returns when changes from now on will be noticed."""
+        if self._reader is None or self._reader.done() or self._reader.cancelling():
+            ready = self._is_ready = asyncio.get_running_loop().create_future()
+            self._reader = asyncio.create_task(self._read(ready), name="lash process watch")
+        assert self._is_ready is not None
+        await asyncio.shield(self._is_ready)
+
+    async def _read(self, ready: asyncio.Future[None]) -> None:
+        try:
+            resume = (await self._news(None)).resume
+            ready.set_result(None)
+            while True:
+                generation = self._feed.generation()
+                changes, resume = await self._news(resume)
+                for process_id, change_seq in changes:
+                    for watch in self._watches.get(process_id, ()):
+                        watch.notice(change_seq)
+                await self._feed.changed(generation)
+        except asyncio.CancelledError:
+            if not ready.done():  # nobody waits any more
+                ready.set_result(None)
+            raise
+        except Exception as error:
+            # Whoever waits must hear of it: nobody else looks at this task.
+            if not ready.done():
+                ready.set_result(None)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.fail(error)

@@ -1,0 +1,78 @@
+"""Directives that mean the same at every hook: events that are told, sessions that are made.
+
+Both may happen again when a turn is driven again before its effect was recorded: events
+are heard twice then, a session is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from lash.base.ids import is_name
+from lash.plugins.directives import CreateSession, EmitRuntimeEvents
+from lash.plugins.errors import PluginSessionError
+from lash.plugins.host import PluginSession
+from lash.runtime import activity
+from lash.runtime.activity import ActivityStream
+from lash.runtime.engine import Engine
+from lash.runtime.memory import SessionMemory
+from lash.sessions.commit import SessionState, persisted_state
+from lash.sessions.errors import HeadRevisionConflict, SessionDeleted
+from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment
+from lash.sessions.graph import ActivePath, Conversation, SessionGraph, SessionNode
+from lash.sessions.meta import ChildSession
+from lash.sessions.store import SessionCreate
+
+
+async def carry_out(
+    plugins: PluginSession, stream: ActivityStream, plugin_id: str, directive: EmitRuntimeEvents | CreateSession
+) -> None:
+    """Carries one of them out. Raises `PluginSessionError`."""
+    match directive:
+        case EmitRuntimeEvents(events=events):
+            for event in events:
+                stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
+        case CreateSession():
+            assert plugins.create_session is not None, "set when the session was opened"
+            await plugins.create_session(plugin_id, directive)
+
+
+def session_maker(engine: Engine, memory: SessionMemory) -> Callable[[str, CreateSession], Awaitable[None]]:
+    """Makes child sessions of the session in `memory`."""
+
+    async def create(plugin_id: str, request: CreateSession) -> None:
+        new_id = request.session_id
+        if not is_name(new_id):
+            raise PluginSessionError(f"plugin {plugin_id!r}: session id {new_id!r} is empty or no plain text")
+        relation = ChildSession(memory.session_id)
+        store = await engine.store.sessions.open_existing_store(new_id)
+        if store is None:
+            try:
+                create = SessionCreate(new_id, relation, memory.policy)
+                store = await engine.store.sessions.create_store(create)
+            except SessionDeleted as error:
+                raise PluginSessionError(f"plugin {plugin_id!r}: {error}") from error
+        meta = await store.load_session_meta()
+        if meta is None or meta.relation != relation:
+            raise PluginSessionError(f"plugin {plugin_id!r}: session {new_id!r} is there already; choose another id")
+        if await store.load_session(ActivePath()) is None:
+            try:
+                await store.commit(persisted_state(_initial(engine, memory, request)))
+            except HeadRevisionConflict:
+                return  # the same directive in another drive was first
+
+    return create
+
+
+def _initial(engine: Engine, memory: SessionMemory, request: CreateSession) -> SessionState:
+    assignment = FrameAssignment(
+        memory.policy, request.plugin_options, request.tool_access, request.usage_source or "child"
+    )
+    now_ms = engine.clock.now_ms()
+    frame = AgentFrame(INITIAL_FRAME, request.session_id, created_at_ms=now_ms, assignment=assignment)
+    nodes: list[SessionNode] = []
+    for number, message in enumerate(request.messages):
+        parent = nodes[-1].node_id if nodes else None
+        nodes.append(SessionNode(f"i{number}", Conversation(message), parent, created_at_ms=now_ms))
+    graph = SessionGraph(nodes, nodes[-1].node_id if nodes else None)
+    return SessionState(request.session_id, memory.policy, [frame], INITIAL_FRAME, graph)

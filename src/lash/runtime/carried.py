@@ -1,0 +1,33 @@
+"""What a commit carries along besides messages: the states of plugins and of tools.
+
+Both are components of the checkpoint, written when they changed and only named when not.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from lash.base.codec import encode
+from lash.plugins.host import PluginSession
+from lash.runtime.memory import SessionMemory
+from lash.runtime.tooling import SessionTools
+from lash.sessions.checkpoint import PLUGIN_SNAPSHOT, Checkpoint
+
+
+def carried(memory: SessionMemory, plugins: PluginSession, tools: SessionTools) -> Checkpoint:
+    """The session's checkpoint with whatever changed since. Raises `PluginSnapshotError`."""
+    checkpoint = with_tools(memory, tools)
+    if plugins.states:
+        snapshot = plugins.states.onto(memory.plugin_snapshot)
+        if snapshot is not memory.plugin_snapshot:
+            checkpoint = msgspec.structs.replace(
+                checkpoint.with_component(PLUGIN_SNAPSHOT, encode(snapshot).encode()),
+                plugin_snapshot_revision=snapshot.fingerprint,
+            )
+    return checkpoint
+
+
+def with_tools(memory: SessionMemory, tools: SessionTools) -> Checkpoint:
+    """The same for the tools alone."""
+    state = tools.state
+    return memory.checkpoint if state is memory.tool_state else memory.checkpoint.with_tool_state(state)

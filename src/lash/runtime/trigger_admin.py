@@ -1,0 +1,227 @@
+"""What a host does with triggers: emit, subscribe, put schedules, look, cancel (docs/design/api.md).
+
+Everything here is a short way to say something to the trigger store and the router.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from lash.base.canonical import tagged_hash
+from lash.base.codec import struct_to_json
+from lash.base.json import Json, JsonObject
+from lash.runtime.schedules import ScheduleClock
+from lash.runtime.trigger_router import TriggerEmitReport, TriggerRouter
+from lash.triggers.delivery import Delivery, DeliveryFilter
+from lash.triggers.errors import InvalidSchedule
+from lash.triggers.occurrence import OccurrenceRequest
+from lash.triggers.registrant import HostOriginator, Registrant, SessionScope
+from lash.triggers.schedules import (
+    PAYLOAD_SCHEMA,
+    SOURCE_TYPE,
+    At,
+    CatchUp,
+    CatchUpMode,
+    Cron,
+    Every,
+    Schedule,
+    ScheduleDraft,
+    ScheduleSpec,
+    schedule_source_key,
+)
+from lash.triggers.sources import source_key
+from lash.triggers.store import TriggerStore
+from lash.triggers.subscription import (
+    Overlap,
+    Subscription,
+    SubscriptionDraft,
+    SubscriptionFilter,
+    TargetIdentity,
+)
+from lash.triggers.template import template_of
+
+HOST: Final = HostOriginator()
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class TriggerTarget(msgspec.Struct, frozen=True):
+    """What to start: a process input in its stored form, and what its registration needs beside."""
+
+    input: JsonObject
+    identity: TargetIdentity
+    env_ref: str | None = None
+    event_types: list[JsonObject] = []
+
+
+class TriggerAdmin:
+    """The triggers of one core. Everything registered here belongs to `registrant`."""
+
+    def __init__(
+        self,
+        store: TriggerStore,
+        router: TriggerRouter,
+        ticker: ScheduleClock,
+        registrant: Registrant = HOST,
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._ticker = ticker
+        self._registrant = registrant
+
+    async def emit(self, source_type: str, payload: Json, *, key: str, source: Json = None) -> TriggerEmitReport:
+        """Tells that something happened; the same `key` again is the same thing. Returns once it is durable.
+
+        `source` says to which one of its type it happened; `{}` when left out. Raises `InvalidTrigger`
+        and `OccurrenceConflict`.
+        """
+        source = {} if source is None else source
+        return await self._router.emit(
+            OccurrenceRequest(
+                source_type=source_type,
+                source_key=source_key(source_type, source),
+                payload=payload,
+                idempotency_key=key,
+                source=source,
+            )
+        )
+
+    async def subscribe(
+        self,
+        source_type: str,
+        start: TriggerTarget,
+        *,
+        source: Json = None,
+        inputs: Mapping[str, Json] | None = None,
+        payload_schema: Json = True,
+        wake: SessionScope | None = None,
+        name: str | None = None,
+        key: str | None = None,
+        overlap: Overlap = "allow",
+    ) -> Subscription:
+        """Starts a process whenever something happens to `source`.
+
+        `inputs` says per parameter of the target `"event"` or `{"fixed": value}`. With a `key` the
+        call may be repeated: it changes the subscription instead of adding one. Raises `InvalidTrigger`.
+        """
+        source = {} if source is None else source
+        draft = SubscriptionDraft(
+            registrant=self._registrant,
+            source_type=source_type,
+            source_key=source_key(source_type, source),
+            source=source,
+            payload_schema=payload_schema,
+            target=start.input,
+            target_identity=start.identity,
+            input_template=template_of(inputs or {}),
+            env_ref=start.env_ref,
+            wake_target=wake,
+            name=name,
+            event_types=start.event_types,
+            overlap=overlap,
+            key=key,
+        )
+        return await self._store.register_subscription(draft)
+
+    async def every(
+        self,
+        when: str | timedelta,
+        *,
+        start: TriggerTarget,
+        key: str | None = None,
+        tz: str = "UTC",
+        inputs: Mapping[str, Json] | None = None,
+        wake: SessionScope | None = None,
+        overlap: Overlap = "skip",
+        catch_up: CatchUpMode = "one",
+        catch_up_limit: int = 10,
+    ) -> Schedule:
+        """Starts a process by a cron expression in a zone, or at every multiple of a time span.
+
+        Putting the same again changes nothing, so a host may do it at every start. `key` is the
+        schedule's id: with one, another time or target changes the schedule; without, it is another
+        schedule. Raises `InvalidSchedule` naming the field, and `ZoneDataMissing`.
+        """
+        spec: ScheduleSpec
+        if isinstance(when, str):
+            spec = Cron(when, tz)
+        else:
+            # Counted from the epoch: a restart neither moves nor postpones it.
+            spec = Every(when // timedelta(milliseconds=1), 0)
+        return await self._put(key, spec, CatchUp(catch_up, catch_up_limit), start, inputs, wake, overlap)
+
+    async def at(
+        self,
+        when: datetime,
+        *,
+        start: TriggerTarget,
+        key: str | None = None,
+        inputs: Mapping[str, Json] | None = None,
+        wake: SessionScope | None = None,
+    ) -> Schedule:
+        """Starts a process once; at once if the moment is past. Raises `InvalidSchedule` for a time without zone."""
+        if when.tzinfo is None:
+            raise InvalidSchedule("at", when.isoformat(), "has no time zone; pass an aware datetime")
+        at_ms = (when - _EPOCH) // timedelta(milliseconds=1)
+        return await self._put(key, At(at_ms), CatchUp(), start, inputs, wake, "allow")
+
+    async def schedules(self) -> list[Schedule]:
+        """Schedules of everybody, by id."""
+        return await self._store.list_schedules()
+
+    async def deliveries(self, wanted: DeliveryFilter | None = None) -> list[Delivery]:
+        """What occurrences started, and what they still have to start."""
+        return await self._store.list_deliveries(wanted)
+
+    async def cancel(self, what: Subscription | Schedule | str) -> bool:
+        """Stops a subscription (or its handle) or a schedule (or its id); False if there is nothing to stop.
+
+        What was started goes on, and so does what was reserved.
+        """
+        if isinstance(what, Schedule):
+            return await self._store.cancel_schedule(what.schedule_id)
+        handle = what.handle if isinstance(what, Subscription) else what
+        for found in await self._store.list_subscriptions(SubscriptionFilter(handle=handle)):
+            return await self._store.cancel_registrant_subscription(found.draft.registrant.scope_id, found.handle)
+        return isinstance(what, str) and await self._store.cancel_schedule(what)
+
+    # Last: within the class its name hides the type.
+    async def list(self, wanted: SubscriptionFilter | None = None) -> Sequence[Subscription]:
+        """Subscriptions of everybody, or those that a filter wants."""
+        return await self._store.list_subscriptions(wanted)
+
+    async def _put(
+        self,
+        key: str | None,
+        spec: ScheduleSpec,
+        catch_up: CatchUp,
+        start: TriggerTarget,
+        inputs: Mapping[str, Json] | None,
+        wake: SessionScope | None,
+        overlap: Overlap,
+    ) -> Schedule:
+        if key is None:
+            parts = (self._registrant.scope_id, struct_to_json(spec), start.input, dict(inputs or {}))
+            key = f"schedule:{tagged_hash('lash.trigger.schedule_id/v1', *parts)}"
+        draft = ScheduleDraft(schedule_id=key, registrant=self._registrant, spec=spec, catch_up=catch_up)
+        subscription = SubscriptionDraft(
+            registrant=self._registrant,
+            source_type=SOURCE_TYPE,
+            source_key=schedule_source_key(key),
+            source={"schedule_id": key},
+            payload_schema=PAYLOAD_SCHEMA,
+            target=start.input,
+            target_identity=start.identity,
+            input_template=template_of(inputs or {}),
+            env_ref=start.env_ref,
+            wake_target=wake,
+            name=key,
+            event_types=start.event_types,
+            overlap=overlap,
+        )
+        found = await self._store.put_schedule(draft, subscription)
+        self._ticker.poke()
+        return found

@@ -1,0 +1,313 @@
+"""The process registry over the programs of `sql/process*.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from lash.base.clock import Clock
+from lash.base.codec import encode
+from lash.base.errors import InvalidArgument
+from lash.base.ids import IdSource
+from lash.processes.authority import AbandonRequest, CompletionAuthority, ReconciledAbandonAuthority
+from lash.processes.errors import ProcessAlreadyTerminal, ProcessNoLongerRetained
+from lash.processes.events import AppendRequest, AppendResult, ProcessEvent, terminal
+from lash.processes.handles import ProcessStartGrant
+from lash.processes.leases import ProcessLease, ProcessLeaseCompletion
+from lash.processes.outputs import ProcessAwaitOutput
+from lash.processes.record import ProcessExternalRef, ProcessRecord
+from lash.processes.registration import ProcessRegistration, prepare_registration
+from lash.processes.registry import ClaimedProcess, ProcessQuery
+from lash.processes.status import WaitState
+from lash.processes.waking import WAKE_EXPIRY_MS
+from lash.processes.watching import ProcessHub
+from lash.stores.changes import Changes
+from lash.stores.driver import Driver
+from lash.stores.planning import refuse_nul
+from lash.stores.process_handles import SqlProcessHandles
+from lash.stores.process_records import (
+    NEVER_MS,
+    OWN_KEY_PREFIX,
+    RecordRow,
+    decode_event,
+    decode_lease,
+    decode_record,
+    encode_registration,
+)
+from lash.stores.process_upkeep import SqlProcessUpkeep
+from lash.stores.sql import process_events, process_leases
+from lash.stores.sql import processes as sql
+
+PAGE = 500
+
+
+class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
+    """All processes of a store. `wake_expiry_ms` is how long a wake may take to find its session."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        clock: Clock,
+        ids: IdSource,
+        changes: Changes,
+        *,
+        wake_expiry_ms: int = WAKE_EXPIRY_MS,
+    ) -> None:
+        super().__init__(driver, clock, ids)
+        self._hub = ProcessHub(changes, self._news)
+        self._wake_expiry_ms = wake_expiry_ms
+        self._known_event_types: set[str] = set()  # stored for good, so they are sent once
+
+    async def close(self) -> None:
+        """Ends what waits."""
+        await self._hub.close()
+
+    # Rows
+
+    async def register_process(
+        self, registration: ProcessRegistration, *, grant: ProcessStartGrant | None = None
+    ) -> ProcessRecord:
+        """See `ProcessRegistry`."""
+        [record] = await self._register([registration], grant)
+        return record
+
+    async def register_processes(self, registrations: Sequence[ProcessRegistration]) -> list[ProcessRecord]:
+        """See `ProcessRegistry`."""
+        return await self._register(registrations, None)
+
+    async def get_process(self, process_id: str) -> ProcessRecord | None:
+        """See `ProcessRegistry`."""
+        row = await self._driver.run(sql.get(process_id))
+        return None if row is None else decode_record(row)
+
+    async def list_processes(self, query: ProcessQuery) -> list[ProcessRecord]:
+        """See `ProcessRegistry`."""
+        listing = sql.Listing(
+            query.after,
+            query.status or "",
+            "" if query.originator is None else query.originator.scope_id,
+            query.identity_kind or "",
+            query.identity_label or "",
+            -1 if query.waiting is None else int(query.waiting),
+            query.limit,
+        )
+        return [decode_record(row) for row in await self._driver.run(sql.list_page(listing))]
+
+    async def list_non_terminal(self) -> list[ProcessRecord]:
+        """See `ProcessRegistry`."""
+        found: list[ProcessRecord] = []
+        after = ""
+        while page := await self.list_non_terminal_page(PAGE, after):
+            found += page
+            after = page[-1].id
+        return found
+
+    async def list_non_terminal_page(self, limit: int, after: str = "") -> list[ProcessRecord]:
+        """See `ProcessRegistry`."""
+        return [decode_record(row) for row in await self._driver.run(sql.live_page(after, limit))]
+
+    async def set_external_ref(self, process_id: str, ref: ProcessExternalRef) -> ProcessRecord:
+        """See `ProcessRegistry`."""
+        return decode_record(
+            await self._driver.run(sql.set_external_ref(process_id, encode(ref), self._clock.now_ms()))
+        )
+
+    async def set_process_wait(self, process_id: str, wait: WaitState) -> ProcessRecord:
+        """See `ProcessRegistry`."""
+        return decode_record(await self._driver.run(sql.set_wait(process_id, encode(wait), self._clock.now_ms())))
+
+    async def clear_process_wait(self, process_id: str) -> ProcessRecord:
+        """See `ProcessRegistry`."""
+        return decode_record(await self._driver.run(sql.set_wait(process_id, None, self._clock.now_ms())))
+
+    async def request_process_abandon(self, process_id: str, request: AbandonRequest) -> ProcessRecord:
+        """See `ProcessRegistry`."""
+        program = sql.request_abandon(process_id, encode(request), self._clock.now_ms())
+        return decode_record(await self._driver.run(program))
+
+    # Events
+
+    async def append_event(self, process_id: str, request: AppendRequest) -> AppendResult:
+        """See `ProcessRegistry`."""
+        if request.replay is not None:
+            refuse_nul(request.replay.key)
+            if request.replay.key.startswith(OWN_KEY_PREFIX):
+                raise InvalidArgument(f"{request.replay.key!r} begins with a control character; use another replay key")
+        return await self._driver.run(process_events.append(process_id, request, self._writing()))
+
+    async def events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
+        """See `ProcessRegistry`."""
+        rows = await self._driver.run(process_events.events_after(process_id, sequence))
+        return [decode_event(row) for row in rows]
+
+    async def wake_events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
+        """See `ProcessRegistry`."""
+        rows = await self._driver.run(process_events.wake_events_after(process_id, sequence))
+        return [decode_event(row) for row in rows]
+
+    async def recent_events(self, process_id: str, count: int) -> list[ProcessEvent]:
+        """See `ProcessRegistry`."""
+        return [decode_event(row) for row in await self._driver.run(process_events.recent_events(process_id, count))]
+
+    async def count_events_through(self, process_id: str, event_type: str, sequence: int) -> int:
+        """See `ProcessRegistry`."""
+        return await self._driver.run(process_events.count_events_through(process_id, event_type, sequence))
+
+    async def nth_event(self, process_id: str, event_type: str, ordinal: int) -> ProcessEvent | None:
+        """See `ProcessRegistry`."""
+        row = await self._driver.run(process_events.nth_event(process_id, event_type, ordinal))
+        return None if row is None else decode_event(row)
+
+    async def wait_event_after(self, process_id: str, event_type: str, sequence: int) -> ProcessEvent:
+        """See `ProcessRegistry`."""
+
+        async def look() -> ProcessEvent | None:
+            program = process_events.first_of_type_after(process_id, event_type, sequence)
+            row, has_ended = await self._driver.run(program)
+            if has_ended:
+                raise ProcessAlreadyTerminal(process_id)
+            return None if row is None else decode_event(row)
+
+        return await self._hub.first(process_id, look)
+
+    async def wait_nth_event(self, process_id: str, event_type: str, ordinal: int) -> ProcessEvent:
+        """See `ProcessRegistry`."""
+
+        async def look() -> ProcessEvent | None:
+            row = await self._driver.run(process_events.nth_event(process_id, event_type, ordinal))
+            if row is None:
+                record = await self._driver.run(sql.get(process_id))
+                if record is not None and record.status != "running":
+                    raise ProcessAlreadyTerminal(process_id)
+            return None if row is None else decode_event(row)
+
+        return await self._hub.first(process_id, look)
+
+    async def ack_wake(self, process_id: str, sequence: int) -> None:
+        """See `ProcessRegistry`."""
+        await self._driver.run(process_events.ack_wake(process_id, sequence))
+
+    # Ends
+
+    async def await_process(self, process_id: str) -> ProcessAwaitOutput:
+        """See `ProcessRegistry`."""
+
+        async def look() -> ProcessAwaitOutput | None:
+            return decode_record(await self._driver.run(sql.require(process_id))).status.await_output
+
+        return await self._hub.first(process_id, look)
+
+    async def complete_process(
+        self, process_id: str, output: ProcessAwaitOutput, authority: CompletionAuthority
+    ) -> ProcessRecord:
+        """See `ProcessRegistry`."""
+        abandon: AbandonRequest | None = None
+        if isinstance(authority, ReconciledAbandonAuthority):
+            abandon = decode_record(await self._driver.run(sql.require(process_id))).abandon_request
+        request = terminal(process_id, output, abandon)
+        return await self._driver.run(process_events.complete(process_id, request, self._writing(), authority))
+
+    async def complete_process_with_lease(self, lease: ProcessLease, output: ProcessAwaitOutput) -> ProcessRecord:
+        """See `ProcessRegistry`."""
+        request = terminal(lease.process_id, output)
+        return await self._driver.run(process_events.complete_with_lease(lease, request, self._writing()))
+
+    # Leases
+
+    async def claim_process_lease(
+        self, process_id: str, owner_id: str, ttl_ms: int, *, proven_dead_owner: str | None = None
+    ) -> ProcessLease:
+        """See `ProcessRegistry`."""
+        claimant = process_leases.ProcessClaimant(
+            _owner(owner_id), self._ids.new_token(), ttl_ms, proven_dead_owner or owner_id
+        )
+        return _lease(await self._driver.run(process_leases.claim(process_id, claimant)))
+
+    async def claim_due_processes(self, owner_id: str, ttl_ms: int, limit: int) -> list[ClaimedProcess]:
+        """See `ProcessRegistry`."""
+        claimant = process_leases.ProcessClaimant(_owner(owner_id), self._ids.new_token(), ttl_ms)
+        rows = await self._driver.run(process_leases.claim_due(claimant, limit, self._clock.now_ms()))
+        return [ClaimedProcess(_lease(row), decode_record(row)) for row in rows]
+
+    async def mark_process_started(self, lease: ProcessLease) -> ProcessRecord:
+        """See `ProcessRegistry`."""
+        return decode_record(await self._driver.run(process_leases.mark_started(lease, self._clock.now_ms())))
+
+    async def renew_process_lease(self, lease: ProcessLease, ttl_ms: int) -> ProcessLease:
+        """See `ProcessRegistry`."""
+        held = await self._driver.run(process_leases.renew(lease, ttl_ms))
+        return msgspec.structs.replace(lease, expires_at_epoch_ms=held.lease_expires_at_ms)
+
+    async def renew_process_leases(self, leases: Sequence[ProcessLease], ttl_ms: int) -> list[ProcessLease]:
+        """See `ProcessRegistry`."""
+        rows = await self._driver.run(process_leases.heartbeat(leases, ttl_ms))
+        held = {row.process_id: row.lease_expires_at_ms for row in rows}
+        return [
+            msgspec.structs.replace(lease, expires_at_epoch_ms=held[lease.process_id])
+            for lease in leases
+            if lease.process_id in held
+        ]
+
+    async def complete_process_lease(self, completion: ProcessLeaseCompletion, *, due_at_ms: int = 0) -> None:
+        """See `ProcessRegistry`."""
+        await self._driver.run(process_leases.release(completion, due_at_ms))
+
+    async def park_process(
+        self,
+        lease: ProcessLease,
+        *,
+        seen_sequence: int,
+        until_ms: int | None = None,
+        awaited: Sequence[str] = (),
+    ) -> bool:
+        """See `ProcessRegistry`."""
+        due_at_ms = NEVER_MS if until_ms is None else until_ms
+        return await self._driver.run(process_leases.park(lease, seen_sequence, due_at_ms, sorted(set(awaited))))
+
+    async def get_process_lease(self, process_id: str) -> ProcessLease | None:
+        """See `ProcessRegistry`."""
+        return decode_lease(await self._driver.run(sql.require(process_id)))
+
+    async def list_lease_owners(self) -> list[str]:
+        """See `ProcessRegistry`."""
+        return [owner.lease_owner for owner in await self._driver.run(process_leases.owners())]
+
+    async def free_leases_of(self, dead_owner_id: str) -> int:
+        """See `ProcessRegistry`."""
+        return await self._driver.run(process_leases.free_owner(dead_owner_id))
+
+    def _writing(self) -> process_events.Writing:
+        now_ms = self._clock.now_ms()
+        return process_events.Writing(now_ms, now_ms + self._wake_expiry_ms, OWN_KEY_PREFIX + self._ids.new_token())
+
+    async def _register(
+        self, registrations: Sequence[ProcessRegistration], grant: ProcessStartGrant | None
+    ) -> list[ProcessRecord]:
+        now_ms = self._clock.now_ms()
+        prepared = [prepare_registration(registration) for registration in registrations]
+        encoded = [encode_registration(one, now_ms) for one in prepared]
+        event_types = {row.event_types_hash: text for row, text in encoded}
+        unknown = sorted((key, text) for key, text in event_types.items() if key not in self._known_event_types)
+        grants = [] if grant is None else [self._grant_row(grant.session_scope, registrations[0].id, grant.descriptor)]
+        existing = await self._driver.run(sql.register([row for row, _ in encoded], unknown, grants))
+        self._known_event_types.update(event_types)
+        return [
+            decode_record(existing[one.registration.id])
+            if one.registration.id in existing
+            else ProcessRecord.from_prepared(one, now_ms)
+            for one in prepared
+        ]
+
+
+def _owner(owner_id: str) -> str:
+    if not owner_id or "\0" in owner_id:
+        raise InvalidArgument(f"{owner_id!r} is no owner of leases; use the id of the executor")
+    return owner_id
+
+
+def _lease(row: RecordRow) -> ProcessLease:
+    lease = decode_lease(row)
+    if lease is None:
+        raise ProcessNoLongerRetained(row.process_id, row.status, 0)
+    return lease
