@@ -247,7 +247,8 @@ class LashCore:
         engine = self._running()
         await settle_doubt(engine, effect, decision)
         if effect.process_id is not None:
-            return await self.worker.go_on(effect.process_id)
+            await self.worker.go_on(effect.process_id)
+            return
         self._actor(effect.session_id, self._default_policy()).poke()
 
     @property
