@@ -127,7 +127,7 @@ class LineEditor:
             case "\x0b":
                 self._delete(self.cursor, len(self.text))
             case "\x17":
-                self._delete(len(self.text[: self.cursor].rstrip().rpartition(" ")[0]), self.cursor)
+                self._delete(_word_start(self.text[: self.cursor]), self.cursor)
             case _ if key in _LINE_BREAK:
                 self._insert("\n")
             case _ if key in _LEFT:
@@ -175,3 +175,9 @@ class LineEditor:
     def _set(self, text: str) -> None:
         self.text = text
         self.cursor = len(text)
+
+
+def _word_start(text: str) -> int:
+    """Where the last word of the text begins."""
+    word = text.rstrip()
+    return max((word.rfind(space) for space in " \n\t"), default=-1) + 1

@@ -38,6 +38,7 @@ from lash.runtime.observation.events import (
     TurnStarted,
     TurnTold,
 )
+from lash.sessions.accept import turn_id_of
 
 # How much of the last answer is shown when a session is opened again.
 SHOWN_CHARS: Final = 600
@@ -75,8 +76,13 @@ class Talk:
         self._shown: set[str] = set()
         self._asked: dict[str, str] = {}
         self._queued: list[str] = []
-        # What was typed here and not taken by a turn yet, by batch id.
+        # What was typed here while something ran, by the turn that it will start.
         self._ahead: dict[str, str] = {}
+        # Commands that wait for the end of the running turn.
+        self._later: list[Command] = []
+        # Typed before the session was shown.
+        self._early: list[Typed] = []
+        self._is_open = False
         self._working: asyncio.Task[None] | None = None
         self._is_leaving = False
         self._code: int | None = None
@@ -85,7 +91,7 @@ class Talk:
         """The exit code: 0 when the person left, 130 after a second Ctrl-C."""
         async with self._terminal, self._signals():
             while self._code is None:
-                session = self._conversation.session
+                session, self._is_open = self._conversation.session, False
                 watching = asyncio.create_task(self._watch(session), name="watch session")
                 try:
                     while self._code is None and self._conversation.session is session:
@@ -123,6 +129,8 @@ class Talk:
     async def _take(self, happening: _Happening) -> None:
         try:
             match happening:
+                case Entered() if not self._is_open:
+                    self._early.append(happening)
                 case Entered(text=text):
                     self._is_leaving = False
                     await self._entered(text)
@@ -170,24 +178,24 @@ class Talk:
                 await self._carry_out(command)
 
     async def _say(self, text: str, *, is_early: bool = False) -> None:
-        if self._running is None and not self._queued:
-            self._terminal.echo(text)
-        elif is_early:
-            self._terminal.note(f"to join the running turn: {text}")
-        else:
-            self._terminal.note(f"queued: {text}")
         is_ahead = self._running is not None or bool(self._queued)
         batch = await self._conversation.session.enqueue(
             text,
             delivery_policy="earliest_safe_boundary" if is_early else "after_current_turn_commit",
             slot_policy="join" if is_early else "exclusive",
         )
-        if is_ahead:
-            self._ahead[batch.batch_id] = text
+        # Only now: what is shown as queued survives a kill.
+        if not is_ahead:
+            self._terminal.echo(text)
+            return
+        self._ahead[turn_id_of(batch)] = text
+        self._terminal.note(f"to join the running turn: {text}" if is_early else f"queued: {text}")
 
     async def _carry_out(self, command: Command) -> None:
         if command.name in ("compact", "fork") and self._running is not None:
-            raise CannotDo(f"/{command.name}: a turn runs; wait for it, or /cancel it")
+            self._later.append(command)
+            self._terminal.note(f"/{command.name} waits for the end of the turn")
+            return
         if command.name == "compact":  # it asks a model
             if self._working is not None and not self._working.done():
                 raise CannotDo("/compact: it is being done already")
@@ -199,6 +207,7 @@ class Talk:
             self._running, self._queued = None, []
             self._asked.clear()
             self._ahead.clear()
+            self._later.clear()
 
     async def _work(self, command: Command) -> None:
         try:
@@ -240,11 +249,17 @@ class Talk:
             case SessionSnapshot() as snapshot:
                 self._show_opening(snapshot)
                 await self._take_over(snapshot)
+                self._is_open = True
+                early, self._early = self._early, []
+                for typed in early:
+                    await self._take(typed)
             case TurnStarted(turn_id=turn_id, is_here=is_here):
                 self._transcript.begin()
                 self._running = turn_id
                 if is_here:
                     self._shown.add(turn_id)
+                if text := self._ahead.pop(turn_id, None):
+                    self._terminal.echo(text)
             case TurnTold(activity=told):
                 self._told(told.event)
             case TurnEnded(turn_id=turn_id, outcome=outcome):
@@ -253,15 +268,15 @@ class Talk:
                 self._asked.clear()
                 self._transcript.end(outcome)
                 self._show_doubts()
+                later, self._later = self._later, []
+                for command in later:
+                    await self._carry_out(command)
             case Committed() as committed:
                 self._show_committed(committed)
             case HistoryReplaced():
                 self._terminal.note("the conversation begins anew")
-            case QueueChanged(queued=queued, started=started):
+            case QueueChanged(queued=queued):
                 self._queued = [view.batch_id for view in queued]
-                for batch_id in started:
-                    if text := self._ahead.pop(batch_id, None):
-                        self._terminal.echo(text)
             case _:
                 pass
 
