@@ -36,6 +36,7 @@ from lash.runtime.residency import Residency
 from lash.sessions.accept import Claimant
 from lash.sessions.commit import CommitBudget
 from lash.tools.catalog import ToolCatalog
+from lash.tracing.tracer import Tracer
 
 logger = logging.getLogger("lash.runtime")
 T = TypeVar("T")
@@ -94,6 +95,8 @@ class EngineOptions:
     plugin_options: JsonObject = field(default_factory=dict)
     drive_backoff_ms: int = 100
     live_replay: LiveReplayStore = field(default_factory=RecentEvents)
+    # None where nobody traces: then nothing on the way of a turn knows of it.
+    tracer: Tracer | None = None
 
 
 @dataclass(frozen=True, slots=True)
