@@ -115,6 +115,7 @@ _SUBMODULES = frozenset(
         "stores",
         "testing",
         "tools",
+        "tracing",
     }
 )
 
