@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from lash.runtime.result import TurnResult as TurnResult
     from lash.runtime.result import TurnStopped as TurnStopped
     from lash.runtime.work import External as External
+    from lash.runtime.work import SessionTurn as SessionTurn
     from lash.session import Session as Session
     from lash.sessions.commit import CommitBudget as CommitBudget
     from lash.sessions.commit import SessionState as SessionState
@@ -93,6 +94,7 @@ _HOMES = {
     "ProcessHandle": "lash.runtime.process_handle",
     "ProcessStillRunning": "lash.runtime.process_handle",
     "External": "lash.runtime.work",
+    "SessionTurn": "lash.runtime.work",
     "TurnResult": "lash.runtime.result",
     "TurnStopped": "lash.runtime.result",
     "Session": "lash.session",
@@ -159,6 +161,7 @@ __all__ = [
     "SessionDeleted",
     "SessionMirror",
     "SessionState",
+    "SessionTurn",
     "SharedReplay",
     "StandardCore",
     "StatefulPlugin",

@@ -170,6 +170,22 @@ class LashCore:
             raise
         return self
 
+    def only_asking(self) -> Self:
+        """This core, told before it is opened to run nothing by itself: no recovery, no workers.
+
+        For programs that start, signal and look, and leave the work to others.
+        """
+        if self._engine is not None:
+            raise ConfigurationError("the core is open; say only_asking() before it is opened")
+        self._recover = False
+        return self
+
+    def working(self, concurrency: int | None = None) -> Self:
+        """This core, told before it is opened to run processes, up to `concurrency` at once: what `lash worker` does."""
+        if self._engine is not None:
+            raise ConfigurationError("the core is open; say working() before it is opened")
+        return self
+
     async def close(self) -> None:
         """Leaves every running turn where it is (it resumes at the next open) and closes what was opened."""
         engine, self._engine = self._engine, None
@@ -334,7 +350,7 @@ class LashCore:
             options=options,
         )
         self._engine, self._store = engine, store
-        self._background = Background(store, self._clock, self._ids, self._own_catalog, self._environment)
+        self._background = Background(store, self._clock, self._ids, self._own_catalog, self._environment, attachments)
         if self._recover and host.durability_tier() == "durable":
             await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
 

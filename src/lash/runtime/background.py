@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from lash.artifacts.environments import ProcessEnvStore
+from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock
 from lash.base.ids import IdSource
 from lash.processes.environment import ProcessExecutionEnvSpec
@@ -44,11 +45,12 @@ class Background:
         ids: IdSource,
         catalog: Callable[[], ToolCatalog],
         environment: Callable[[], ProcessExecutionEnvSpec],
+        attachments: AttachmentStore,
         poke: Callable[[], None] = lambda: None,
     ) -> None:
         """`poke` tells whoever runs processes here that there may be something to do."""
         self._ports = ProcessPorts(store.processes, ids, clock, poke)
-        self._planner = WorkPlanner(catalog, environment, store.process_envs)
+        self._planner = WorkPlanner(catalog, environment, store.process_envs, attachments)
         self.processes = ProcessAdmin(self._ports, self._planner)
         self.router = TriggerRouter(store.triggers, RegistryStarter(store.processes), on_started=poke)
         self.ticker = ScheduleClock(store.triggers, self.router, clock)

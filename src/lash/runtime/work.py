@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from lash.artifacts.environments import ProcessEnvStore, persist_process_env
+from lash.attachments.store import AttachmentStore
 from lash.base.canonical import canonical_json_bytes
-from lash.base.codec import to_json
+from lash.base.codec import struct_to_json, to_json
 from lash.base.errors import InvalidArgument, NotCanonical
 from lash.base.ids import is_name
 from lash.base.json import Json, JsonObject
@@ -31,10 +32,13 @@ from lash.processes.inputs import (
     LashlangProcessInput,
     ProcessIdentity,
     ProcessInput,
+    SessionTurnInput,
     ToolCallInput,
     identity_of,
     needs_environment,
 )
+from lash.runtime.input import TurnInput, TurnOptions, prepare_input
+from lash.sessions.frames import ToolAccess
 from lash.tools.calls import PreparedToolCall, ToolCall
 from lash.tools.catalog import ToolCatalog
 from lash.tools.decorator import Tool
@@ -74,8 +78,26 @@ class External:
     signals: Sequence[str] = ()
 
 
-# What `start` takes: a tool of the core or its name, external work, or a stored process input.
-Work: TypeAlias = Tool[..., Any] | External | ProcessInput | str
+@dataclass(frozen=True, slots=True)
+class SessionTurn:
+    """One turn of a session of its own, made for it. Added in 0.1.
+
+    The result is `{"process_id", "child_session_id", "turn": {"text", "value", "outcome", "usage", …}}`.
+    Without `session_id` the session is named after the process. `tools`, by name, is all that it may use,
+    less `hidden_tools`; `max_turns` limits the turn. Whoever starts it from a session is its parent.
+    """
+
+    input: str | TurnInput
+    session_id: str | None = None
+    tools: Sequence[str] = ()
+    hidden_tools: Sequence[str] = ()
+    plugin_options: JsonObject | None = None
+    max_turns: int | None = None
+    usage_source: str = "child"
+
+
+# What `start` takes: a tool of the core or its name, a turn, external work, or a stored process input.
+Work: TypeAlias = Tool[..., Any] | SessionTurn | External | ProcessInput | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +128,12 @@ class WorkPlanner:
         catalog: Callable[[], ToolCatalog],
         environment: Callable[[], ProcessExecutionEnvSpec],
         envs: ProcessEnvStore,
+        attachments: AttachmentStore,
     ) -> None:
         self._catalog = catalog
         self._environment = environment
         self._envs = envs
+        self._attachments = attachments
 
     async def plan(self, what: Work, args: Mapping[str, Json] | None) -> WorkPlan:
         """A work that is started now. Raises `UnknownTool` and `InvalidWork`."""
@@ -119,6 +143,8 @@ class WorkPlanner:
                 work: ProcessInput = ToolCallInput(await self._call(what, given))
             case Tool():
                 work = ToolCallInput(await self._call(what.name, given))
+            case SessionTurn():
+                work = await self._turn(what, given)
             case _:
                 work = _input_of(what, given)
         return await self._planned(what, work)
@@ -131,10 +157,11 @@ class WorkPlanner:
                 name = what if isinstance(what, str) else what.name
                 work: ProcessInput = ToolCallInput(self._open_call(name, given, inputs))
             case _:
-                work = _input_of(what, given)
-                if inputs and isinstance(work, ExternalInput):
+                work = await self._turn(what, given) if isinstance(what, SessionTurn) else _input_of(what, given)
+                if inputs and isinstance(work, ExternalInput | SessionTurnInput):
                     raise InvalidWork(
-                        f"external work takes no arguments, so inputs {sorted(inputs)} lead nowhere; leave inputs out"
+                        f"{type(what).__name__} takes no arguments, so inputs {sorted(inputs)} lead nowhere; "
+                        "leave inputs out, or start a tool"
                     )
         return await self._planned(what, work)
 
@@ -154,6 +181,25 @@ class WorkPlanner:
             return ready
         said = "it cannot be called now" if ready.error is None else ready.error.message
         raise InvalidWork(f"tool `{name}` cannot be started: {' '.join(said.split())}")
+
+    async def _turn(self, what: SessionTurn, args: JsonObject) -> SessionTurnInput:
+        if args:
+            raise InvalidWork("a turn takes no args; say it in its input")
+        if what.session_id is not None and not is_name(what.session_id):
+            raise InvalidWork(f"session_id={what.session_id!r} is empty or no plain text; leave it out")
+        said = TurnInput.text(what.input) if isinstance(what.input, str) else what.input
+        queued = await prepare_input(said, TurnOptions(max_turns=what.max_turns), self._attachments)
+        if queued.problem is not None:
+            raise InvalidWork(f"the turn cannot be started: {queued.problem}")
+        options = return_json(what.plugin_options or {}, "plugin_options")
+        request: JsonObject = {
+            "plugin_options": options,
+            "tool_access": struct_to_json(ToolAccess(list(what.tools), list(what.hidden_tools))),
+            "usage_source": what.usage_source,
+        }
+        if what.session_id is not None:
+            request["session_id"] = what.session_id
+        return SessionTurnInput(request, struct_to_json(queued))
 
     def _open_call(self, name: str, args: JsonObject, inputs: Collection[str]) -> PreparedToolCall:
         catalog = self._catalog()
