@@ -52,6 +52,8 @@ from lash.runtime.process_admin import ProcessAdmin
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.runtime.trigger_admin import TriggerAdmin
+from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
 from lash.sessions.frames import SessionPolicy, ToolAccess
@@ -113,6 +115,8 @@ class LashCore:
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        workers: int = 1,
+        worker_concurrency: int = CONCURRENCY,
         commit_budget: CommitBudget | None = None,
         live_replay_store: LiveReplayStore | None = None,
         recover: bool = True,
@@ -125,6 +129,14 @@ class LashCore:
             raise MissingModel("model= is missing; pass 'provider:model-id', a ModelSpec, or a ScriptedModel")
         if max_turns is not None and max_turns < 1:
             raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
+        if workers not in (0, 1):
+            raise InvalidArgument(
+                f"workers={workers}: a core has one inline worker, or 0 when others run its processes"
+            )
+        if worker_concurrency < 1:
+            raise InvalidArgument(
+                f"worker_concurrency={worker_concurrency}: a worker runs at least one process at once"
+            )
         if host_id is not None and (not host_id.strip() or "/" in host_id):
             raise InvalidArgument(f"host_id={host_id!r}: give a non-empty name without '/'")
         self._wires: dict[str, AnyWire] = {}
@@ -137,6 +149,9 @@ class LashCore:
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
         self._max_turns = max_turns
         self._residency = residency
+        self._workers = workers
+        self._worker_concurrency = worker_concurrency
+        self._worker: ProcessWorker | None = None
         self._commit_budget = commit_budget or CommitBudget()
         self._live_replay = live_replay_store or RecentEvents()
         self._recover = recover
@@ -178,12 +193,19 @@ class LashCore:
         if self._engine is not None:
             raise ConfigurationError("the core is open; say only_asking() before it is opened")
         self._recover = False
+        self._workers = 0
         return self
 
     def working(self, concurrency: int | None = None) -> Self:
-        """This core, told before it is opened to run processes, up to `concurrency` at once: what `lash worker` does."""
+        """This core, told before it is opened to be a worker of up to `concurrency` processes at once.
+
+        What `lash worker` does with a core that was built for something else.
+        """
         if self._engine is not None:
             raise ConfigurationError("the core is open; say working() before it is opened")
+        self._recover = True
+        self._workers = 1
+        self._worker_concurrency = concurrency or self._worker_concurrency
         return self
 
     async def close(self) -> None:
@@ -266,6 +288,8 @@ class LashCore:
         """Says what came of an effect in doubt, and lets its turn go on."""
         engine = self._running()
         await settle_doubt(engine, effect, decision)
+        if effect.process_id is not None:
+            return await self.worker.go_on(effect.process_id)
         self._actor(effect.session_id, self._default_policy()).poke()
 
     @property
@@ -287,6 +311,22 @@ class LashCore:
     def completions(self) -> Completions:
         """Completes tool calls that were handed to somebody outside."""
         return Completions(self._running().host, self._go_on)
+
+    # processes
+
+    @property
+    def worker(self) -> ProcessWorker:
+        """What runs registered processes here. `poke` it after registering one; `drain` it before leaving."""
+        self._running()
+        assert self._worker is not None
+        return self._worker
+
+    def process_worker_config(self) -> ProcessWorkerConfig:
+        """The parts of this core's worker."""
+        engine = self._running()
+        return ProcessWorkerConfig.of(
+            engine, lambda session_id: self._actor(session_id, self._default_policy()), self._worker_concurrency
+        )
 
     # facts
 
@@ -350,7 +390,14 @@ class LashCore:
             options=options,
         )
         self._engine, self._store = engine, store
-        self._background = Background(store, self._clock, self._ids, self._own_catalog, self._environment, attachments)
+        self._worker = ProcessWorker(self.process_worker_config())
+        # Without workers here, those elsewhere hear of it from the store.
+        poke = self._worker.poke if self._workers else _nobody
+        self._background = Background(
+            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke
+        )
+        if self._workers and self._recover:
+            await self._worker.start_if_needed()
         if self._recover and host.durability_tier() == "durable":
             await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
 
@@ -466,6 +513,8 @@ class StandardCore(LashCore):
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        workers: int = 1,
+        worker_concurrency: int = CONCURRENCY,
         commit_budget: CommitBudget | None = None,
         live_replay_store: LiveReplayStore | None = None,
         recover: bool = True,
@@ -487,6 +536,8 @@ class StandardCore(LashCore):
             prompt=prompt,
             max_turns=max_turns,
             residency=residency,
+            workers=workers,
+            worker_concurrency=worker_concurrency,
             commit_budget=commit_budget,
             live_replay_store=live_replay_store,
             recover=recover,
@@ -525,6 +576,10 @@ def _core_layer(instructions: str | None, prompt: PromptLayer | None) -> PromptL
     if instructions:
         layer = layer.adding(PromptContribution("project_instructions", instructions))
     return layer
+
+
+def _nobody() -> None:
+    """Tells nobody."""
 
 
 def _machine_id() -> str:

@@ -32,6 +32,7 @@ from lash.effects.waits import AwaitEventKey, CustomWait, Resolution, ResolvedEr
 from lash.machine.values import PendingCall
 from lash.runtime import activity, verdicts
 from lash.runtime.call_run import CallPlace, CallRun
+from lash.tools.calls import PreparedToolCall
 from lash.tools.result import OnTimeout, ToolCallOutput, ToolCallRecord
 
 
@@ -39,9 +40,16 @@ class CallBranch:
     """One call of a batch."""
 
     def __init__(
-        self, place: CallPlace, controller: EffectController, call: PendingCall, *, effect_id: str, replay_key: str
+        self,
+        place: CallPlace,
+        controller: EffectController,
+        call: PendingCall,
+        *,
+        effect_id: str,
+        replay_key: str,
+        prepared: PreparedToolCall | None = None,
     ) -> None:
-        """`effect_id` and `replay_key` name the call; its effects add their part."""
+        """`effect_id` and `replay_key` name the call; its effects add their part. A `prepared` call is not again."""
         self._place = place
         self._controller = controller
         self._call = call
@@ -49,6 +57,8 @@ class CallBranch:
         self._replay_key = replay_key
         self._run = CallRun(place, call, self._completion_key)
         self._was_recorded = False
+        if prepared is not None:
+            self._run.resume(to_json(prepared))
 
     def effects(self) -> Branch[tuple[JsonObject, bool]]:
         """The body of the finished call, and whether it was recorded by an earlier drive."""
