@@ -154,7 +154,7 @@ def _search(value: Value, found: list[LazyValue], holders: set[int]) -> Generato
 
     def enter(item: Value) -> None:
         seen[id(item)] = False
-        stack.append((item, iter(item if type(item) is list else item.values())))  # type: ignore[union-attr,arg-type]
+        stack.append((item, iter(item if type(item) is list else item.values())))  # type: ignore[union-attr]
 
     enter(value)
     while stack:
