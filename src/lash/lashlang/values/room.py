@@ -25,8 +25,8 @@ class Room:
 
     __slots__ = ("left",)
 
-    def __init__(self, steps: int = WALK_LIMIT) -> None:
-        self.left = steps
+    def __init__(self, steps: int | None = None) -> None:
+        self.left = WALK_LIMIT if steps is None else steps
 
     def enter(self, size: int, depth: int) -> None:
         """Spends the steps of a container of `size` parts, `depth` levels down."""
