@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "turns": "lash.cli.commands.turns:turns",
     "approvals": "lash.cli.commands.approvals:approvals",
     "store": "lash.cli.commands.store:store",
+    "trace": "lash.cli.commands.trace:trace",
     "doctor": "lash.cli.commands.doctor:doctor",
     "lang": "lash.cli.lang:lang",
 }
