@@ -105,6 +105,7 @@ _HOMES = {
 _SUBMODULES = frozenset(
     {
         "attachments",
+        "direct",
         "effects",
         "hosts",
         "models",
