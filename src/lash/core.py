@@ -48,6 +48,8 @@ from lash.runtime.input import TurnOptions
 from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
+from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
 from lash.sessions.frames import SessionPolicy, ToolAccess
@@ -106,6 +108,8 @@ class LashCore:
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        workers: int = 1,
+        worker_concurrency: int = CONCURRENCY,
         commit_budget: CommitBudget | None = None,
         live_replay_store: LiveReplayStore | None = None,
         trace_sink: TraceSink | None = None,
@@ -122,6 +126,14 @@ class LashCore:
             raise MissingModel("model= is missing; pass 'provider:model-id', a ModelSpec, or a ScriptedModel")
         if max_turns is not None and max_turns < 1:
             raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
+        if workers not in (0, 1):
+            raise InvalidArgument(
+                f"workers={workers}: a core has one inline worker, or 0 when others run its processes"
+            )
+        if worker_concurrency < 1:
+            raise InvalidArgument(
+                f"worker_concurrency={worker_concurrency}: a worker runs at least one process at once"
+            )
         if host_id is not None and (not host_id.strip() or "/" in host_id):
             raise InvalidArgument(f"host_id={host_id!r}: give a non-empty name without '/'")
         self._wires: dict[str, AnyWire] = {}
@@ -134,6 +146,9 @@ class LashCore:
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
         self._max_turns = max_turns
         self._residency = residency
+        self._workers = workers
+        self._worker_concurrency = worker_concurrency
+        self._worker: ProcessWorker | None = None
         self._commit_budget = commit_budget or CommitBudget()
         self._live_replay = live_replay_store or RecentEvents()
         self._recover = recover
@@ -244,6 +259,9 @@ class LashCore:
         """Says what came of an effect in doubt, and lets its turn go on."""
         engine = self._running()
         await settle_doubt(engine, effect, decision)
+        if effect.process_id is not None:
+            await self.worker.go_on(effect.process_id)
+            return
         self._actor(effect.session_id, self._default_policy()).poke()
 
     @property
@@ -255,6 +273,22 @@ class LashCore:
     def completions(self) -> Completions:
         """Completes tool calls that were handed to somebody outside."""
         return Completions(self._running().host, self._go_on)
+
+    # processes
+
+    @property
+    def worker(self) -> ProcessWorker:
+        """What runs registered processes here. `poke` it after registering one; `drain` it before leaving."""
+        self._running()
+        assert self._worker is not None
+        return self._worker
+
+    def process_worker_config(self) -> ProcessWorkerConfig:
+        """The parts of this core's worker."""
+        engine = self._running()
+        return ProcessWorkerConfig.of(
+            engine, lambda session_id: self._actor(session_id, self._default_policy()), self._worker_concurrency
+        )
 
     # facts
 
@@ -319,6 +353,9 @@ class LashCore:
             options=options,
         )
         self._engine, self._store = engine, store
+        self._worker = ProcessWorker(self.process_worker_config())
+        if self._workers and self._recover:
+            await self._worker.start_if_needed()
         if self._recover and host.durability_tier() == "durable":
             await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
 
@@ -421,6 +458,8 @@ class StandardCore(LashCore):
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        workers: int = 1,
+        worker_concurrency: int = CONCURRENCY,
         commit_budget: CommitBudget | None = None,
         live_replay_store: LiveReplayStore | None = None,
         trace_sink: TraceSink | None = None,
@@ -446,6 +485,8 @@ class StandardCore(LashCore):
             prompt=prompt,
             max_turns=max_turns,
             residency=residency,
+            workers=workers,
+            worker_concurrency=worker_concurrency,
             commit_budget=commit_budget,
             live_replay_store=live_replay_store,
             trace_sink=trace_sink,

@@ -14,6 +14,7 @@ import msgspec
 from lash.base.canonical import tagged_hash
 from lash.base.codec import struct_to_json
 from lash.base.json import Json, JsonObject
+from lash.processes.inputs import ProcessIdentity
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_router import TriggerEmitReport, TriggerRouter
 from lash.triggers.delivery import Delivery, DeliveryFilter
@@ -40,7 +41,6 @@ from lash.triggers.subscription import (
     Subscription,
     SubscriptionDraft,
     SubscriptionFilter,
-    TargetIdentity,
 )
 from lash.triggers.template import template_of
 
@@ -52,7 +52,7 @@ class TriggerTarget(msgspec.Struct, frozen=True):
     """What to start: a process input in its stored form, and what its registration needs beside."""
 
     input: JsonObject
-    identity: TargetIdentity
+    identity: ProcessIdentity
     env_ref: str | None = None
     event_types: list[JsonObject] = []
 
