@@ -126,6 +126,7 @@ _SUBMODULES = frozenset(
         "stores",
         "testing",
         "tools",
+        "tracing",
         "triggers",
     }
 )

@@ -12,6 +12,7 @@ schema and starts recovery.
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import Sequence
@@ -65,6 +66,9 @@ from lash.tools.decorator import Tool
 from lash.tools.provider import ToolProvider
 from lash.tools.result import ToolCallOutput
 from lash.tools.toolset import ToolSet
+from lash.tracing.choice import choose_tracer
+from lash.tracing.records import TraceContext, TraceLevel, TraceSink
+from lash.tracing.tracer import Tracer
 
 if TYPE_CHECKING:
     from lash.providers.named import AnyWire
@@ -119,6 +123,10 @@ class LashCore:
         worker_concurrency: int = CONCURRENCY,
         commit_budget: CommitBudget | None = None,
         live_replay_store: LiveReplayStore | None = None,
+        trace_sink: TraceSink | None = None,
+        trace_jsonl_path: str | os.PathLike[str] | None = None,
+        trace_level: TraceLevel = "standard",
+        trace_context: TraceContext | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -159,6 +167,9 @@ class LashCore:
         self._timings = lease_timings or LeaseTimings()
         self._clock: Clock = clock or SystemClock()
         self._ids: IdSource = ids or SystemIds()
+        self._tracer: Tracer | None = choose_tracer(
+            trace_sink, trace_jsonl_path, trace_level, trace_context, clock=self._clock, ids=self._ids
+        )
         self._models: dict[str, ModelSpec] = {self._model.id: self._model}
         self._actors = SessionActors()
         self._catalogs = CatalogCache()
@@ -213,6 +224,8 @@ class LashCore:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close()
+        if self._tracer is not None:
+            await self._tracer.close()
         store, self._store = self._store, None
         if store is not None and store is not self._store_choice:
             await store.close()
@@ -289,7 +302,8 @@ class LashCore:
         engine = self._running()
         await settle_doubt(engine, effect, decision)
         if effect.process_id is not None:
-            return await self.worker.go_on(effect.process_id)
+            await self.worker.go_on(effect.process_id)
+            return
         self._actor(effect.session_id, self._default_policy()).poke()
 
     @property
@@ -378,6 +392,7 @@ class LashCore:
             commit_budget=self._commit_budget,
             plugin_options=self._plugin_options,
             live_replay=self._live_replay,
+            tracer=self._tracer,
         )
         engine = Engine(
             store=store,
@@ -517,6 +532,10 @@ class StandardCore(LashCore):
         worker_concurrency: int = CONCURRENCY,
         commit_budget: CommitBudget | None = None,
         live_replay_store: LiveReplayStore | None = None,
+        trace_sink: TraceSink | None = None,
+        trace_jsonl_path: str | os.PathLike[str] | None = None,
+        trace_level: TraceLevel = "standard",
+        trace_context: TraceContext | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -540,6 +559,10 @@ class StandardCore(LashCore):
             worker_concurrency=worker_concurrency,
             commit_budget=commit_budget,
             live_replay_store=live_replay_store,
+            trace_sink=trace_sink,
+            trace_jsonl_path=trace_jsonl_path,
+            trace_level=trace_level,
+            trace_context=trace_context,
             recover=recover,
             host_id=host_id,
             lease_timings=lease_timings,

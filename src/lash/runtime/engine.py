@@ -36,6 +36,7 @@ from lash.runtime.residency import Residency
 from lash.sessions.accept import Claimant
 from lash.sessions.commit import CommitBudget
 from lash.tools.catalog import ToolCatalog
+from lash.tracing.tracer import Tracer
 
 if TYPE_CHECKING:  # engines build on the runtime
     from lash.runtime.worker.engines import ProcessEngine
@@ -99,6 +100,8 @@ class EngineOptions:
     live_replay: LiveReplayStore = field(default_factory=RecentEvents)
     # What runs processes that the runtime does not know, by kind.
     process_engines: Mapping[str, ProcessEngine] = field(default_factory=dict)
+    # None where nobody traces: then nothing on the way of a turn knows of it.
+    tracer: Tracer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ TICK_MS = 500
 
 @dataclass(eq=False, slots=True)
 class Holding:
-    """A held lease, the claims under it, and the token of the run it covers. `process` is set for those of processes."""
+    """A held lease, the claims under it, and the token of the run it covers; `process` if it is one of a process."""
 
     lease: Lease
     cancel: CancelToken

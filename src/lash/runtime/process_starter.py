@@ -7,7 +7,7 @@ from lash.base.json import Json
 from lash.processes.errors import InvalidRegistration, ProcessNoLongerRetained
 from lash.processes.event_types import ProcessEventType
 from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
-from lash.processes.inputs import ProcessIdentity, ProcessInput
+from lash.processes.inputs import ProcessInput
 from lash.processes.registration import ProcessRegistration
 from lash.processes.registry import ProcessRegistry
 from lash.processes.scopes import ProcessProvenance
@@ -42,7 +42,6 @@ class RegistryStarter:
 
 def registration_of(start: TriggeredStart) -> ProcessRegistration:
     """The registration of a triggered process. Raises `InvalidRegistration`."""
-    identity = start.identity
     return ProcessRegistration(
         start.process_id,
         _input(start),
@@ -51,7 +50,7 @@ def registration_of(start: TriggeredStart) -> ProcessRegistration:
         start.env_ref,
         # Nobody to wake was asked for (docs/design/decisions.md 31).
         start.wake_target or "detached",
-        ProcessIdentity(identity.kind, identity.label, identity.definition),
+        start.identity,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from lash.base.canonical import tagged_hash
 from lash.base.codec import struct_to_json
 from lash.base.json import Json, JsonObject
+from lash.processes.inputs import ProcessIdentity
 from lash.runtime.process_admin import WakeChoice, scope_of
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_router import TriggerEmitReport, TriggerRouter
@@ -42,7 +43,6 @@ from lash.triggers.subscription import (
     Subscription,
     SubscriptionDraft,
     SubscriptionFilter,
-    TargetIdentity,
 )
 from lash.triggers.template import template_of
 
@@ -54,7 +54,7 @@ class TriggerTarget(msgspec.Struct, frozen=True):
     """What to start: a process input in its stored form, and what its registration needs beside."""
 
     input: JsonObject
-    identity: TargetIdentity
+    identity: ProcessIdentity
     env_ref: str | None = None
     event_types: list[JsonObject] = []
 
@@ -264,5 +264,4 @@ class TriggerAdmin:
         if wakes is not None:
             plan = plan.waking()
         work, event_types = as_target(plan)
-        identity = TargetIdentity(plan.identity.kind, plan.identity.label, plan.identity.definition)
-        return TriggerTarget(work, identity, plan.env_ref, event_types)
+        return TriggerTarget(work, plan.identity, plan.env_ref, event_types)

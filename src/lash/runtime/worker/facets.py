@@ -8,7 +8,7 @@ from lash.runtime.worker.config import ProcessWorkerConfig
 
 
 def guard_worker_facets(config: ProcessWorkerConfig) -> None:
-    """Raises `durable_store_required:<facet>: …` for the first ephemeral facet under a durable host (WB-01 to WB-07)."""
+    """Raises `durable_store_required:<facet>: …` for the first ephemeral facet under a durable host (WB-01 to 07)."""
     if config.host.durability_tier() != "durable":
         return
     facets: list[tuple[str, str, DurabilityTier]] = [

@@ -156,11 +156,11 @@ class ProcessWorker:
         outlook = await self._registry.look_for_work(self._engine.executor_id)
         if outlook.has_wakes:
             await self._deliver_wakes()
+        if outlook.due_in_ms is not None and outlook.due_in_ms <= 0 and self._room:
+            self._may_be_due = True
+            return
         waits: list[Coroutine[Any, Any, object]] = [self._stirred.wait(), changes.changed(generation)]
         if outlook.due_in_ms is not None and self._room:
-            if outlook.due_in_ms <= 0:
-                self._may_be_due = True
-                return
             waits.append(self._engine.clock.sleep(outlook.due_in_ms))
         if outlook.has_other_workers:
             waits.append(self._probe())
