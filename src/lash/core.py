@@ -16,7 +16,7 @@ import os
 import socket
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -37,17 +37,22 @@ from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, r
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
 from lash.plugins.plugin import Plugin, PluginFactory
+from lash.processes.environment import ProcessExecutionEnvSpec
+from lash.processes.handles import SessionDeleteReport as ProcessDeleteReport
 from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
 from lash.runtime.actors import SessionActors
 from lash.runtime.approvals import Approvals
+from lash.runtime.background import Background
 from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
 from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
+from lash.runtime.process_admin import ProcessAdmin
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
+from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
 from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
@@ -85,9 +90,15 @@ class DurableStorePeerRequired(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class SessionDeleteReport:
-    """What the deletion of a session did."""
+    """What the deletion of a session did.
+
+    `processes` is what became of its handles and wakes: none of its processes was stopped.
+    `subscription_count` triggers and schedules that it had registered are gone.
+    """
 
     session_id: str
+    processes: ProcessDeleteReport = field(default_factory=ProcessDeleteReport)
+    subscription_count: int = 0
 
 
 class LashCore:
@@ -163,6 +174,7 @@ class LashCore:
         self._actors = SessionActors()
         self._catalogs = CatalogCache()
         self._engine: Engine | None = None
+        self._background: Background | None = None
         self._store: Store | None = None
         # Fail at construction, not at the first session, when plugins or tools do not fit together.
         self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
@@ -182,6 +194,29 @@ class LashCore:
             if store is not self._store_choice:
                 await store.close()
             raise
+        return self
+
+    def only_asking(self) -> Self:
+        """This core, told before it is opened to run nothing by itself: no recovery, no workers.
+
+        For programs that start, signal and look, and leave the work to others.
+        """
+        if self._engine is not None:
+            raise ConfigurationError("the core is open; say only_asking() before it is opened")
+        self._recover = False
+        self._workers = 0
+        return self
+
+    def working(self, concurrency: int | None = None) -> Self:
+        """This core, told before it is opened to be a worker of up to `concurrency` processes at once.
+
+        What `lash worker` does with a core that was built for something else.
+        """
+        if self._engine is not None:
+            raise ConfigurationError("the core is open; say working() before it is opened")
+        self._recover = True
+        self._workers = 1
+        self._worker_concurrency = concurrency or self._worker_concurrency
         return self
 
     async def close(self) -> None:
@@ -239,21 +274,28 @@ class LashCore:
             access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
             is_limited = tools is not None or hidden_tools is not None
             actor.assign(access if is_limited else None, _options(plugin_options, self._plugin_host))
-        return Session(actor, SessionHome(self._facts_of, self.session, self._forget))
+        home = SessionHome(self._facts_of, self.session, self._forget, self._background_work)
+        return Session(actor, home)
 
     async def sessions(self) -> list[SessionListing]:
         """Every stored session."""
         return await self._running().store.sessions.list_sessions()
 
     async def delete_session(self, session_id: str) -> SessionDeleteReport:
-        """Deletes a session for good: its running turn, history, queue, waits and journal. Its id is used up."""
+        """Deletes a session for good: its running turn, history, queue, waits, journal and triggers.
+
+        Its id is used up. Its processes go on; what would wake it reaches nobody.
+        """
         engine = self._running()
         actor = self._actors.forget(session_id)
         if actor is not None:
             await actor.cancel()
         await engine.host.revoke_await_events_for_session(session_id)
+        # The deletion does both by itself; asked for here, they say what they did.
+        processes = await self.store.processes.delete_session_process_state(session_id)
+        subscription_count = await self.store.triggers.delete_session_subscriptions(session_id)
         await engine.store.sessions.delete_session(session_id)
-        return SessionDeleteReport(session_id)
+        return SessionDeleteReport(session_id, processes, subscription_count)
 
     async def settle(self, effect: DoubtfulEffect, decision: ToolCallOutput | RunAgain) -> None:
         """Says what came of an effect in doubt, and lets its turn go on."""
@@ -268,6 +310,16 @@ class LashCore:
     def approvals(self) -> Approvals:
         """Tool calls that wait for a person's word, and how to give it."""
         return Approvals(self._running().host, self._go_on)
+
+    @property
+    def processes(self) -> ProcessAdmin:
+        """Background processes: start, list, steer them (docs/how-to/background-jobs.md)."""
+        return self._background_work().processes
+
+    @property
+    def triggers(self) -> TriggerAdmin:
+        """What starts processes: events, schedules (docs/how-to/reminders.md, docs/how-to/webhooks.md)."""
+        return self._background_work().triggers
 
     @property
     def completions(self) -> Completions:
@@ -354,6 +406,11 @@ class LashCore:
         )
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
+        # Without workers here, those elsewhere hear of it from the store.
+        poke = self._worker.poke if self._workers else _nobody
+        self._background = Background(
+            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke
+        )
         if self._workers and self._recover:
             await self._worker.start_if_needed()
         if self._recover and host.durability_tier() == "durable":
@@ -397,6 +454,19 @@ class LashCore:
 
     def _default_policy(self) -> SessionPolicy:
         return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)
+
+    def _own_catalog(self) -> ToolCatalog:
+        """The tools that processes may be started with."""
+        return self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
+
+    def _environment(self) -> ProcessExecutionEnvSpec:
+        """What a process that is started now captures; workers add tools and credentials of their own."""
+        return ProcessExecutionEnvSpec(self._plugin_options, self._default_policy())
+
+    def _background_work(self) -> Background:
+        self._running()
+        assert self._background is not None
+        return self._background
 
     def _running(self) -> Engine:
         if self._engine is None:
@@ -529,6 +599,10 @@ def _core_layer(instructions: str | None, prompt: PromptLayer | None) -> PromptL
     if instructions:
         layer = layer.adding(PromptContribution("project_instructions", instructions))
     return layer
+
+
+def _nobody() -> None:
+    """Tells nobody."""
 
 
 def _machine_id() -> str:

@@ -187,6 +187,10 @@ class ProcessRegistry(Protocol):
         """Events behind a sequence, in order."""
         ...
 
+    async def wait_events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
+        """The same, but waits for the first one; nothing once the process has ended without more."""
+        ...
+
     async def wake_events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
         """Those that woke somebody and were not acknowledged."""
         ...

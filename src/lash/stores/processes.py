@@ -141,6 +141,15 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         rows = await self._driver.run(process_events.events_after(process_id, sequence))
         return [decode_event(row) for row in rows]
 
+    async def wait_events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
+        """See `ProcessRegistry`."""
+
+        async def look() -> list[ProcessEvent] | None:
+            rows, has_ended = await self._driver.run(process_events.news_after(process_id, sequence))
+            return [decode_event(row) for row in rows] if rows or has_ended else None
+
+        return await self._hub.first(process_id, look)
+
     async def wake_events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
         """See `ProcessRegistry`."""
         rows = await self._driver.run(process_events.wake_events_after(process_id, sequence))

@@ -321,6 +321,13 @@ def events_after(process_id: str, sequence: int) -> Steps[list[EventRow]]:
 
 
 @program("read")
+def news_after(process_id: str, sequence: int) -> Steps[tuple[list[EventRow], bool]]:
+    """Events in order, and whether the process has ended."""
+    row = yield from read(process_id)
+    return (yield from many(AFTER, process_id, sequence)), row.status != "running"
+
+
+@program("read")
 def wake_events_after(process_id: str, sequence: int) -> Steps[list[EventRow]]:
     """Events whose wake nobody has acknowledged."""
     yield from read(process_id)
