@@ -123,6 +123,7 @@ class LashCore:
         self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins], [ToolOutputBudget()])
         self._plugin_options = _options(plugin_options, self._plugin_host) or {}
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
+        self._has_cells = protocol.id == "rlm_protocol"
         self._max_turns = max_turns
         self._residency = residency
         self._commit_budget = commit_budget or CommitBudget()
@@ -209,7 +210,7 @@ class LashCore:
             access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
             is_limited = tools is not None or hidden_tools is not None
             actor.assign(access if is_limited else None, _options(plugin_options, self._plugin_host))
-        return Session(actor, SessionHome(self._facts_of, self.session, self._forget))
+        return Session(actor, SessionHome(self._facts_of, self.session, self._forget, self._has_cells))
 
     async def sessions(self) -> list[SessionListing]:
         """Every stored session."""

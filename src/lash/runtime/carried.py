@@ -16,7 +16,7 @@ from lash.sessions.checkpoint import EXECUTION_STATE, PLUGIN_SNAPSHOT, Checkpoin
 
 def carried(memory: SessionMemory, plugins: PluginSession, tools: SessionTools) -> Checkpoint:
     """The session's checkpoint with whatever changed since. Raises `PluginSnapshotError`."""
-    checkpoint = with_variables(with_tools(memory, tools), memory, plugins)
+    checkpoint = with_tools(memory, tools)
     if plugins.states:
         snapshot = plugins.states.onto(memory.plugin_snapshot)
         if snapshot is not memory.plugin_snapshot:

@@ -16,7 +16,7 @@ from lash.effects.ports import EffectSummary
 from lash.machine.driver import message_id
 from lash.machine.outcome import AssistantMessage, FrameSwitch, Stopped, SubmittedValue, ToolValue, TurnOutcome
 from lash.machine.values import ProtocolRecord, Said, TurnRecord, TurnTotals
-from lash.runtime.input import QueuedInput, TextItem
+from lash.runtime.input import QueuedInput, TextItem, TurnOptions
 from lash.runtime.memory import SessionMemory
 from lash.runtime.result import AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
 from lash.sessions.accept import turn_source_key
@@ -92,6 +92,7 @@ def turn_commit(
     retire_scope_key: str,
     budget: CommitBudget,
     now_ms: int,
+    turn_options: JsonObject,
 ) -> RuntimeCommit:
     """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
     kept = _kept(records, outcome, turn_index)
@@ -122,7 +123,7 @@ def turn_commit(
         nodes += _initial_nodes(outcome, nodes, memory, turn_index, now_ms)
         components = {key: ref for key, ref in checkpoint.components.items() if key != EXECUTION_STATE}
         checkpoint = msgspec.structs.replace(checkpoint, components=components)
-        follow_ups.append(follow_up_draft(memory.session_id, turn_id, outcome.task))
+        follow_ups.append(follow_up_draft(memory.session_id, turn_id, outcome.task, turn_options))
     source = memory.assignment.usage_source or "turn"
     deltas = [UsageDelta(source, usage_model, totals.usage, f"{turn_id}:0")] if totals.usage else []
     commit = RuntimeCommit(
@@ -154,9 +155,9 @@ def follow_up_turn_id(turn_id: str) -> str:
     return f"{turn_id}:frame:1"
 
 
-def follow_up_draft(session_id: str, turn_id: str, task: str) -> QueuedWorkDraft:
-    """The input of that turn."""
-    payload = to_json(QueuedInput([TextItem(task)]))
+def follow_up_draft(session_id: str, turn_id: str, task: str, turn_options: JsonObject) -> QueuedWorkDraft:
+    """The input of that turn, which ends as the first one was to end."""
+    payload = to_json(QueuedInput([TextItem(task)], TurnOptions(protocol_turn_options=turn_options)))
     assert isinstance(payload, dict)
     return QueuedWorkDraft(
         session_id, [TurnInputPayload(payload)], source_key=turn_source_key(follow_up_turn_id(turn_id))

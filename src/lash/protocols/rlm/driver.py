@@ -34,7 +34,7 @@ from lash.machine.driver import (
 )
 from lash.machine.llm import LlmResponse, ReasoningPart
 from lash.machine.outcome import AssistantMessage, Stopped, SubmittedValue
-from lash.machine.values import CompletedCall, ErrorReported, RequestSpec, Said
+from lash.machine.values import CompletedCall, ErrorReported, ProtocolRecord, RequestSpec, Said, TurnRecord
 from lash.protocols.rlm.cells import LANGUAGE, CellGrammar
 from lash.protocols.rlm.guidance import schema_reminder, status_text, submit_reminder, wrap_up_text
 from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, RlmConfig
@@ -129,7 +129,7 @@ class RlmDriver:
         problems: list[str] = []
         if done.submitted is not None and ending.schema is not None:
             problems = compile_schema(ending.schema).problems(done.submitted.value)
-        step = Append([Said(_came_of(context, done, problems))])
+        step = Append([*_observed(done), Said(_came_of(context, done, problems))])
         if done.ended_by is not None:
             outcome = terminal_outcome(done.ended_by)
             assert outcome is not None
@@ -151,6 +151,10 @@ class RlmDriver:
             return [Finish(Stopped("max_turns"))]
         notice = Message(context.message_id(said), "system", [Part("p0", "text", wrap_up_text())], ORIGIN)
         return [ScheduleTurnLimit(notice), Advance(), StartCheckpoint("after_work", "prepare_iteration")]
+
+
+def _observed(done: CellResponse) -> list[TurnRecord]:
+    return [ProtocolRecord(PLUGIN_ID, {"type": "rlm_cell", "seen": done.seen})] if done.seen else []
 
 
 def _with(request: RequestSpec, status: Message) -> RequestSpec:

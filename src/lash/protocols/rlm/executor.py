@@ -22,12 +22,15 @@ from lash.lashlang.errors import BudgetExceeded, LanguageError
 from lash.lashlang.execution.driver import Execution
 from lash.lashlang.execution.outcomes import Breath, Continued, Failed, Faulted, Finished, Outcome, Step
 from lash.lashlang.execution.state import State
+from lash.lashlang.host.environment import HostEnvironment
+from lash.lashlang.linking.linker import LinkedModule
 from lash.lashlang.modules.caches import Compiler
 from lash.lashlang.values.json_form import from_json as value_of
 from lash.lashlang.values.kinds import LazyValue, Value
 from lash.plugins.execution import Cell, CellCut, CellEffects, CellsBegin
 from lash.protocols.rlm.answering import CellAnswers, ProcessEffects
 from lash.protocols.rlm.bound import bound_text
+from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
 from lash.protocols.rlm.images import ImageShelf
 from lash.protocols.rlm.options import RlmConfig
@@ -102,6 +105,10 @@ class RlmExecutor:
         """What programs of this drive may call."""
         return self._surface_of(self._offered)
 
+    def environment_of(self, catalog: ToolCatalog) -> HostEnvironment:
+        """What programs are linked against with these tools."""
+        return surface_of(offered_by(catalog), self._config).environment
+
     @property
     def catalog(self) -> ToolCatalog:
         """The tools of this drive."""
@@ -123,6 +130,7 @@ class RlmExecutor:
     async def execute(self, cell: Cell, effects: CellEffects) -> JsonObject:
         """Runs a cell; what came of it."""
         surface = self._surface_of(cell.offered)
+        observer = CellObserver()
         answers = CellAnswers(
             cell,
             effects,
@@ -134,7 +142,7 @@ class RlmExecutor:
         )
         address = f"{HISTORY}[{self._position(cell)}]"
         try:
-            outcome, error = await self._run(cell, effects, surface, answers)
+            outcome, error = await self._run(cell, effects, surface, answers, observer)
         except LanguageError as problem:  # the text is no program, or does not fit the host
             outcome, error = Continued(), render(problem, cell.code)
         except CellCut:
@@ -147,17 +155,18 @@ class RlmExecutor:
             error=error,
             submitted=Submitted(outcome.value) if isinstance(outcome, Finished) else None,
             ended_by=answers.ended_by,
+            seen=observer.as_json(),
         )
         json = to_json(response)
         assert isinstance(json, dict)
         return json
 
     async def _run(
-        self, cell: Cell, effects: CellEffects, surface: Surface, answers: CellAnswers
+        self, cell: Cell, effects: CellEffects, surface: Surface, answers: CellAnswers, observer: CellObserver
     ) -> tuple[Outcome, str | None]:
         linked = self._compiler.link(cell.code, surface.environment)
         body = self._compiler.compile(
-            linked.artifact, None, readonly=frozenset(self._projected), lazy=frozenset({HISTORY})
+            linked.artifact, None, traced=_has_effects(linked), readonly=frozenset(self._projected), lazy=frozenset({HISTORY})
         )
         budgets, why_expired = self._config.budgets, ""
         if effects.has_recorded(EXPIRED):
@@ -177,6 +186,7 @@ class RlmExecutor:
             variables=self._variables,
             projected={HISTORY: LazyValue(HISTORY, _LANGUAGE, HISTORY), **self._projected},
             budgets=budgets,
+            observer=observer,
         )
         try:
             outcome = await _driven(execution, effects, answers)
@@ -237,6 +247,13 @@ async def _driven(execution: Execution, effects: CellEffects, answers: CellAnswe
             return Continued()
         step = execution.resume(answer)
     return step
+
+
+def _has_effects(linked: LinkedModule) -> bool:
+    """Whether branches are worth observing: a program that only computes has no story to tell."""
+    resources = linked.requirements.resources
+    abilities = linked.requirements.abilities
+    return bool(resources.module_instances) or abilities.sleep or abilities.processes
 
 
 async def _never() -> Json:

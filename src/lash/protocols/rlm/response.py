@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lash.base.json import Json
+from lash.base.json import Json, JsonObject
 from lash.base.messages import AttachmentRef
 from lash.machine.values import CompletedCall
 from lash.protocols.rlm.output import Truncation
@@ -26,3 +26,5 @@ class CellResponse(msgspec.Struct, frozen=True):
     error: str | None = None
     submitted: Submitted | None = None
     ended_by: CompletedCall | None = None
+    # What was observed of it, for the execution graph.
+    seen: JsonObject = {}
