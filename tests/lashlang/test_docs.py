@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -84,9 +85,9 @@ async def test_a_python_block_does_what_the_page_says(source: str) -> None:
         "host": _Host(),
     }
     lines = "".join(f"    {line}\n" for line in source.splitlines())
-    exec(f"async def block({', '.join(given)}):\n{lines}    return outcome, state", found := {})
-    block = found["block"]
-    outcome, state = await block(**given)  # type: ignore[operator]
+    found: dict[str, Callable[..., Awaitable[tuple[object, State]]]] = {}
+    exec(f"async def block({', '.join(given)}):\n{lines}    return outcome, state", found)
+    outcome, state = await found["block"](**given)
 
     assert outcome == Finished(2)
     assert state.variables == {"x": 1}

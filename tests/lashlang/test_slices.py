@@ -119,7 +119,7 @@ def test_equality(left: Value, right: Value) -> None:
 
 @given(_VALUES)
 def test_conversion_to_json_and_back(value: Value) -> None:
-    data = _drained(json_walk(value))  # type: ignore[arg-type]
+    data = _drained(json_walk(value))
 
     assert repr(data) == repr(to_json(value))
     for sort_keys in (False, True):
