@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.messages import Message
+from lash.base.usage import LedgerEntry
 from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome
 from lash.effects.invocation import Invocation, RuntimeScope, turn_replay_key
 from lash.effects.local import Local
@@ -64,6 +65,8 @@ class DrivenTurn:
     tool_calls: list[ToolCallRecord] = field(default_factory=list)
     # Calls of whose results the model saw something else: their full values are kept apart.
     shaped_calls: set[str] = field(default_factory=set)
+    # What tools used that asked models themselves.
+    direct_usage: list[LedgerEntry] = field(default_factory=list)
 
 
 class TurnDriver:
@@ -107,6 +110,7 @@ class TurnDriver:
         self.issues: list[TurnIssue] = []
         self.tool_calls: list[ToolCallRecord] = []
         self.shaped_calls: set[str] = set()
+        self.direct_usage: list[LedgerEntry] = []
 
     async def run(self) -> DrivenTurn:
         """Runs until the machine is done.
@@ -118,7 +122,7 @@ class TurnDriver:
             effect = self._machine.poll()
             match effect:
                 case Done():
-                    return DrivenTurn(effect, self.issues, self.tool_calls, self.shaped_calls)
+                    return DrivenTurn(effect, self.issues, self.tool_calls, self.shaped_calls, self.direct_usage)
                 case Emit(event=event):
                     self._tell(event)
                 case Progress():
@@ -209,11 +213,13 @@ class TurnDriver:
             stream=self._stream,
             cancel=self._cancel,
             clock=self._clock,
+            model=self._environment.direct,
             trail=self._trail,
         )
         result = await batch.run(effect.calls)
         self.tool_calls += result.records
         self.shaped_calls.update(result.shaped)
+        self.direct_usage += result.usage
         self._inbox.messages += result.messages
         self._machine.answer(ToolsCompleted(effect.id, result.completed))
 
