@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from lash.lashlang.values.markers import UNFINISHED
 from lash.lashlang.values.meter import DEFAULT_LIMITS, Meter
 from lash.lashlang.values.more_builtins import MORE_BUILTINS
 
+T = TypeVar("T")
 _SCALARS = st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=4)
 _VALUES = st.recursive(
     _SCALARS,
@@ -43,12 +45,12 @@ def _tiny_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quick, "_LONG", 5)
 
 
-def _drained(walk: Generator[int, object, Value]) -> Value:
+def _drained(walk: Generator[int, object, T]) -> T:
     while True:
         try:
             assert next(walk) == 0
         except StopIteration as end:
-            value: Value = end.value
+            value: T = end.value
             return value
 
 
@@ -123,4 +125,4 @@ def test_conversion_to_json_and_back(value: Value) -> None:
 
     assert repr(data) == repr(to_json(value))
     for sort_keys in (False, True):
-        assert repr(_drained(value_walk(data, sort_keys=sort_keys))) == repr(from_json(data, sort_keys=sort_keys))  # type: ignore[arg-type]
+        assert repr(_drained(value_walk(data, sort_keys=sort_keys))) == repr(from_json(data, sort_keys=sort_keys))
