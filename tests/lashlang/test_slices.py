@@ -19,7 +19,6 @@ from lash.lashlang.values.markers import UNFINISHED
 from lash.lashlang.values.meter import DEFAULT_LIMITS, Meter
 from lash.lashlang.values.more_builtins import MORE_BUILTINS
 
-T = TypeVar("T")
 _SCALARS = st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=4)
 _VALUES = st.recursive(
     _SCALARS,
