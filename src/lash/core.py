@@ -54,6 +54,7 @@ from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.ticking import TriggerTicking
 from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
@@ -411,8 +412,10 @@ class LashCore:
         self._background = Background(
             store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke
         )
-        if self._workers and self._recover:
-            await self._worker.start_if_needed()
+        if self._workers:
+            self._worker.ticking = TriggerTicking(engine, self._background.ticker)
+            if self._recover:
+                await self._worker.start_if_needed()
         if self._recover and host.durability_tier() == "durable":
             await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
 

@@ -52,9 +52,14 @@ class Background:
         self._ports = ProcessPorts(store.processes, ids, clock, poke)
         self._planner = WorkPlanner(catalog, environment, store.process_envs, attachments)
         self.processes = ProcessAdmin(self._ports, self._planner)
-        self.router = TriggerRouter(store.triggers, RegistryStarter(store.processes), on_started=poke)
+        self.router = TriggerRouter(
+            store.triggers, RegistryStarter(store.processes), on_started=poke, on_left=self._left
+        )
         self.ticker = ScheduleClock(store.triggers, self.router, clock)
         self.triggers = TriggerAdmin(store.triggers, self.router, self.ticker, planner=self._planner)
+
+    def _left(self) -> None:
+        self.ticker.poke()
 
     def of_session(self, session_id: str, opened: Callable[[], Awaitable[object]]) -> SessionProcesses:
         """The processes of one session."""
