@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values import operators, quick, walks
 from lash.lashlang.values.builtins import BUILTINS
+from lash.lashlang.values.conversion import json_walk, value_walk
+from lash.lashlang.values.json_form import from_json, to_json
 from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.markers import UNFINISHED
 from lash.lashlang.values.meter import DEFAULT_LIMITS, Meter
@@ -113,3 +115,12 @@ def test_equality(left: Value, right: Value) -> None:
         if found is UNFINISHED:
             found = _drained(walks.equal_walk(one, other))
         assert found is operators.equal(one, other)
+
+
+@given(_VALUES)
+def test_conversion_to_json_and_back(value: Value) -> None:
+    data = _drained(json_walk(value))  # type: ignore[arg-type]
+
+    assert repr(data) == repr(to_json(value))
+    for sort_keys in (False, True):
+        assert repr(_drained(value_walk(data, sort_keys=sort_keys))) == repr(from_json(data, sort_keys=sort_keys))  # type: ignore[arg-type]

@@ -121,6 +121,8 @@ class SessionActor:
             if plugins.states:
                 plugins.states.restore(self._memory.plugin_snapshot)
             self._drives = SessionDrives(engine, store, self._memory, plugins, self.feed)
+        if engine.options.tracer is not None:
+            engine.options.tracer.session_started(self.session_id, revision=self._memory.head_revision)
         if is_restored:
             await plugins.tell(SessionRestored(self.session_id, self._memory.head_revision))
         return self._drives

@@ -34,6 +34,7 @@ from lash.machine.values import PendingCall
 from lash.runtime import activity, verdicts
 from lash.runtime.call_run import CallPlace, CallRun
 from lash.runtime.direct import spent
+from lash.tools.calls import PreparedToolCall
 from lash.tools.result import OnTimeout, ToolCallOutput, ToolCallRecord
 
 
@@ -41,9 +42,16 @@ class CallBranch:
     """One call of a batch."""
 
     def __init__(
-        self, place: CallPlace, controller: EffectController, call: PendingCall, *, effect_id: str, replay_key: str
+        self,
+        place: CallPlace,
+        controller: EffectController,
+        call: PendingCall,
+        *,
+        effect_id: str,
+        replay_key: str,
+        prepared: PreparedToolCall | None = None,
     ) -> None:
-        """`effect_id` and `replay_key` name the call; its effects add their part."""
+        """`effect_id` and `replay_key` name the call; its effects add their part. A `prepared` call is not again."""
         self._place = place
         self._controller = controller
         self._call = call
@@ -53,6 +61,8 @@ class CallBranch:
         self._was_recorded = False
         # What the call's questions to models used, recorded with its attempts.
         self.usage: list[LedgerEntry] = []
+        if prepared is not None:
+            self._run.resume(to_json(prepared))
 
     def effects(self) -> Branch[tuple[JsonObject, bool]]:
         """The body of the finished call, and whether it was recorded by an earlier drive."""

@@ -16,7 +16,6 @@ from typing import TypeAlias
 import msgspec
 
 from lash.base.cancel import CancelToken
-from lash.base.codec import DecodeError, from_json
 from lash.base.errors import ConfigurationError
 from lash.effects.errors import EffectControllerError, EffectInDoubt, EffectLeaseLost, LeaseLost
 from lash.effects.invocation import RuntimeScope
@@ -36,7 +35,7 @@ from lash.runtime.asides import carry_out
 from lash.runtime.engine import DoubtfulEffect, Engine, PromptRequest
 from lash.runtime.environment import EnvironmentSync, TurnAborted, TurnIdentity
 from lash.runtime.inbox import QueueInbox
-from lash.runtime.input import QueuedInput, TurnOptions, input_message
+from lash.runtime.input import QueuedInput, TurnOptions, input_message, queued_inputs
 from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
 from lash.runtime.model_call import HistoryRef
@@ -46,8 +45,9 @@ from lash.runtime.tooling import SessionTools
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
-from lash.sessions.queue import TurnInputPayload
 from lash.sessions.store import SessionStore
+from lash.tracing.controller import TracedController
+from lash.tracing.turn import TurnTrace
 
 logger = logging.getLogger("lash.runtime")
 
@@ -110,8 +110,14 @@ class TurnDrive:
         self._turn_id = owned.turn.turn_id
         self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
         self._holding = Holding(owned.lease, cancel, [owned.claim], has_new_work=owned.has_more)
+        tracer = engine.options.tracer
+        self._trace: TurnTrace | None = None
+        if tracer is not None:
+            self._trace = TurnTrace(
+                tracer, session_id=memory.session_id, turn_id=self._turn_id, turn_index=memory.turn_index + 1
+            )
         self._settlement = TurnSettlement(
-            engine, store, memory, plugins, tools, owned, self._scope, self._holding, stream
+            engine, store, memory, plugins, tools, owned, self._scope, self._holding, stream, self._trace
         )
         # As far as the last try came: what a turn that is given up keeps.
         self._reached: Reached | None = None
@@ -121,6 +127,9 @@ class TurnDrive:
     async def run(self) -> Driven:
         """Drives, with a few tries against trouble that may pass; always gives the lease back."""
         self._engine.keeper.hold(self._holding)
+        if self._trace is not None:
+            batch_ids = [batch.batch_id for batch in self._owned.claim.batches]
+            self._trace.started(batch_ids, is_first=self._owned.is_fresh)
         try:
             return await self._with_retries()
         except asyncio.CancelledError:
@@ -128,6 +137,8 @@ class TurnDrive:
             raise
         finally:
             self._engine.keeper.drop(self._holding)
+            if self._trace is not None:
+                self._trace.left(self._cancel.reason or "not settled")
             if not self._settlement.is_settled:
                 if self._controller is not None:
                     with contextlib.suppress(Exception):  # what is paid for should not be paid for again
@@ -180,6 +191,9 @@ class TurnDrive:
         controller = await self._engine.host.owned(
             self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: self._cancel.cancel("lease_lost")
         )
+        if self._trace is not None:
+            self._trace.again()
+            controller = TracedController(controller, self._trace)
         options = inputs[0].options
         if options.model is None and self._memory.configured is not None:
             options = msgspec.structs.replace(options, model=self._memory.configured.model)
@@ -204,16 +218,7 @@ class TurnDrive:
         await self._memory.refresh(self._store)
 
     def _inputs(self) -> list[QueuedInput]:
-        inputs: list[QueuedInput] = []
-        for batch in self._owned.claim.batches:
-            for item in batch.items:
-                if not isinstance(item.payload, TurnInputPayload):
-                    inputs.append(QueuedInput([], problem=f"queued work of type {type(item.payload).__name__}"))
-                    continue
-                try:
-                    inputs.append(from_json(item.payload.input, QueuedInput))
-                except DecodeError as error:
-                    inputs.append(QueuedInput([], problem=f"the queued input cannot be read: {error}"))
+        inputs = [queued for batch in self._owned.claim.batches for queued in queued_inputs(batch)]
         return inputs or [QueuedInput([], problem="the queued batch is empty")]
 
     def _machine(self, inputs: list[QueuedInput], options: TurnOptions) -> TurnMachine:
@@ -232,6 +237,8 @@ class TurnDrive:
     ) -> TurnDriver:
         memory, engine = self._memory, self._engine
         chosen = engine.options.choose_model(options)
+        if self._trace is not None:
+            self._trace.model, self._trace.provider = chosen.facts.id, chosen.provider.kind
         catalog = self._tools.catalog()
         environment = EnvironmentSync(
             turn=TurnIdentity(
@@ -280,6 +287,7 @@ class TurnDrive:
             cancel=self._cancel,
             clock=engine.clock,
             trail=trail,
+            trace=self._trace,
         )
 
     async def _after_turn(self, driven: DrivenTurn, machine: TurnMachine) -> None:

@@ -13,10 +13,11 @@ from typing import TypeAlias
 import msgspec
 
 from lash.base.cancel import CancelToken
+from lash.base.codec import to_json
 from lash.base.messages import Message
 from lash.effects.lease import Lease
 from lash.plugins.host import PluginSession
-from lash.runtime.activity import ActivityStream
+from lash.runtime.activity import ActivityStream, Sink, TurnActivity
 from lash.runtime.commands import apply_command, leading_command
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
@@ -30,6 +31,8 @@ from lash.runtime.tooling import SessionTools
 from lash.sessions.accept import Owned
 from lash.sessions.commit import LeaseGuard, RuntimeCommit, StoredTurn
 from lash.sessions.store import SessionStore
+from lash.tracing.records import TraceContext
+from lash.tracing.tracer import Tracer
 
 # The session whose turn the current task is part of: what must not wait for that turn asks here.
 DRIVING: ContextVar[str | None] = ContextVar("lash_driving", default=None)
@@ -191,6 +194,9 @@ class SessionDrives:
                 sinks = [sink for listener in listeners for sink in listener.sinks]
                 if self.engine.relay is not None:
                     sinks.append(self.engine.relay.sink(self.memory.session_id, turn_id))
+                tracer = self.engine.options.tracer
+                if tracer is not None and tracer.is_extended:
+                    sinks.append(activity_trace(tracer, self.memory.session_id, turn_id))
                 stream = ActivityStream(turn_id, sinks, self._feed)
                 self._running = (turn_id, cancel)
                 self._feed.turn_started(turn_id)
@@ -210,6 +216,18 @@ class SessionDrives:
             if stream is not None:
                 # Not under the lock: who reads the end of this turn slowly holds up no other.
                 await stream.settled()
+
+
+def activity_trace(tracer: Tracer, session_id: str, turn_id: str) -> Sink:
+    """A sink that traces what is told of a turn; what a replay tells again is marked by its own records."""
+    context = TraceContext(session_id=session_id, turn_id=turn_id)
+
+    def hear(told: TurnActivity) -> None:
+        tracer.emit(
+            "runtime_stream_event", context, {"event": to_json(told.event), "correlation_id": told.correlation_id}
+        )
+
+    return hear
 
 
 def _link(wish: CancelToken, drive: CancelToken) -> None:

@@ -28,10 +28,11 @@ from lash.machine.llm import (
 )
 from lash.machine.values import LlmAnswered, RequestSpec
 from lash.models.call import call_model
-from lash.models.provider import Provider
+from lash.models.provider import Provider, StreamSink
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.output import OutputShaping
+from lash.tracing.turn import CallWatch
 
 
 class HistoryRef(msgspec.Struct, frozen=True):
@@ -58,16 +59,21 @@ async def perform(
     stream: ActivityStream,
     correlation_id: str,
     shaping: OutputShaping | None = None,
+    watch: CallWatch | None = None,
 ) -> EffectOutcome:
     """Runs the call and tells its text as it arrives. Failures are data in the outcome."""
     teller = _Teller(stream, correlation_id, shaping)
     is_heard = stream.is_watched or (shaping is not None and shaping.hears_stream)
+    sink: StreamSink | None = teller.tell if is_heard else None
+    if watch is not None:
+        watch.asked(request)
+        sink = _both(watch.heard, sink)
     is_answer = False
     try:
         call = await call_model(
             provider,
             request,
-            stream=teller.tell if is_heard else None,
+            stream=sink,
             cancel=cancel if shaping is None else shaping.stop,
             clock=clock,
         )
@@ -83,6 +89,8 @@ async def perform(
     }
     if call.failed:
         body["failed"] = to_json(call.failed)
+    if watch is not None:
+        body["trace"] = watch.facts()
     if shaping is not None and shaping.hears_stream and isinstance(result, LlmResponse):
         if not teller.has_text and result.full_text:
             shaping.tell(result.full_text)  # what came whole is asked about whole
@@ -111,6 +119,15 @@ def llm_answer(effect_id: int, outcome: EffectOutcome) -> LlmAnswered:
         return LlmAnswered(effect_id, response=response, text_streamed=is_streamed, attempts=attempts)
     error = from_json(result["err"], LlmCallError)
     return LlmAnswered(effect_id, error=error, text_streamed=is_streamed, attempts=attempts)
+
+
+def _both(first: StreamSink, second: StreamSink | None) -> StreamSink:
+    def hear(event: LlmStreamEvent) -> None:
+        first(event)
+        if second is not None:
+            second(event)
+
+    return hear
 
 
 class _Teller:
