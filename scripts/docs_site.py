@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+import reference  # a script beside this one
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = {
@@ -22,11 +26,13 @@ _LINK = re.compile(r"\[([^\]\n]*)\]\(([^)\s]+)\)")
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Adds the pages from outside."""
+    """Adds the pages from outside, and the reference."""
     from mkdocs.structure.files import File
 
     for source, place in OUTSIDE.items():
         files.append(File.generated(config, place, content=(ROOT / source).read_text(encoding="utf-8")))
+    for name, text in reference.pages().items():
+        files.append(File.generated(config, f"reference/{name}.md", content=text))
     return files
 
 

@@ -1,8 +1,8 @@
-"""Writes docs/reference/*.md: a page for each public module, an entry for each public name.
+"""The reference: a page for each public module, an entry for each public name.
 
-The pages name what there is; `mkdocs` fills in signatures and docstrings (mkdocstrings). With
-`--check` nothing is written: a page that is not up to date, or a public name without a
-docstring, is an error.
+The pages exist only while the site is built (`docs_site.py`): they name what there is, and
+mkdocstrings fills in signatures and docstrings. Run as a program it fails when a public name
+has no docstring.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
-PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MODULES = (
     "lash",
     "lash.tools",
@@ -28,7 +26,6 @@ MODULES = (
     "lash.stock",
     "lash.stores",
 )
-NOT_EDITED = "<!-- written by scripts/reference.py: do not edit -->"
 
 
 def public_names(module: ModuleType) -> list[str]:
@@ -60,7 +57,7 @@ def undocumented(module: ModuleType) -> Iterator[str]:
 
 def page(module: ModuleType, home: dict[str, str]) -> str:
     """The page of a module. `home` knows on which page a class or function has its entry: the first one that has it."""
-    lines = [NOT_EDITED, "", f"# {module.__name__}", "", inspect.cleandoc(module.__doc__ or ""), ""]
+    lines = [f"# {module.__name__}", "", inspect.cleandoc(module.__doc__ or ""), ""]
     values: list[str] = []
     elsewhere: list[str] = []
     for name in public_names(module):
@@ -82,45 +79,24 @@ def page(module: ModuleType, home: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def index() -> str:
-    """The list of the pages."""
-    lines = [NOT_EDITED, "", "# Reference", "", "Every public name, from its docstring.", ""]
-    for name in MODULES:
-        summary = (importlib.import_module(name).__doc__ or "").strip().splitlines()[0]
-        lines.append(f"- [{name}]({name}.md): {summary}")
-    return "\n".join([*lines, ""])
-
-
 def _said_of(value: object) -> str:
     described = inspect.getdoc(type(value)) if type(value).__module__.startswith("lash") else None
     return described.splitlines()[0] if described else f"`{str(value).replace('typing.', '')}`"
 
 
-def main(arguments: list[str]) -> int:
-    """Writes or checks; the exit code."""
-    modules = [importlib.import_module(name) for name in MODULES]
-    missing = [name for module in modules for name in undocumented(module)]
-    for name in missing:
-        print(f"{name} has no docstring", file=sys.stderr)
+def pages() -> dict[str, str]:
+    """Every page by the name of its module."""
     home: dict[str, str] = {}
-    pages = {"index": index(), **{module.__name__: page(module, home) for module in modules}}
-    stale = [name for name, text in pages.items() if _read(PAGES / f"{name}.md") != text]
-    gone = [path for path in PAGES.glob("*.md") if path.stem not in pages]
-    if "--check" in arguments:
-        for name in [*stale, *(path.stem for path in gone)]:
-            print(f"docs/reference/{name}.md is not up to date; run scripts/reference.py", file=sys.stderr)
-        return 1 if missing or stale or gone else 0
-    PAGES.mkdir(exist_ok=True)
-    for name in stale:
-        (PAGES / f"{name}.md").write_text(pages[name], encoding="utf-8")
-    for path in gone:
-        path.unlink()
+    return {name: page(importlib.import_module(name), home) for name in MODULES}
+
+
+def main() -> int:
+    """The exit code: 1 when something has no docstring."""
+    missing = [name for module in MODULES for name in undocumented(importlib.import_module(module))]
+    for name in missing:
+        sys.stderr.write(f"{name} has no docstring\n")
     return 1 if missing else 0
 
 
-def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.exists() else None
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -12,7 +12,7 @@ PAGES = [
     page
     for pattern in ("*.md", "docs/*.md", "docs/*/*.md", "benchmarks/*.md")
     for page in sorted(ROOT.glob(pattern))
-    if page.parent.name != "spec"
+    if page.parent.name not in ("spec", "reference")  # the reference exists only on the site
 ]
 
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
