@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -35,6 +36,8 @@ _TYPES = st.sampled_from(
 )
 _PLAIN = {**BUILTINS, **MORE_BUILTINS, "add": operators.add}
 
+T = TypeVar("T")
+
 
 @pytest.fixture(autouse=True)
 def _tiny_slices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,12 +46,12 @@ def _tiny_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quick, "_LONG", 5)
 
 
-def _drained(walk: Generator[int, object, Value]) -> Value:
+def _drained(walk: Generator[int, object, T]) -> T:
     while True:
         try:
             assert next(walk) == 0
         except StopIteration as end:
-            value: Value = end.value
+            value: T = end.value
             return value
 
 
@@ -119,7 +122,7 @@ def test_equality(left: Value, right: Value) -> None:
 
 @given(_VALUES)
 def test_conversion_to_json_and_back(value: Value) -> None:
-    data = _drained(json_walk(value))  # type: ignore[arg-type]
+    data = _drained(json_walk(value))
 
     assert repr(data) == repr(to_json(value))
     for sort_keys in (False, True):

@@ -22,7 +22,7 @@ from lash.plugins.hooks import TurnFinalized, TurnPersisted
 from lash.plugins.host import PluginSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
-from lash.runtime.carried import carried, with_tools
+from lash.runtime.carried import carried, with_tools, with_variables
 from lash.runtime.engine import Engine
 from lash.runtime.input import QueuedInput, TurnOptions, input_message
 from lash.runtime.leases import Holding
@@ -91,7 +91,7 @@ class TurnSettlement:
         prefix = f"{memory.session_id}:{self._turn_id}:{turn_index}:"
         commit = turn_commit(
             memory,
-            checkpoint=self._checkpoint(driven),
+            checkpoint=with_variables(self._checkpoint(driven), memory, self._plugins),
             turn_id=self._turn_id,
             turn_index=turn_index,
             records=driven.done.records,
@@ -108,6 +108,7 @@ class TurnSettlement:
             retire_scope_key=self._scope.journal_key,
             budget=engine.options.commit_budget,
             now_ms=engine.clock.now_ms(),
+            turn_options=options.protocol_turn_options,
         )
         began = engine.clock.monotonic()
         try:

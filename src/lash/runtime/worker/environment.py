@@ -11,6 +11,8 @@ from lash.plugins.errors import PluginSessionError
 from lash.plugins.hooks import PluginSessionContext
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.registration import ProcessRegistration
+from lash.runtime.direct import DirectModel
+from lash.runtime.input import TurnOptions
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.engines import ProcessParts
 
@@ -24,4 +26,7 @@ async def rebuild(config: ProcessWorkerConfig, registration: ProcessRegistration
     options = {**config.engine.options.plugin_options, **env.plugin_options}
     plugins = config.engine.plugins.build(PluginSessionContext(session_id, plugin_options=options))
     catalog = config.engine.options.build_catalog(plugins)
-    return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts)
+    engine = config.engine
+    chosen = engine.options.choose_model(TurnOptions())
+    model = DirectModel(chosen.provider, chosen.facts, chosen.capability, engine.load_attachment)
+    return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model)
