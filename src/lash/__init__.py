@@ -28,11 +28,19 @@ if TYPE_CHECKING:
     from lash.plugins.plugin import hook as hook
     from lash.plugins.snapshots import StatefulPlugin as StatefulPlugin
     from lash.protocols.rlm.options import RlmConfig as RlmConfig
+    from lash.runtime.activity import ActivityFanout as ActivityFanout
     from lash.runtime.activity import TurnActivity as TurnActivity
     from lash.runtime.approvals import Approval as Approval
     from lash.runtime.doubt import RUN_AGAIN as RUN_AGAIN
     from lash.runtime.engine import RecoveryReport as RecoveryReport
     from lash.runtime.input import TurnInput as TurnInput
+    from lash.runtime.observation.cursor import MalformedCursor as MalformedCursor
+    from lash.runtime.observation.events import Gap as Gap
+    from lash.runtime.observation.events import ObservationEvent as ObservationEvent
+    from lash.runtime.observation.mirror import SessionMirror as SessionMirror
+    from lash.runtime.observation.relay import SharedReplay as SharedReplay
+    from lash.runtime.observation.replay import LiveReplayStore as LiveReplayStore
+    from lash.runtime.observation.replay import RecentEvents as RecentEvents
     from lash.runtime.result import TurnResult as TurnResult
     from lash.runtime.result import TurnStopped as TurnStopped
     from lash.session import Session as Session
@@ -73,6 +81,14 @@ _HOMES = {
     "RUN_AGAIN": "lash.runtime.doubt",
     "RecoveryReport": "lash.runtime.engine",
     "TurnInput": "lash.runtime.input",
+    "ActivityFanout": "lash.runtime.activity",
+    "MalformedCursor": "lash.runtime.observation.cursor",
+    "Gap": "lash.runtime.observation.events",
+    "ObservationEvent": "lash.runtime.observation.events",
+    "SessionMirror": "lash.runtime.observation.mirror",
+    "SharedReplay": "lash.runtime.observation.relay",
+    "LiveReplayStore": "lash.runtime.observation.replay",
+    "RecentEvents": "lash.runtime.observation.replay",
     "TurnResult": "lash.runtime.result",
     "TurnStopped": "lash.runtime.result",
     "Session": "lash.session",
@@ -103,31 +119,40 @@ _SUBMODULES = frozenset(
         "stores",
         "testing",
         "tools",
+        "tracing",
     }
 )
 
 __all__ = [
     "RUN_AGAIN",
+    "ActivityFanout",
     "Approval",
     "CommitBudget",
     "ConfigurationError",
     "EffectInDoubt",
+    "Gap",
     "InvalidArgument",
     "LashCore",
     "LashError",
     "LashRuntimeError",
     "LeaseTimings",
+    "LiveReplayStore",
+    "MalformedCursor",
     "Message",
     "MissingExtra",
     "ModelSpec",
+    "ObservationEvent",
     "Plugin",
+    "RecentEvents",
     "RecoveryReport",
     "Retry",
     "RlmConfig",
     "RlmCore",
     "Session",
     "SessionDeleted",
+    "SessionMirror",
     "SessionState",
+    "SharedReplay",
     "StandardCore",
     "StatefulPlugin",
     "Store",

@@ -12,6 +12,7 @@ schema and starts recovery.
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,7 @@ from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
+from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.session import Session, SessionHome
@@ -57,6 +59,9 @@ from lash.tools.decorator import Tool
 from lash.tools.provider import ToolProvider
 from lash.tools.result import ToolCallOutput
 from lash.tools.toolset import ToolSet
+from lash.tracing.choice import choose_tracer
+from lash.tracing.records import TraceContext, TraceLevel, TraceSink
+from lash.tracing.tracer import Tracer
 
 if TYPE_CHECKING:
     from lash.protocols.rlm.options import RlmConfig
@@ -103,6 +108,11 @@ class LashCore:
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
         commit_budget: CommitBudget | None = None,
+        live_replay_store: LiveReplayStore | None = None,
+        trace_sink: TraceSink | None = None,
+        trace_jsonl_path: str | os.PathLike[str] | None = None,
+        trace_level: TraceLevel = "standard",
+        trace_context: TraceContext | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -127,11 +137,15 @@ class LashCore:
         self._max_turns = max_turns
         self._residency = residency
         self._commit_budget = commit_budget or CommitBudget()
+        self._live_replay = live_replay_store or RecentEvents()
         self._recover = recover
         self._host_id = host_id
         self._timings = lease_timings or LeaseTimings()
         self._clock: Clock = clock or SystemClock()
         self._ids: IdSource = ids or SystemIds()
+        self._tracer: Tracer | None = choose_tracer(
+            trace_sink, trace_jsonl_path, trace_level, trace_context, clock=self._clock, ids=self._ids
+        )
         self._models: dict[str, ModelSpec] = {self._model.id: self._model}
         self._actors = SessionActors()
         self._catalogs = CatalogCache()
@@ -162,6 +176,8 @@ class LashCore:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close()
+        if self._tracer is not None:
+            await self._tracer.close()
         store, self._store = self._store, None
         if store is not None and store is not self._store_choice:
             await store.close()
@@ -291,6 +307,8 @@ class LashCore:
             residency=self._residency,
             commit_budget=self._commit_budget,
             plugin_options=self._plugin_options,
+            live_replay=self._live_replay,
+            tracer=self._tracer,
         )
         engine = Engine(
             store=store,
@@ -332,6 +350,8 @@ class LashCore:
         return actor
 
     def _forget(self, session_id: str) -> None:
+        if self._engine is not None and self._engine.watch.follows(session_id):
+            return  # its observers would hear nothing of it any more
         self._actors.forget(session_id)
 
     def _go_on(self, session_id: str) -> None:
@@ -404,6 +424,11 @@ class StandardCore(LashCore):
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
         commit_budget: CommitBudget | None = None,
+        live_replay_store: LiveReplayStore | None = None,
+        trace_sink: TraceSink | None = None,
+        trace_jsonl_path: str | os.PathLike[str] | None = None,
+        trace_level: TraceLevel = "standard",
+        trace_context: TraceContext | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -424,6 +449,11 @@ class StandardCore(LashCore):
             max_turns=max_turns,
             residency=residency,
             commit_budget=commit_budget,
+            live_replay_store=live_replay_store,
+            trace_sink=trace_sink,
+            trace_jsonl_path=trace_jsonl_path,
+            trace_level=trace_level,
+            trace_context=trace_context,
             recover=recover,
             host_id=host_id,
             lease_timings=lease_timings,

@@ -19,39 +19,20 @@ from lash.plugins.bindings import PluginInput
 from lash.runtime.actor import SessionActor
 from lash.runtime.amend import amend_session
 from lash.runtime.approvals import Approval
+from lash.runtime.commands import RefreshToolCatalog, ResetSession, SessionCommandReceipt
 from lash.runtime.control import SessionControl, SessionPlugins, SessionToolsHandle
 from lash.runtime.export import ExportFormat, export_session
 from lash.runtime.input import TurnInput, TurnOptions
+from lash.runtime.observation.observer import SessionObserver
+from lash.runtime.read_view import SessionReadView
 from lash.runtime.result import TurnResult
 from lash.sessions.commit import SessionState, StoredTurn
-from lash.sessions.frames import AgentFrame, SessionPolicy
+from lash.sessions.frames import SessionPolicy
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
 from lash.turn import Turn, TurnStream
 
-
 if TYPE_CHECKING:
     from lash.protocols.rlm.graph import ExecutionGraph
-
-
-class SessionView:
-    """What is committed in a session, as of one moment."""
-
-    def __init__(
-        self,
-        session_id: str,
-        revision: int,
-        messages: Sequence[Message],
-        frames: Sequence[AgentFrame],
-        current_frame_id: str,
-    ) -> None:
-        self.session_id = session_id
-        self.revision = revision
-        self.messages = list(messages)
-        self.frames = list(frames)
-        self.current_frame_id = current_frame_id
-
-    def __repr__(self) -> str:
-        return f"SessionView({self.session_id!r}, revision {self.revision}, {len(self.messages)} messages)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,9 +266,36 @@ class Session:
         await self._actor.open()
         return await self._actor.store.cancel_queued_work_batch(self.session_id, batch_id)
 
+    async def edit_queued(self, batch_id: str, turn_input: str | TurnInput) -> QueuedWorkBatch:
+        """Puts other input in the place of one that waits; its id, place and key stay.
+
+        Raises `QueuedInputTaken` when a turn has taken it or it is gone: then nothing is changed.
+        """
+        return await self._actor.edit_queued(batch_id, _input(turn_input))
+
+    @property
+    def commands(self) -> SessionCommands:
+        """Maintenance that waits its turn in the queue: refresh the tools, reset the session."""
+        return SessionCommands(self._actor)
+
     async def cancel(self) -> bool:
         """Cancels the running turn, in this or any other process; False when none runs."""
         return await self._actor.cancel()
+
+    def observe(self, after: str | None = None) -> SessionObserver:
+        """What happens in the session, in this and other processes, for as long as it is read.
+
+        ```python
+        async for seen in session.observe(after=cursor):
+            ...  # an `ObservationEvent`, or a `Gap` with a snapshot to go on from
+            cursor = seen.cursor
+        ```
+
+        Without a cursor the first item is a `SessionSnapshot`. Any number of observers may read; none
+        ever slows a turn. Raises `MalformedCursor` and `CursorOfAnotherSession` at once; while reading
+        `SessionDeleted`, and `CoreClosed` when the core is closed.
+        """
+        return SessionObserver(self._actor, after)
 
     async def pending_approvals(self) -> list[Approval]:
         """Tool calls of this session that wait for a person's word: `core.approvals` gives it."""
@@ -344,10 +352,18 @@ class Session:
         return self._actor.memory.messages
 
     @property
-    def view(self) -> SessionView:
-        """What is committed."""
+    def view(self) -> SessionReadView:
+        """What is committed, as of now: messages, frames, the tree of messages."""
         memory = self._actor.memory
-        return SessionView(self.session_id, memory.head_revision, memory.messages, memory.frames, memory.frame_id)
+        return SessionReadView(
+            self.session_id,
+            memory.head_revision,
+            memory.messages,
+            memory.frames,
+            memory.frame_id,
+            memory.nodes,
+            memory.leaf_node_id,
+        )
 
     @property
     def usage(self) -> UsageReport:
@@ -385,6 +401,31 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self.session_id!r}, revision {self._actor.memory.head_revision})"
+
+
+class SessionCommands:
+    """Commands of one session. Each is accepted durably and applied once, between two turns."""
+
+    def __init__(self, actor: SessionActor) -> None:
+        self._actor = actor
+
+    async def refresh_tool_catalog(self, reason: str, *, key: str | None = None) -> SessionCommandReceipt:
+        """Asks the tool sources again what they offer. The same `key` is the same command."""
+        return await self._actor.command(RefreshToolCatalog(reason), _command_key(key))
+
+    async def reset(self, reason: str, *, key: str | None = None) -> SessionCommandReceipt:
+        """Begins the session again with nothing said; turn ids and ledger stay. The same `key` is the same command."""
+        return await self._actor.command(ResetSession(reason), _command_key(key))
+
+    async def applied(self, receipt: SessionCommandReceipt) -> None:
+        """Returns when the command was applied (or cancelled), and takes over what came of it."""
+        await self._actor.until_settled(receipt.batch_id)
+
+
+def _command_key(key: str | None) -> str | None:
+    if key is not None and not is_name(key):
+        raise InvalidArgument(f"key={key!r} is empty or no plain text; leave it out or give the command's own key")
+    return key
 
 
 def _input(turn_input: str | TurnInput) -> TurnInput:

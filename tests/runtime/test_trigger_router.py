@@ -11,7 +11,7 @@ from lash.base.errors import LashError
 from lash.runtime.trigger_router import TriggerRouter
 from lash.sessions.errors import StoreUnavailable
 from lash.stores import Store
-from lash.stores.sql.triggers import GRACE_MS
+from lash.stores.sql.occurrences import GRACE_MS
 from lash.testing.clock import VirtualClock
 from lash.testing.conformance.triggers import button_draft, pressed
 from lash.triggers.delivery import DeliveryRetry, TriggeredStart, plan_start

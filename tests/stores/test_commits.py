@@ -109,7 +109,7 @@ async def test_an_id_with_a_nul_is_refused_everywhere(store: Store, session: Ses
 
 
 async def test_a_session_goes_on_after_the_disk_was_full(tmp_path: Path) -> None:
-    store = await open_limited(str(tmp_path / "a.db"), max_pages=80)
+    store = await open_limited(str(tmp_path / "a.db"), max_pages=150)
     session = await store.sessions.create_store(SessionCreate(SESSION))
     owned = await accepted(session, "t1", claimant("a"))
     commit = commit_of(owned)

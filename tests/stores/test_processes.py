@@ -32,7 +32,7 @@ from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
 from lash.processes.inputs import LashlangProcessInput, ToolCallInput
 from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.processes.registration import ProcessRegistration
-from lash.processes.registry import ProcessQuery, PruneFilter
+from lash.processes.registry import ProcessChange, ProcessQuery, PruneFilter
 from lash.processes.scopes import HostOriginator, ProcessProvenance, SessionScope
 from lash.processes.status import SignalWait, WaitState
 from lash.sessions.errors import StoreUnavailable
@@ -45,6 +45,22 @@ from lash.tools.calls import PreparedToolCall
 FAR_MS = 10**15
 SOON_S = 30.0  # generous for a busy machine; what never comes fails all the same
 ROOT = SessionScope("root")
+
+
+async def feed_up_to(store: Store, cursor: int, process_ids: set[str], limit: int = 500) -> list[ProcessChange]:
+    """What the feed says from a cursor on, until it has named these processes.
+
+    On PostgreSQL a transaction of anybody on the server, another test's too, holds the feed back.
+    """
+    seen: list[ProcessChange] = []
+    async with asyncio.timeout(SOON_S):
+        while not process_ids <= {change.process_id for change in seen}:
+            page = await store.processes.processes_changed_since(cursor, limit)
+            seen += page.changes
+            cursor = page.next_cursor
+            if not page.changes:
+                await asyncio.sleep(0.02)
+    return seen
 
 
 async def test_a_job_is_three_transactions(store: Store) -> None:
@@ -241,10 +257,13 @@ async def test_a_thousand_waiters_cost_one_reader(store: Store) -> None:
     await store.processes.register_processes([job(process_id) for process_id in ids])
     waiters = [asyncio.create_task(store.processes.await_process(process_id)) for process_id in ids]
     hub = store.processes._hub
-    while hub.waiting < len(ids) or any(not watches for watches in hub._watches.values()):  # noqa: ASYNC110 - the hub is what is watched
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.5)  # every waiter has looked
-    before = store.statements
+    async with asyncio.timeout(SOON_S):
+        while hub.waiting < len(ids):  # noqa: ASYNC110  # the hub tells nobody who waits
+            await asyncio.sleep(0.01)
+    before = -1
+    while before != store.statements:  # the last of them looks once more
+        before = store.statements
+        await asyncio.sleep(0.3)
 
     [claimed] = await store.processes.claim_due_processes("worker", LONG_MS, 1)
     await store.processes.complete_process_with_lease(claimed.lease, SuccessOutput("first"))
@@ -272,7 +291,7 @@ async def test_whoever_waits_hears_of_the_end_of_process_and_store(store: Store)
         await store.processes.await_process("nobody")
     await store.processes.register_process(external("p2"))
     left = asyncio.create_task(store.processes.await_process("p2"))
-    while not store.processes._hub.waiting:  # noqa: ASYNC110 - the hub is what is watched
+    while not store.processes._hub.waiting:  # noqa: ASYNC110  # as above
         await asyncio.sleep(0)
     await store.close()
     with pytest.raises(StoreUnavailable):
@@ -284,17 +303,14 @@ async def test_the_feed_passes_nothing_over(store: Store) -> None:
         await store.processes.register_process(external(f"p{n}"))
     await store.processes.register_processes([external("batch-a"), external("batch-b"), external("batch-c")])
 
-    seen: list[str] = []
-    cursor = 0
-    while (page := await store.processes.processes_changed_since(cursor, 2)).changes:
-        seen += [change.process_id for change in page.changes]
-        cursor = page.next_cursor
+    every = await feed_up_to(store, 0, {"batch-a", "batch-b", "batch-c"}, limit=2)
     await complete(store.processes, "p3")
-    news = await store.processes.processes_changed_since(cursor, 10)
+    news = await feed_up_to(store, every[-1].change_seq, {"p3"})
 
+    seen = [change.process_id for change in every]
     assert seen[:7] == [f"p{n}" for n in range(7)]
     assert sorted(seen[7:]) == ["batch-a", "batch-b", "batch-c"]
-    assert [(change.process_id, change.status) for change in news.changes] == [("p3", "completed")]
+    assert [(change.process_id, change.status) for change in news] == [("p3", "completed")]
 
 
 async def test_pruning_forgets_what_is_of_no_use_and_keeps_the_id_taken(store: Store) -> None:
@@ -305,7 +321,10 @@ async def test_pruning_forgets_what_is_of_no_use_and_keeps_the_id_taken(store: S
     await processes.append_event("waking", event("note", {"wake_input": "hi"}))
     for process_id in ("free", "granted", "waking"):
         await complete(processes, process_id)
-    cursor = (await processes.processes_changed_since(0)).next_cursor
+    changes = await feed_up_to(store, 0, {"free", "granted", "waking", "running"})
+    while changes[-1].process_id != "waking":  # the last that was changed
+        changes = await feed_up_to(store, 0, {"free", "granted", "waking", "running"})
+    cursor = changes[-1].change_seq
 
     early = await processes.prune_terminal_processes(FAR_MS, PruneFilter(), watermark=0)
     report = await processes.prune_terminal_processes(FAR_MS, PruneFilter(), watermark=cursor)
@@ -323,7 +342,7 @@ async def test_pruning_forgets_what_is_of_no_use_and_keeps_the_id_taken(store: S
     ):
         with pytest.raises(ProcessNoLongerRetained, match="it ended completed and was pruned"):
             await attempt
-    [change] = (await processes.processes_changed_since(cursor)).changes
+    [change] = await feed_up_to(store, cursor, {"free"})
     assert (change.process_id, change.is_pruned) == ("free", True)
 
 
@@ -385,13 +404,13 @@ async def test_change_numbers_rise_after_a_restore_into_a_younger_server(store: 
     """What a store does when it opens a database whose numbers lie above its server's."""
     await store.processes.register_process(external("old"))
     driver = store.processes._driver
-    old = (await store.processes.processes_changed_since(0)).next_cursor
+    old = (await feed_up_to(store, 0, {"old"}))[-1].change_seq
 
     await driver.run(process_retention.raise_base(1_000_000))
     await store.processes.register_process(external("new"))
 
-    news = await store.processes.processes_changed_since(old)
-    assert [change.process_id for change in news.changes] == ["new"]
+    news = await feed_up_to(store, old, {"new"})
+    assert [change.process_id for change in news] == ["new"]
     bounds = await driver.run(process_retention.bounds())
     assert bounds.newest < bounds.unborn
 

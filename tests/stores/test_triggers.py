@@ -9,11 +9,12 @@ import apsw
 import msgspec
 import pytest
 
-from lash.sessions.errors import SessionDeleted
+from lash.sessions.errors import SessionDeleted, StoredDataCorrupt
 from lash.sessions.store import SessionCreate
 from lash.stores import Store
 from lash.stores.program import Query
-from lash.stores.sql import deliveries, schedules, triggers
+from lash.stores.sql import deliveries, schedules, subscriptions
+from lash.testing.clock import VirtualClock
 from lash.testing.conformance import TRIGGER_STORE
 from lash.testing.conformance.laws import LawBroken
 from lash.testing.conformance.triggers import BUTTON, button_draft, pressed
@@ -191,6 +192,33 @@ async def test_a_damaged_row_is_found_by_the_check(tmp_path: Path) -> None:
     }
 
 
+async def test_a_damaged_row_stops_no_other(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.db")
+    clock = VirtualClock()
+    async with await Store.open(path, clock=clock) as store:
+        await store.triggers.register_subscription(button_draft("session-a", "x"))
+        for key in ("bad", "payload", "good"):
+            await store.triggers.record_and_reserve(pressed(key))
+            await store.triggers.put_schedule(
+                ScheduleDraft(schedule_id=key, registrant=HostOriginator(), spec=At(clock.now_ms()))
+            )
+    connection = apsw.Connection(path)
+    connection.execute("UPDATE lash_trigger_deliveries SET subscription_json = '{' WHERE seq = 1")
+    connection.execute("UPDATE lash_trigger_occurrences SET payload_json = '{' WHERE seq = 2")
+    connection.execute("UPDATE lash_schedules SET draft_json = '{' WHERE schedule_id <> 'good'")
+    connection.close()
+    await clock.advance(10_000)
+
+    async with await Store.open(path, clock=clock) as store:
+        still_open = await store.triggers.open_deliveries(10)
+        due = await store.triggers.due_schedules(clock.now_ms(), 10)
+        with pytest.raises(StoredDataCorrupt, match="trigger:"):
+            await store.triggers.list_occurrences()
+
+    assert [found.occurrence.idempotency_key for found in still_open] == ["good"]
+    assert [found.schedule_id for found in due] == ["good"]
+
+
 async def test_an_emit_without_subscribers_is_one_transaction(tmp_path: Path) -> None:
     async with await Store.open(str(tmp_path / "a.db")) as store:
         before = store.transactions
@@ -208,7 +236,7 @@ async def test_an_emit_without_subscribers_is_one_transaction(tmp_path: Path) ->
         (schedules.DUE_SCHEDULES, "lash_schedules_due"),
         (deliveries.OPEN_DELIVERIES, "lash_trigger_deliveries_open"),
         (deliveries.EARLIER_STARTED, "lash_trigger_deliveries_order"),
-        (triggers.MATCHING, "lash_trigger_subscriptions_source"),
+        (subscriptions.MATCHING, "lash_trigger_subscriptions_source"),
     ],
 )
 async def test_what_runs_often_reads_an_index(tmp_path: Path, query: Query[NamedTuple], index: str) -> None:

@@ -21,6 +21,7 @@ from lash.cli.options import debug_option, is_debug
 _COMMANDS: Final = {
     "demo": "lash.cli.commands.demo:demo",
     "run": "lash.cli.commands.run:run",
+    "chat": "lash.cli.commands.chat:chat",
     "sessions": "lash.cli.commands.sessions:sessions",
     "turns": "lash.cli.commands.turns:turns",
     "approvals": "lash.cli.commands.approvals:approvals",

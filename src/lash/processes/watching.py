@@ -92,6 +92,8 @@ class ProcessHub:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reader
+        if self._is_ready is not None and not self._is_ready.done():
+            self._is_ready.set_result(None)  # the reader was cancelled before its first step
         self._fail(StoreUnavailable("the store was closed while a process was awaited; open it again"))
 
     @property

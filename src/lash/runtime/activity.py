@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -215,30 +215,80 @@ class TurnActivity(msgspec.Struct, frozen=True):
 Sink: TypeAlias = Callable[[TurnActivity], Awaitable[None] | None]
 
 
+class ActivityFanout:
+    """A sink that tells several others, in order. One that fails loses only its own item."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = list(sinks)
+
+    async def __call__(self, activity: TurnActivity) -> None:
+        for sink in self._sinks:
+            try:
+                pending = sink(activity)
+                if inspect.isawaitable(pending):
+                    await pending
+            except Exception:
+                logger.exception("an activity sink failed on %s", type(activity.event).__name__)
+
+
+class Listener(Protocol):
+    """Whoever observes the session beside the sinks of its turn. Never waits, never fails."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody would read it."""
+        ...
+
+    @property
+    def epoch(self) -> str:
+        """Changes whenever it was not wanted in between."""
+        ...
+
+    def hear(self, activity: TurnActivity) -> None:
+        """Takes one activity of the running turn."""
+        ...
+
+    def make_whole(self, correlation_id: str, text: str) -> None:
+        """Takes the whole of a text whose beginning it did not hear."""
+        ...
+
+
 class ActivityStream:
-    """Fans the activities of one turn out to its sinks, in order.
+    """Fans the activities of one turn out to its sinks, in order, and to the session's listener.
 
     An async sink is awaited before the next activity of the same turn is told, so a
     slow one holds the turn's telling back, never another turn.
     """
 
-    def __init__(self, turn_id: str, sinks: list[Sink]) -> None:
+    def __init__(self, turn_id: str, sinks: list[Sink], listener: Listener | None = None) -> None:
         self._turn_id = turn_id
         self._sinks = sinks
+        self._listener = listener
+        self._spoken: set[str] = set()  # correlation ids under which text was told
         self._count = 0
         self._tail: asyncio.Task[None] | None = None
 
     @property
     def is_watched(self) -> bool:
         """Whether anybody listens."""
-        return bool(self._sinks)
+        return bool(self._sinks) or (self._listener is not None and self._listener.is_wanted)
+
+    @property
+    def hearing(self) -> str:
+        """Who listens beside the sinks, as far as that matters: a name that is another after a pause."""
+        return self._listener.epoch if self._listener is not None and self._listener.is_wanted else ""
 
     def tell(self, correlation_id: str, event: TurnEvent) -> None:
         """Tells every sink; async ones are awaited in the background, in order (see `settled`)."""
-        if not self._sinks:
+        listener = self._listener if self._listener is not None and self._listener.is_wanted else None
+        if not self._sinks and listener is None:
             return
         self._count += 1
         activity = TurnActivity(f"{self._turn_id}:{self._count}", correlation_id, event)
+        if isinstance(event, AssistantProseDelta | ReasoningDelta):
+            self._spoken.add(correlation_id)
+        if listener is not None:
+            listener.hear(activity)
         for sink in self._sinks:
             try:
                 pending = sink(activity)
@@ -247,6 +297,17 @@ class ActivityStream:
                 continue
             if inspect.isawaitable(pending):
                 self._tail = asyncio.ensure_future(_after(self._tail, pending))
+
+    def make_whole(self, correlation_id: str, text: str) -> None:
+        """Says all of a streamed text to a listener that came in its middle."""
+        if self._listener is not None and self._listener.is_wanted:
+            self._listener.make_whole(correlation_id, text)
+
+    def restart(self) -> None:
+        """The turn is driven again from its start: what was told so far is void."""
+        if self._spoken:
+            spoken, self._spoken = sorted(self._spoken), set()
+            self.tell("turn", ModelAttemptReset(spoken))
 
     async def settled(self) -> None:
         """Returns when async sinks have taken what was told so far; this is the back-pressure."""

@@ -19,22 +19,25 @@ from lash.runtime.asides import session_maker
 from lash.runtime.branching import branch, fresh_start, given_state
 from lash.runtime.caller import Caller
 from lash.runtime.change import change_session
+from lash.runtime.commands import SessionCommand, SessionCommandReceipt, command_draft, receipt
 from lash.runtime.drive import Parked
 from lash.runtime.driving import SessionDrives
+from lash.runtime.editing import editable, options_of
 from lash.runtime.engine import Engine
 from lash.runtime.facets import guard_facets, guard_inputs
 from lash.runtime.forking import fork_session, path_to
 from lash.runtime.input import TurnInput, TurnOptions, prepare_input
 from lash.runtime.memory import SessionMemory
+from lash.runtime.observation.feed import SessionFeed
 from lash.runtime.request import TurnRequest, input_payload
 from lash.runtime.result import TurnResult
 from lash.runtime.waiting import until_change
 from lash.sessions.accept import Idle, Owned, Waiting
 from lash.sessions.commit import SessionState
-from lash.sessions.errors import SessionDeleted, StoreUnavailable
+from lash.sessions.errors import QueuedInputTaken, SessionDeleted, StoreUnavailable
 from lash.sessions.frames import SessionPolicy, ToolAccess
 from lash.sessions.meta import ChildSession
-from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkDraft, SlotPolicy
+from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkBatch, QueuedWorkDraft, SlotPolicy
 from lash.sessions.store import SessionCreate, SessionStore
 
 logger = logging.getLogger("lash.runtime")
@@ -57,6 +60,7 @@ class SessionActor:
         self._is_assigned = True
         self._assigning = asyncio.Lock()
         self._memory = SessionMemory(session_id, policy, engine.clock.now_ms(), engine.options.residency)
+        self.feed = SessionFeed(self._memory, engine.clock, engine.ids, engine.options.live_replay)
         self._drives: SessionDrives | None = None
         self._opening = asyncio.Lock()
         self._drains: asyncio.Task[None] | None = None
@@ -120,7 +124,9 @@ class SessionActor:
             plugins.create_session = session_maker(engine, self._memory)
             if plugins.states:
                 plugins.states.restore(self._memory.plugin_snapshot)
-            self._drives = SessionDrives(engine, store, self._memory, plugins)
+            self._drives = SessionDrives(engine, store, self._memory, plugins, self.feed)
+        if engine.options.tracer is not None:
+            engine.options.tracer.session_started(self.session_id, revision=self._memory.head_revision)
         if is_restored:
             await plugins.tell(SessionRestored(self.session_id, self._memory.head_revision))
         return self._drives
@@ -157,6 +163,36 @@ class SessionActor:
             self.poke()
         return outcome
 
+    async def command(self, command: SessionCommand, key: str | None) -> SessionCommandReceipt:
+        """Accepts a command durably, once per key, and sees to it that it is applied."""
+        guard_facets(self._engine)
+        drives = await self.running()
+        draft = command_draft(self.session_id, command, key or self._engine.ids.new_id())
+        outcome = await drives.store.enqueue_queued_work_with_outcome(draft)
+        if outcome.status == "inserted":
+            self.poke()
+        return receipt(outcome)
+
+    async def until_settled(self, batch_id: str) -> None:
+        """Returns when queued work was settled or cancelled, and takes over what came of it."""
+        drives = await self.running()
+        while True:
+            generation = self._engine.store.changes.generation()
+            queued = await drives.store.list_queued_work(self.session_id)
+            if all(batch.batch_id != batch_id for batch in queued):
+                return await drives.refresh()
+            await self._engine.store.changes.changed(generation)
+
+    async def edit_queued(self, batch_id: str, turn_input: TurnInput) -> QueuedWorkBatch:
+        """Replaces queued input that nobody has begun to work on."""
+        drives = await self.running()
+        batch = editable(self.session_id, batch_id, await drives.store.list_pending_queued_work(self.session_id))
+        queued = await prepare_input(turn_input, options_of(batch), self._engine.attachments)
+        edited = await drives.store.replace_queued_input(self.session_id, batch_id, input_payload(queued))
+        if edited is None:
+            raise QueuedInputTaken(self.session_id, batch_id)
+        return edited
+
     def poke(self) -> None:
         """Work may have arrived: a running turn looks for it, an idle session starts one."""
         if self._engine.is_closing:
@@ -180,6 +216,18 @@ class SessionActor:
     async def refresh(self) -> None:
         """Takes over what other processes have committed."""
         await (await self.open()).refresh()
+
+    # observation
+
+    async def observed(self) -> SessionFeed:
+        """The session's feed, up to date with the store (at most a look behind) and watched from now on."""
+        await self.running()
+        await self._engine.observe(self)
+        return self.feed
+
+    async def catch_up(self, revision: int) -> bool:
+        """Takes over what is committed up to `revision`; False when that must wait for a running turn."""
+        return await (await self.open()).catch_up(revision)
 
     async def open_fresh(self) -> None:
         """Opens the session with nothing said."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from lash.effects.errors import EffectInDoubt
 from lash.machine.outcome import FrameSwitch, Stopped
-from lash.runtime.drive import Driven, Lost, Parked
+from lash.runtime.drive import Applied, Driven, Lost, Parked
 from lash.runtime.driving import SessionDrives
 from lash.runtime.engine import CoreClosed
 from lash.runtime.input import QueuedInput, prepare_input
@@ -206,7 +206,7 @@ class Caller:
                 raise EffectInDoubt(doubt.replay_key)
             case Lost() if self._engine.is_closing:
                 raise self._closed()
-            case Lost():
+            case Lost() | Applied():
                 return None
             case result:
                 return result

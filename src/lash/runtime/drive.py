@@ -51,6 +51,8 @@ from lash.sessions.accept import Owned
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
 from lash.sessions.queue import TurnInputPayload
 from lash.sessions.store import SessionStore
+from lash.tracing.controller import TracedController
+from lash.tracing.turn import TurnTrace
 
 logger = logging.getLogger("lash.runtime")
 
@@ -85,7 +87,14 @@ def _no_specs() -> list[ToolSpec]:
     return _NO_SPECS
 
 
-Driven: TypeAlias = TurnResult | Lost | Parked
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What ran was a session command, not a turn; it is committed."""
+
+    batch_id: str
+
+
+Driven: TypeAlias = TurnResult | Lost | Parked | Applied
 
 
 class TurnDrive:
@@ -115,8 +124,14 @@ class TurnDrive:
         self._turn_id = owned.turn.turn_id
         self._scope = ExecutionScope.turn(memory.session_id, self._turn_id)
         self._holding = Holding(owned.lease, cancel, [owned.claim], has_new_work=owned.has_more)
+        tracer = engine.options.tracer
+        self._trace: TurnTrace | None = None
+        if tracer is not None:
+            self._trace = TurnTrace(
+                tracer, session_id=memory.session_id, turn_id=self._turn_id, turn_index=memory.turn_index + 1
+            )
         self._settlement = TurnSettlement(
-            engine, store, memory, plugins, tools, owned, self._scope, self._holding, stream
+            engine, store, memory, plugins, tools, owned, self._scope, self._holding, stream, self._trace
         )
         # As far as the last try came: what a turn that is given up keeps.
         self._reached: Reached | None = None
@@ -126,6 +141,9 @@ class TurnDrive:
     async def run(self) -> Driven:
         """Drives, with a few tries against trouble that may pass; always gives the lease back."""
         self._engine.keeper.hold(self._holding)
+        if self._trace is not None:
+            batch_ids = [batch.batch_id for batch in self._owned.claim.batches]
+            self._trace.started(batch_ids, is_first=self._owned.is_fresh)
         try:
             return await self._with_retries()
         except asyncio.CancelledError:
@@ -133,6 +151,8 @@ class TurnDrive:
             raise
         finally:
             self._engine.keeper.drop(self._holding)
+            if self._trace is not None:
+                self._trace.left(self._cancel.reason or "not settled")
             if not self._settlement.is_settled:
                 if self._controller is not None:
                     with contextlib.suppress(Exception):  # what is paid for should not be paid for again
@@ -171,6 +191,7 @@ class TurnDrive:
                     return await self._settlement.give_up(error, attempt, self._inputs(), self._reached)
                 logger.warning("turn %s: drive %d failed", self._turn_id, attempt, exc_info=True)
                 is_fresh = False
+                self._stream.restart()
                 await self._engine.clock.sleep(options.drive_backoff_ms << (attempt - 1))
         raise AssertionError("unreachable")
 
@@ -184,6 +205,9 @@ class TurnDrive:
         controller = await self._engine.host.owned(
             self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: self._cancel.cancel("lease_lost")
         )
+        if self._trace is not None:
+            self._trace.again()
+            controller = TracedController(controller, self._trace)
         options = inputs[0].options
         if options.model is None and self._memory.configured is not None:
             options = msgspec.structs.replace(options, model=self._memory.configured.model)
@@ -238,6 +262,8 @@ class TurnDrive:
     ) -> TurnDriver:
         memory, engine = self._memory, self._engine
         chosen = engine.options.choose_model(options)
+        if self._trace is not None:
+            self._trace.model, self._trace.provider = chosen.facts.id, chosen.provider.kind
         catalog = self._tools.catalog()
         protocol = self._plugins.protocol
         if protocol.executor is not None:
@@ -291,6 +317,7 @@ class TurnDrive:
             cancel=self._cancel,
             clock=engine.clock,
             trail=trail,
+            trace=self._trace,
         )
 
     async def _after_turn(self, driven: DrivenTurn, machine: TurnMachine) -> None:

@@ -13,14 +13,17 @@ from typing import TypeAlias
 import msgspec
 
 from lash.base.cancel import CancelToken
+from lash.base.codec import to_json
 from lash.base.messages import Message
 from lash.effects.lease import Lease
 from lash.plugins.host import PluginSession
-from lash.runtime.activity import ActivityStream
+from lash.runtime.activity import ActivityStream, Sink, TurnActivity
+from lash.runtime.commands import apply_command, leading_command
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
 from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
+from lash.runtime.observation.feed import SessionFeed
 from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import message_ids, stored_summary, turn_result
@@ -28,6 +31,8 @@ from lash.runtime.tooling import SessionTools
 from lash.sessions.accept import Owned
 from lash.sessions.commit import LeaseGuard, RuntimeCommit, StoredTurn
 from lash.sessions.store import SessionStore
+from lash.tracing.records import TraceContext
+from lash.tracing.tracer import Tracer
 
 # The session whose turn the current task is part of: what must not wait for that turn asks here.
 DRIVING: ContextVar[str | None] = ContextVar("lash_driving", default=None)
@@ -38,7 +43,9 @@ ChangePlan: TypeAlias = Callable[[SessionMemory], RuntimeCommit | Awaitable[Runt
 class SessionDrives:
     """Drives owned turns, and knows who listens to which."""
 
-    def __init__(self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession) -> None:
+    def __init__(
+        self, engine: Engine, store: SessionStore, memory: SessionMemory, plugins: PluginSession, feed: SessionFeed
+    ) -> None:
         self.tools = SessionTools(memory, plugins, engine.options.build_catalog)
         self.engine = engine
         self.store = store
@@ -46,6 +53,7 @@ class SessionDrives:
         # Set, and replaced, whenever a drive of this core ends.
         self.turned = asyncio.Event()
         self.plugins = plugins
+        self._feed = feed
         # Guards the memory: a drive reads it at its start and changes it at its commit.
         self._driving = asyncio.Lock()
         self._listeners: dict[str, list[TurnRequest]] = {}
@@ -136,6 +144,15 @@ class SessionDrives:
         async with self._driving:
             await self.memory.refresh(self.store)
 
+    async def catch_up(self, revision: int) -> bool:
+        """The same up to a revision; False when a running turn must end first."""
+        if self.memory.head_revision >= revision:
+            return True
+        if self._driving.locked():
+            return False
+        await self.refresh()
+        return True
+
     async def stored_result(self, turn: StoredTurn) -> TurnResult:
         """The result of a settled turn."""
         summary = stored_summary(turn)
@@ -165,27 +182,52 @@ class SessionDrives:
         """Drives to the end of the turn. Call it in a task of the engine; see `start`."""
         turn_id = owned.turn.turn_id
         cancel, stream = CancelToken(), None
+        driven: Driven | None = None
         try:
             async with self._driving:
+                command = leading_command(owned)
+                if command is not None:
+                    return await apply_command(self.engine, self.store, self.memory, self.plugins, owned, command)
                 listeners = list(self._listeners.get(turn_id, ()))
                 for listener in listeners:
                     _link(listener.cancel, cancel)
-                stream = ActivityStream(turn_id, [sink for listener in listeners for sink in listener.sinks])
+                sinks = [sink for listener in listeners for sink in listener.sinks]
+                if self.engine.relay is not None:
+                    sinks.append(self.engine.relay.sink(self.memory.session_id, turn_id))
+                tracer = self.engine.options.tracer
+                if tracer is not None and tracer.is_extended:
+                    sinks.append(activity_trace(tracer, self.memory.session_id, turn_id))
+                stream = ActivityStream(turn_id, sinks, self._feed)
                 self._running = (turn_id, cancel)
+                self._feed.turn_started(turn_id)
                 try:
                     DRIVING.set(self.memory.session_id)
                     inputs = self.turn_inputs(turn_id) if listeners else {}
                     drive = TurnDrive(
                         self.engine, self.store, self.memory, self.plugins, self.tools, owned, cancel, stream, inputs
                     )
-                    return await drive.run()
+                    driven = await drive.run()
+                    return driven
                 finally:
                     self._running = None
+                    self._feed.turn_ended(turn_id, driven.outcome if isinstance(driven, TurnResult) else None)
                     self.wake()
         finally:
             if stream is not None:
                 # Not under the lock: who reads the end of this turn slowly holds up no other.
                 await stream.settled()
+
+
+def activity_trace(tracer: Tracer, session_id: str, turn_id: str) -> Sink:
+    """A sink that traces what is told of a turn; what a replay tells again is marked by its own records."""
+    context = TraceContext(session_id=session_id, turn_id=turn_id)
+
+    def hear(told: TurnActivity) -> None:
+        tracer.emit(
+            "runtime_stream_event", context, {"event": to_json(told.event), "correlation_id": told.correlation_id}
+        )
+
+    return hear
 
 
 def _link(wish: CancelToken, drive: CancelToken) -> None:

@@ -28,11 +28,15 @@ from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
 from lash.runtime.input import TurnOptions
 from lash.runtime.leases import LeaseKeeper
+from lash.runtime.observation.relay import Relay, SharedReplay
+from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
+from lash.runtime.observation.watch import Followed, StoreWatch
 from lash.runtime.ports import RuntimeStore
 from lash.runtime.residency import Residency
 from lash.sessions.accept import Claimant
 from lash.sessions.commit import CommitBudget
 from lash.tools.catalog import ToolCatalog
+from lash.tracing.tracer import Tracer
 
 logger = logging.getLogger("lash.runtime")
 T = TypeVar("T")
@@ -90,6 +94,9 @@ class EngineOptions:
     drive_attempts: int = 5
     plugin_options: JsonObject = field(default_factory=dict)
     drive_backoff_ms: int = 100
+    live_replay: LiveReplayStore = field(default_factory=RecentEvents)
+    # None where nobody traces: then nothing on the way of a turn knows of it.
+    tracer: Tracer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +155,22 @@ class Engine:
         self.executor_id = executor_id
         self.options = options
         self.keeper = LeaseKeeper(store.sessions, clock, options.timings)
+        shared = options.live_replay if isinstance(options.live_replay, SharedReplay) else None
+        told = None if shared is None else store.told
+        if shared is not None and told is None:
+            raise ConfigurationError(
+                "live_replay_store=SharedReplay(): this store has no place that processes share; use postgresql://…"
+            )
+        self.relay: Relay | None = None
+        if shared is not None and told is not None:
+            self.relay = Relay(told, clock, ids, shared.max_age_ms, self.spawn)
+        self.watch = StoreWatch(store.sessions, store.changes, clock, executor_id, told)
         self.recovery = RecoveryReport()
         # Cancelled with reason `shutdown` when the core is closed: whoever waits is woken.
         self.closing = CancelToken()
         self._has_warned_of_window = False
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     def window_of(self, model: ModelFacts) -> int | None:
         """How much the model can read. Not to know it is worth one warning per core (decisions 24)."""
@@ -197,9 +215,16 @@ class Engine:
         task.add_done_callback(self._finished)
         return task
 
+    async def observe(self, session: Followed) -> None:
+        """Brings the feed of a session up to date with the store, and keeps it so while somebody reads it."""
+        await self.watch.look_at(session)
+        if self._watching is None or self._watching.done():
+            self._watching = self.spawn(self.watch.run(), "observation")
+
     async def close(self) -> None:
         """Cancels and awaits every task, then stops the heartbeat."""
         self.closing.cancel("shutdown")
+        self.watch.end(CoreClosed("the core was closed while the session was observed; observe it in another core"))
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()

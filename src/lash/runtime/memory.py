@@ -6,7 +6,8 @@ price of a turn does not depend on how many came before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -20,9 +21,21 @@ from lash.runtime.residency import Residency, Resident, load_resident
 from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, Component
 from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledger_of
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
-from lash.sessions.graph import Conversation, GraphUnchanged, ProtocolEvent, SessionNode
+from lash.sessions.graph import Conversation, GraphReplace, GraphUnchanged, ProtocolEvent, SessionNode
 from lash.sessions.store import SessionStore
 from lash.tools.state import ToolState
+
+
+class HistoryListener(Protocol):
+    """Is told at once when the memory takes something over."""
+
+    def __call__(self, appended: Sequence[Message] | None, turn_id: str | None) -> None:
+        """`appended` to the active path (None: it is another path), by a turn of this core if it has an id."""
+        ...
+
+
+def _unheard(appended: Sequence[Message] | None, turn_id: str | None) -> None:
+    pass
 
 
 class SessionMemory:
@@ -51,6 +64,7 @@ class SessionMemory:
         self.records: list[ProtocolEvent] = []
         self.ledger: list[LedgerEntry] = []
         self.history = History()
+        self.on_change: HistoryListener = _unheard
         self._messages: list[Message] = []
 
     @property
@@ -91,6 +105,7 @@ class SessionMemory:
     def load(self, resident: Resident) -> None:
         """Takes over what the store holds. What the host said when it opened the session wins."""
         stored, path = resident.stored, resident.path
+        old_leaf, old_count = self.leaf_node_id, len(self._messages)
         self.head_revision = stored.head_revision
         self.policy = _over(self._given, stored.policy)
         # Older frames keep naming what they stored; their bytes stay in the store.
@@ -107,11 +122,13 @@ class SessionMemory:
         in_frame = [node for node in path if self._is_in_frame(node)]
         self.history = History(_messages(in_frame))
         self.records = _records(in_frame)
+        self.on_change(_appended(path, old_leaf, old_count), None)
 
     def apply(self, commit: RuntimeCommit, result: CommitResult) -> None:
         """Takes over what a commit made true."""
         self.head_revision = result.head_revision
         switched = commit.current_agent_frame_id != self.frame_id
+        appended: list[Message] | None = []
         self.frames = [_named(frame) for frame in commit.agent_frames]
         self.frame_id = commit.current_agent_frame_id
         self.policy = commit.policy
@@ -127,8 +144,14 @@ class SessionMemory:
         )
         if not isinstance(commit.graph, GraphUnchanged):
             nodes = delta_nodes(commit.graph)
+            if isinstance(commit.graph, GraphReplace):
+                self.nodes, self._messages, appended = [], [], None
+                self.leaf_node_id = commit.graph.graph.leaf_node_id
+                switched = True
+            else:
+                self.leaf_node_id = commit.graph.leaf_node_id
+                appended = _messages(nodes)
             self.nodes += nodes
-            self.leaf_node_id = commit.graph.leaf_node_id if hasattr(commit.graph, "leaf_node_id") else None
             self._messages += _messages(nodes)
             in_frame = [node for node in nodes if self._is_in_frame(node)]
             if switched:
@@ -137,6 +160,7 @@ class SessionMemory:
                 self.history.extend(_messages(in_frame))
                 self.records += _records(in_frame)
         self.ledger = merge_ledger([*self.ledger, *ledger_of(commit.usage_deltas)])
+        self.on_change(appended, None if commit.turn_commit is None else commit.turn_commit.turn_id)
 
     def _is_in_frame(self, node: SessionNode) -> bool:
         # The initial frame also owns untagged nodes (runtime.md §3.13).
@@ -162,6 +186,17 @@ def _named(frame: AgentFrame) -> AgentFrame:
 def _snapshot(checkpoint: Checkpoint) -> SessionSnapshot | None:
     body = checkpoint.plugin_snapshot
     return None if body is None else decode(body, SessionSnapshot)
+
+
+def _appended(path: Sequence[SessionNode], old_leaf: str | None, old_count: int) -> list[Message] | None:
+    """The messages after the leaf that was known; None when the path does not lead over it as it did."""
+    if old_leaf is None:
+        return _messages(path) if old_count == 0 else None
+    for index, node in enumerate(path):
+        if node.node_id == old_leaf:
+            after = _messages(path[index + 1 :])
+            return after if len(_messages(path[: index + 1])) == old_count else None
+    return None
 
 
 def _over(given: SessionPolicy, known: SessionPolicy) -> SessionPolicy:

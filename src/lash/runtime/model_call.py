@@ -28,12 +28,13 @@ from lash.machine.llm import (
 )
 from lash.machine.values import LlmAnswered, RequestSpec
 from lash.models.call import call_model
-from lash.models.provider import Provider
+from lash.models.provider import Provider, StreamSink
 from lash.plugins.execution import Screened, TextScreen
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.output import OutputShaping
 from lash.runtime.screening import Screening
+from lash.tracing.turn import CallWatch
 
 
 class HistoryRef(msgspec.Struct, frozen=True):
@@ -61,21 +62,26 @@ async def perform(
     correlation_id: str,
     shaping: OutputShaping | None = None,
     screen: TextScreen | None = None,
+    watch: CallWatch | None = None,
 ) -> EffectOutcome:
     """Runs the call and tells its text as it arrives. Failures are data in the outcome.
 
     A `screen` sees the text first: what it holds back is told to nobody, and it may end the call.
     """
-    screening = None if screen is None else Screening(screen, cancel if shaping is None else shaping.stop)
+    stop = cancel if shaping is None else shaping.stop
+    screening = None if screen is None else Screening(screen, stop)
     teller = _Teller(stream, correlation_id, shaping, screening)
     is_heard = stream.is_watched or screening is not None or (shaping is not None and shaping.hears_stream)
-    stop = cancel if shaping is None else shaping.stop
+    sink: StreamSink | None = teller.tell if is_heard else None
+    if watch is not None:
+        watch.asked(request)
+        sink = _both(watch.heard, sink)
     is_answer = False
     try:
         call = await call_model(
             provider,
             request,
-            stream=teller.tell if is_heard else None,
+            stream=sink,
             cancel=stop if screening is None else screening.stop,
             clock=clock,
         )
@@ -94,6 +100,8 @@ async def perform(
     }
     if call.failed:
         body["failed"] = to_json(call.failed)
+    if watch is not None:
+        body["trace"] = watch.facts()
     if shaping is not None and shaping.hears_stream and isinstance(result, LlmResponse):
         if not teller.has_text and result.full_text:
             shaping.tell(result.full_text)  # what came whole is asked about whole
@@ -122,6 +130,15 @@ def llm_answer(effect_id: int, outcome: EffectOutcome) -> LlmAnswered:
         return LlmAnswered(effect_id, response=response, text_streamed=is_streamed, attempts=attempts)
     error = from_json(result["err"], LlmCallError)
     return LlmAnswered(effect_id, error=error, text_streamed=is_streamed, attempts=attempts)
+
+
+def _both(first: StreamSink, second: StreamSink | None) -> StreamSink:
+    def hear(event: LlmStreamEvent) -> None:
+        first(event)
+        if second is not None:
+            second(event)
+
+    return hear
 
 
 class _Teller:

@@ -7,6 +7,7 @@ from typing import Protocol
 from lash.attachments.store import AttachmentStore
 from lash.base.tier import DurabilityTier
 from lash.effects.ports import ChangeFeed, JournalStore, WaitStore
+from lash.runtime.observation.relay import ToldLog
 from lash.sessions.store import SessionStoreFactory
 
 
@@ -42,5 +43,10 @@ class RuntimeStore(Protocol):
 
     @property
     def liveness(self) -> ExecutorLiveness: ...
+
+    @property
+    def told(self) -> ToldLog | None:
+        """Where processes share what their turns tell; None when this store has no such place."""
+        ...
 
     def durability_tier(self) -> DurabilityTier: ...

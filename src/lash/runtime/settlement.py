@@ -13,7 +13,7 @@ from lash.effects.errors import EffectLeaseLost, LeaseLost
 from lash.effects.ports import EffectController
 from lash.effects.scope import ExecutionScope
 from lash.machine.driver import message_id
-from lash.machine.outcome import Stopped, TurnOutcome
+from lash.machine.outcome import Stopped, TurnOutcome, outcome_name
 from lash.machine.turn import MachineConfig, TurnMachine
 from lash.machine.values import Done
 from lash.plugins.errors import PluginSnapshotError
@@ -36,6 +36,7 @@ from lash.sessions.commit import LeaseGuard, StoredTurn, delta_nodes
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable
 from lash.sessions.graph import Conversation
 from lash.sessions.store import SessionStore
+from lash.tracing.turn import TurnTrace
 
 logger = logging.getLogger("lash.runtime")
 
@@ -63,7 +64,9 @@ class TurnSettlement:
         scope: ExecutionScope,
         holding: Holding,
         stream: ActivityStream,
+        trace: TurnTrace | None = None,
     ) -> None:
+        self._trace = trace
         self._engine = engine
         self._store = store
         self._memory = memory
@@ -105,6 +108,7 @@ class TurnSettlement:
             now_ms=engine.clock.now_ms(),
             turn_options=options.protocol_turn_options,
         )
+        began = engine.clock.monotonic()
         try:
             result = await self._store.commit(commit)
         except Exception:
@@ -112,6 +116,14 @@ class TurnSettlement:
             raise
         self.is_settled = True
         memory.apply(commit, result)
+        if self._trace is not None:
+            self._trace.committed(
+                revision=result.head_revision,
+                nodes=len(delta_nodes(commit.graph)),
+                duration_ms=round((engine.clock.monotonic() - began) * 1000),
+                batch_ids=[batch.batch_id for claim in self._holding.claims for batch in claim.batches],
+            )
+            self._completed(driven.done.outcome, driven.issues)
         await self._plugins.tell(TurnPersisted(memory.session_id, self._turn_id, result.head_revision))
         messages = [
             node.payload.message for node in delta_nodes(commit.graph) if isinstance(node.payload, Conversation)
@@ -125,6 +137,11 @@ class TurnSettlement:
             tool_calls=driven.tool_calls,
             replayed=False,
         )
+
+    def _completed(self, outcome: TurnOutcome, issues: list[TurnIssue]) -> None:
+        if self._trace is not None:
+            told = [(issue.kind, issue.code) for issue in issues]
+            self._trace.completed(outcome_name(outcome), is_ok=not isinstance(outcome, Stopped), issues=told)
 
     def _checkpoint(self, driven: DrivenTurn) -> Checkpoint:
         try:
@@ -140,6 +157,7 @@ class TurnSettlement:
         turn = StoredTurn(self._turn_id, None, summary.to_json(), self._engine.clock.now_ms())
         await self._store.settle_without_commit(self._owned.lease, turn, self._owned.claim)
         self.is_settled = True
+        self._completed(outcome, [issue])
         return turn_result(
             turn_id=self._turn_id,
             revision=self._memory.head_revision,

@@ -55,6 +55,7 @@ from lash.runtime.result import TurnIssue
 from lash.runtime.tool_batch import ToolBatch, first_suffixes
 from lash.tools.catalog import ToolCatalog
 from lash.tools.result import ToolCallRecord
+from lash.tracing.turn import TurnTrace
 
 
 @dataclass(slots=True)
@@ -87,6 +88,7 @@ class TurnDriver:
         cancel: CancelToken,
         clock: Clock,
         trail: StateTrail | None = None,
+        trace: TurnTrace | None = None,
     ) -> None:
         self._machine = machine
         self._controller = controller
@@ -101,6 +103,7 @@ class TurnDriver:
         self._cancel = cancel
         self._clock = clock
         self._trail = trail
+        self._trace = trace
         registered = plugins.registrations
         self._shapes_output = bool(registered.stream.items or registered.response.items)
         self._inbox = CheckpointInbox()
@@ -154,10 +157,16 @@ class TurnDriver:
 
     async def _sync(self, effect: SyncEnvironment) -> None:
         envelope = self._envelope(effect.id, self._environment.command(effect))
+        is_new = self._trace is not None and not self._controller.has_recorded(envelope.replay_key)
         outcome = await self._execute(
             envelope, Local(lambda _: self._recorded(self._environment.prepare(self._machine)), impact="reads")
         )
-        self._machine.answer(await self._environment.answer(effect.id, outcome, self._controller))
+        answer = await self._environment.answer(effect.id, outcome, self._controller)
+        if self._trace is not None and is_new and answer.environment is not None:
+            self._trace.prompt_built(
+                self._machine.iteration, answer.environment.system_prompt, answer.environment.tool_specs
+            )
+        self._machine.answer(answer)
 
     async def _call_model(self, effect: LlmCall) -> None:
         envelope = self._envelope(effect.id, llm_command(effect.request, self._history))
@@ -175,10 +184,12 @@ class TurnDriver:
                 correlation_id=correlation_id,
                 shaping=self._shaping(correlation_id) if self._shapes_output else None,
                 screen=None if protocol.screen is None else protocol.screen(),
+                watch=None if self._trace is None else self._trace.watch(envelope),
             )
             return await self._recorded(performing)
 
         is_recorded = self._controller.has_recorded(envelope.replay_key)
+        hearing = self._stream.hearing
         outcome = await self._execute(envelope, Local(call, impact="reads"))
         answer = llm_answer(effect.id, outcome)
         text = answer.response.full_text if answer.response is not None else ""
@@ -189,6 +200,8 @@ class TurnDriver:
         if text and (is_recorded or not answer.text_streamed):
             # A replayed or unstreamed answer is told once, whole.
             self._stream.tell(correlation_id, activity.AssistantProseDelta(text))
+        elif text and self._stream.hearing != hearing:
+            self._stream.make_whole(correlation_id, text)
         self._machine.answer(answer)
 
     async def _run_tools(self, effect: ToolCalls) -> None:

@@ -90,6 +90,19 @@ class TurnInputConflict(StoreError):
         self.turn_id = turn_id
 
 
+class QueuedInputTaken(StoreError):
+    """The queued input cannot be changed any more: a turn has it, or it was settled or cancelled."""
+
+    code = "queued_input_taken"
+
+    def __init__(self, session_id: str, batch_id: str) -> None:
+        super().__init__(
+            f"queued input `{batch_id}` of session `{session_id}` waits no more; queue the change as new input"
+        )
+        self.session_id = session_id
+        self.batch_id = batch_id
+
+
 class QueuedWorkClaimExpired(StoreError):
     """A claim on queued work is no longer held; another owner has or may take the work."""
 

@@ -21,7 +21,14 @@ from lash.sessions.commit import CommitResult, RuntimeCommit, StoredTurn
 from lash.sessions.frames import AgentFrame, SessionPolicy
 from lash.sessions.graph import ReadScope, SessionGraph, SessionNode
 from lash.sessions.meta import RootSession, SessionListing, SessionMeta, SessionRelation
-from lash.sessions.queue import Boundary, EnqueueOutcome, QueuedWorkBatch, QueuedWorkClaim, QueuedWorkDraft
+from lash.sessions.queue import (
+    Boundary,
+    EnqueueOutcome,
+    QueuedWorkBatch,
+    QueuedWorkClaim,
+    QueuedWorkDraft,
+    TurnInputPayload,
+)
 
 
 class PersistedSession(msgspec.Struct, frozen=True):
@@ -136,6 +143,15 @@ class SessionStore(AttachmentManifest, Protocol):
 
     async def cancel_queued_work_batch(self, session_id: str, batch_id: str) -> QueuedWorkBatch | None: ...
 
+    async def replace_queued_input(
+        self, session_id: str, batch_id: str, payload: TurnInputPayload
+    ) -> QueuedWorkBatch | None:
+        """Puts another input in the place of one that nobody is working on; None when somebody is, or it is gone.
+
+        Id, place, source key and policies stay.
+        """
+        ...
+
     async def list_queued_work(self, session_id: str) -> list[QueuedWorkBatch]: ...
 
     async def list_pending_queued_work(self, session_id: str) -> list[QueuedWorkBatch]: ...
@@ -213,6 +229,26 @@ class OpenTurn(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
+class StandingBatch(msgspec.Struct, frozen=True):
+    """A queued batch without its content. `is_claimed`: somebody is at work on it."""
+
+    batch_id: str
+    source_key: str | None
+    payload_hash: str
+    is_claimed: bool
+
+
+class SessionStanding(msgspec.Struct, frozen=True):
+    """Where a session stands, for who watches it. `owner` drives `turn_id`, unless both are None."""
+
+    session_id: str
+    head_revision: int
+    is_deleted: bool = False
+    owner: str | None = None
+    turn_id: str | None = None
+    queue: list[StandingBatch] = []
+
+
 class SessionCreate(msgspec.Struct, frozen=True):
     """What a new session needs."""
 
@@ -240,6 +276,10 @@ class SessionStoreFactory(Protocol):
 
     async def open_turns(self) -> list[OpenTurn]:
         """Sessions with a turn in flight or ready queued work, by session id."""
+        ...
+
+    async def look(self, session_ids: Sequence[str]) -> list[SessionStanding]:
+        """Where these sessions stand, as of one moment, in the order asked; unknown ones at revision 0."""
         ...
 
     async def heartbeat(

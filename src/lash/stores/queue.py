@@ -12,6 +12,7 @@ from lash.sessions.queue import (
     QueuedWorkBatch,
     QueuedWorkClaim,
     QueuedWorkDraft,
+    TurnInputPayload,
 )
 from lash.stores.facet import Facet
 from lash.stores.planning import plan_draft
@@ -79,6 +80,14 @@ class SqlQueue(Facet):
         """Removes a batch that nobody is working on; None when somebody is, or it is gone."""
         row = await self._driver.run(sql.cancel_batch(session_id, batch_id, self._clock.now_ms()))
         return None if row is None else decode_batch(row)
+
+    async def replace_queued_input(
+        self, session_id: str, batch_id: str, payload: TurnInputPayload
+    ) -> QueuedWorkBatch | None:
+        """Puts another input in the place of one that nobody is working on."""
+        row = plan_draft(QueuedWorkDraft(session_id, [payload]), batch_id, self._clock.now_ms())
+        edited = await self._driver.run(sql.replace_payload(session_id, batch_id, row.payloads_json, row.payload_hash))
+        return None if edited is None else decode_batch(edited)
 
     async def list_queued_work(self, session_id: str) -> list[QueuedWorkBatch]:
         """Every stored batch, claimed or not, in order."""

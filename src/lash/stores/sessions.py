@@ -21,7 +21,9 @@ from lash.sessions.store import (
     OpenTurn,
     PersistedSession,
     SessionCreate,
+    SessionStanding,
     SessionStore,
+    StandingBatch,
     VacuumReport,
 )
 from lash.stores.driver import Driver, UniqueViolation
@@ -31,6 +33,7 @@ from lash.stores.queue import SqlQueue
 from lash.stores.records import BatchRow, decode_batch, decode_in_flight, decode_node, decode_turn
 from lash.stores.sql import commit as commits
 from lash.stores.sql import leases, lifecycle, maintenance
+from lash.stores.sql import look as sql_look
 from lash.stores.sql import sessions as sql
 from lash.stores.turns import SqlTurns
 
@@ -156,6 +159,29 @@ class SqlSessions:
         for session_id, batch in first.items():
             turns[session_id] = _open_turn(session_id, None, batch)
         return [turns[session_id] for session_id in sorted(turns)]
+
+    async def look(self, session_ids: Sequence[str]) -> list[SessionStanding]:
+        """Where these sessions stand, as of one moment, in the order asked."""
+        if not session_ids:
+            return []
+        rows, queued = await self._driver.run(sql_look.look(list(session_ids)))
+        queues: dict[str, list[StandingBatch]] = {session_id: [] for session_id in session_ids}
+        for batch in queued:
+            queues[batch.session_id].append(
+                StandingBatch(batch.batch_id, batch.source_key, batch.payload_hash, batch.is_live == 1)
+            )
+        standing = {row.session_id: row for row in rows}
+        return [
+            SessionStanding(
+                session_id,
+                row.head_revision or 0,
+                row.is_deleted is not None,
+                row.owner,
+                row.turn_id,
+                queues[session_id],
+            )
+            for session_id, row in ((session_id, standing[session_id]) for session_id in session_ids)
+        ]
 
     async def heartbeat(
         self, leases_held: Sequence[Lease], claims: Sequence[QueuedWorkClaim], ttl_ms: int

@@ -21,6 +21,7 @@ from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
 from lash.base.ids import IdSource, SystemIds
 from lash.base.tier import DurabilityTier
+from lash.runtime.observation.relay import ToldLog
 from lash.sessions.errors import StoredDataCorrupt, UnsupportedSchemaVersion
 from lash.stores.artifacts import SqlArtifacts
 from lash.stores.attachments import SqlAttachments
@@ -28,6 +29,7 @@ from lash.stores.backend import Backend, backend_of
 from lash.stores.changes import Changes
 from lash.stores.check import CheckReport, find_corrupt_rows
 from lash.stores.journal import SqlJournal
+from lash.stores.live_replay import SqlToldLog
 from lash.stores.processes import SqlProcesses
 from lash.stores.scoped import Orphans
 from lash.stores.sessions import SqlSessions
@@ -75,6 +77,9 @@ class Store:
         self.triggers = SqlTriggers(driver, clock, ids)
         self.artifacts = SqlArtifacts(driver, clock, ids)
         self.process_envs: ProcessEnvStore = self.artifacts
+        # A file has one machine and one writer: there, what turns tell is not shared.
+        is_server = backend.where.startswith(("postgresql://", "postgres://"))
+        self.told: ToldLog | None = SqlToldLog(driver, clock, ids) if is_server else None
         self.orphans = Orphans(driver)
         self.changes = Changes(backend.watch)
         self.processes = SqlProcesses(driver, clock, ids, self.changes)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from lash.base.json import Json
 from lash.base.tier import DurabilityTier
 from lash.stores.facet import Facet
+from lash.stores.readable import Readable
 from lash.stores.sql import deliveries as delivery_sql
+from lash.stores.sql import occurrences as occurrence_sql
 from lash.stores.sql import schedules as schedule_sql
-from lash.stores.sql import triggers as sql
+from lash.stores.sql import subscriptions as sql
 from lash.triggers.delivery import Delivery, DeliveryFilter, EarlierRun, OpenDelivery, Reservation
 from lash.triggers.errors import InvalidTrigger
 from lash.triggers.occurrence import Occurrence, OccurrenceFilter, OccurrenceRequest
@@ -19,6 +22,9 @@ from lash.triggers.schedules import SOURCE_TYPE, Firing, Schedule, ScheduleDraft
 from lash.triggers.sources import source_key
 from lash.triggers.store import Emitted
 from lash.triggers.subscription import Subscription, SubscriptionDraft, SubscriptionFilter
+
+logger = logging.getLogger("lash.triggers")
+T = TypeVar("T")
 
 _HANDLE: Final = re.compile(r"trigger:([1-9]\d{0,17})")
 
@@ -62,24 +68,26 @@ class SqlTriggers(Facet):
 
     async def record_occurrence(self, request: OccurrenceRequest) -> Occurrence:
         """See `TriggerStore`."""
-        return await self._driver.run(sql.record(request.validated(), self._clock.now_ms()))
+        return await self._driver.run(occurrence_sql.record(request.validated(), self._clock.now_ms()))
 
     async def reserve_matching_deliveries(self, occurrence_id: str) -> list[Reservation]:
         """See `TriggerStore`."""
-        return await self._driver.run(sql.reserve(occurrence_id, self._ids.new_token(), self._clock.now_ms()))
+        return await self._driver.run(
+            occurrence_sql.reserve(occurrence_id, self._ids.new_token(), self._clock.now_ms())
+        )
 
     async def record_and_reserve(self, request: OccurrenceRequest) -> Emitted:
         """See `TriggerStore`."""
-        program = sql.record_and_reserve(request.validated(), self._ids.new_token(), self._clock.now_ms())
+        program = occurrence_sql.record_and_reserve(request.validated(), self._ids.new_token(), self._clock.now_ms())
         return await self._driver.run(program)
 
     async def list_occurrences(self, wanted: OccurrenceFilter | None = None) -> list[Occurrence]:
         """See `TriggerStore`."""
-        return await self._driver.run(sql.list_occurrences(wanted or OccurrenceFilter()))
+        return await self._driver.run(occurrence_sql.list_occurrences(wanted or OccurrenceFilter()))
 
     async def get_occurrence(self, occurrence_id: str) -> Occurrence | None:
         """See `TriggerStore`."""
-        return await self._driver.run(sql.get_occurrence(occurrence_id))
+        return await self._driver.run(occurrence_sql.get_occurrence(occurrence_id))
 
     async def list_deliveries(self, wanted: DeliveryFilter | None = None) -> list[Delivery]:
         """See `TriggerStore`."""
@@ -87,7 +95,7 @@ class SqlTriggers(Facet):
 
     async def open_deliveries(self, limit: int) -> list[OpenDelivery]:
         """See `TriggerStore`."""
-        return await self._driver.run(delivery_sql.open_deliveries(self._clock.now_ms(), limit))
+        return _told(await self._driver.run(delivery_sql.open_deliveries(self._clock.now_ms(), limit)))
 
     async def earlier_run(self, occurrence_id: str, subscription_id: str) -> EarlierRun:
         """See `TriggerStore`."""
@@ -141,7 +149,7 @@ class SqlTriggers(Facet):
 
     async def due_schedules(self, now_ms: int, limit: int) -> list[Schedule]:
         """See `TriggerStore`."""
-        return await self._driver.run(schedule_sql.due(now_ms, limit))
+        return _told(await self._driver.run(schedule_sql.due(now_ms, limit)))
 
     async def fire(self, firings: Sequence[Firing]) -> list[Emitted]:
         """See `TriggerStore`."""
@@ -155,14 +163,20 @@ class SqlTriggers(Facet):
 
     async def prune_occurrences(self, before_ms: int, limit: int) -> int:
         """See `TriggerStore`."""
-        return await self._driver.run(sql.prune(before_ms, limit))
+        return await self._driver.run(occurrence_sql.prune(before_ms, limit))
 
     async def live_references(self) -> set[str]:
         """Artifact and environment references of what may still start something: subscriptions, open deliveries."""
         found: set[str] = set()
-        for draft in await self._driver.run(sql.live_drafts()):
+        for draft in await self._driver.run(occurrence_sql.live_drafts()):
             found |= references_of(draft)
         return found
+
+
+def _told(rows: Readable[T]) -> list[T]:
+    for problem in rows.problems:
+        logger.error("%s: left alone", problem)
+    return rows.found
 
 
 def references_of(draft: SubscriptionDraft) -> set[str]:

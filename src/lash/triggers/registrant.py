@@ -1,52 +1,12 @@
-"""Who registered something: the host application, or a session (docs/spec/durability.md §4.1).
-
-The JSON form is that of a process originator, so that what a trigger starts carries
-its registrant as it is stored here.
-"""
+"""Who registered something: the originator of every process that it starts (docs/spec/durability.md §4.1)."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
-import msgspec
+from lash.processes.scopes import HostOriginator, ProcessOriginator, SessionOriginator, SessionScope
 
-
-class SessionScope(msgspec.Struct, frozen=True):
-    """A session, or one agent frame of it."""
-
-    session_id: str
-    agent_frame_id: str | None = None
-
-    @property
-    def id(self) -> str:
-        """`session:{s}`, or `session:{s}/frame:{f}`."""
-        frame = f"/frame:{self.agent_frame_id}" if self.agent_frame_id else ""
-        return f"session:{self.session_id}{frame}"
-
-
-class HostOriginator(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
-    """The host application; `scope` tells parts of it apart."""
-
-    scope: str | None = None
-
-    @property
-    def scope_id(self) -> str:
-        """`host`, or `host:{scope}`."""
-        return "host" if self.scope is None else f"host:{self.scope}"
-
-
-class SessionOriginator(msgspec.Struct, frozen=True, tag="session", tag_field="type"):
-    """A session."""
-
-    scope: SessionScope
-
-    @property
-    def scope_id(self) -> str:
-        """The id of the session scope."""
-        return self.scope.id
-
-
-Registrant: TypeAlias = HostOriginator | SessionOriginator
+Registrant: TypeAlias = ProcessOriginator
 
 
 def session_of(registrant: Registrant) -> str | None:
@@ -57,3 +17,6 @@ def session_of(registrant: Registrant) -> str | None:
 def session_registrant(session_id: str, agent_frame_id: str | None = None) -> SessionOriginator:
     """The registrant of a session."""
     return SessionOriginator(SessionScope(session_id, agent_frame_id))
+
+
+__all__ = ["HostOriginator", "Registrant", "SessionOriginator", "SessionScope", "session_of", "session_registrant"]

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
-
 import lash
-from lash.effects.scope import ExecutionScope
-from lash.lashlang.execution.budgets import Budgets
-from lash.protocols.rlm.options import RlmConfig
-from lash.stores.store import Store
 from lash.testing import Lab, Life, ScriptedModel, cell
 
 
@@ -51,9 +44,7 @@ submit { total: total, cents: found.apple.cents + found.fig.cents, ok: refused.o
 
 def agent(life: Life) -> lash.RlmCore:
     model = ScriptedModel([cell(COUNTING), cell(TOGETHER), cell("submit 1 +"), cell(LAST)])
-    return lash.RlmCore(
-        model=model, tools=[double, price, broken], store=life.store, effect_host=life.effect_host
-    )
+    return lash.RlmCore(model=model, tools=[double, price, broken], store=life.store, effect_host=life.effect_host)
 
 
 async def conversation(core: lash.LashCore) -> object:

@@ -16,7 +16,9 @@ from lash.protocols.rlm.prompt import execution_prompt
 from lash.testing import ScriptedModel, cell
 
 _FENCE = re.compile(r"```lashlang\n(.*?)```", re.DOTALL)
-EVERYTHING = HostEnvironment(Catalog().add_operation("shop", "Shop", "price", "tool:price"), ALL_ABILITIES, ALL_FEATURES)
+EVERYTHING = HostEnvironment(
+    Catalog().add_operation("shop", "Shop", "price", "tool:price"), ALL_ABILITIES, ALL_FEATURES
+)
 NOTHING = HostEnvironment(Catalog(), Abilities(), NO_FEATURES)
 PLAIN = PromptFeatures(images=False, common_patterns=False, type_literals=False, decomposition=False)
 EXAMPLES = _FENCE.findall(execution_prompt(EVERYTHING, PromptFeatures()))
@@ -104,9 +106,9 @@ async def test_tools_are_told_by_path_types_and_description() -> None:
 async def test_a_hidden_tool_is_neither_told_nor_callable() -> None:
     model = ScriptedModel([cell('submit await shop.price({ name: "x" })?'), cell("submit history[1].error")])
 
-    async with lash.RlmCore(model=model, tools=[price]) as core:
-        async with core.session("s", hidden_tools=["price", "continue_as"]) as session:
-            turn = await session.run("go")
+    core = lash.RlmCore(model=model, tools=[price])
+    async with core, core.session("s", hidden_tools=["price", "continue_as"]) as session:
+        turn = await session.run("go")
 
     system = model.requests[0].messages[0].text
     assert "shop" not in system

@@ -116,8 +116,22 @@ def _encode(value: Value, depth: int, room: Room) -> Json:
     if isinstance(value, Resource):
         return {"__resource__": True, "type": value.type, "alias": value.alias}
     if isinstance(value, LazyValue):
-        return {"__lashlang_snapshot_projected__": True, "name": value.name, "type_name": value.type_name}
+        return _lazy_record(value)
     raise TypeError(f"not a lashlang value: {value!r}")
+
+
+def _lazy_record(value: LazyValue) -> Json:
+    """How a snapshot keeps a lazy value: `{marker, name, type_name[, projection_ref][, path]}`."""
+    record: dict[str, Json] = {
+        "__lashlang_snapshot_projected__": True,
+        "name": value.name,
+        "type_name": value.type_name,
+    }
+    if value.descriptor is not None:
+        record["projection_ref"] = value.descriptor
+    if value.path:
+        record["path"] = list(value.path)
+    return record
 
 
 def number_json(number: float) -> Json:

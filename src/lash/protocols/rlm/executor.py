@@ -166,7 +166,11 @@ class RlmExecutor:
     ) -> tuple[Outcome, str | None]:
         linked = self._compiler.link(cell.code, surface.environment)
         body = self._compiler.compile(
-            linked.artifact, None, traced=_has_effects(linked), readonly=frozenset(self._projected), lazy=frozenset({HISTORY})
+            linked.artifact,
+            None,
+            traced=_has_effects(linked),
+            readonly=frozenset(self._projected),
+            lazy=frozenset({HISTORY}),
         )
         budgets, why_expired = self._config.budgets, ""
         if effects.has_recorded(EXPIRED):

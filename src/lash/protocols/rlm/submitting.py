@@ -43,7 +43,9 @@ class SubmitShape:
         try:
             return self.codec.decode(value)
         except Mismatch as error:
-            raise SubmittedValueMismatch(f"the submitted value {value!r:.200} is refused by its type: {error}") from error
+            raise SubmittedValueMismatch(
+                f"the submitted value {value!r:.200} is refused by its type: {error}"
+            ) from error
 
 
 def submit_shape(submit: Any) -> SubmitShape:
@@ -60,5 +62,7 @@ def submit_shape(submit: Any) -> SubmitShape:
         codec = type_codec(submit)
     except UnsupportedType as error:
         raise InvalidArgument(f"submit={submit!r} has no JSON form: {error}") from error
-    schema = {**codec.schema, "$defs": dict(codec.definitions)} if codec.definitions else codec.schema
+    schema: JsonObject = dict(codec.schema)
+    if codec.definitions:
+        schema["$defs"] = dict(codec.definitions)
     return SubmitShape(SubmitRequired(schema), codec)

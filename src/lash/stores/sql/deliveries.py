@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from lash.base.canonical import parse_json
 from lash.stores.dialect import Statement
 from lash.stores.program import Query, Steps, execute, many, one, program
+from lash.stores.readable import Readable, decoded_json, readable
 from lash.stores.records import decoded
 from lash.triggers.delivery import Delivery, DeliveryFilter, DeliveryState, EarlierRun, OpenDelivery
 from lash.triggers.occurrence import Occurrence
@@ -166,12 +166,10 @@ def list_deliveries(wanted: DeliveryFilter) -> Steps[list[Delivery]]:
 
 
 @program("read")
-def open_deliveries(now_ms: int, limit: int) -> Steps[list[OpenDelivery]]:
-    """Deliveries whose next attempt is due."""
-    return [
-        OpenDelivery(_delivery_of(row), _occurrence_of(row))
-        for row in (yield from many(OPEN_DELIVERIES, now_ms, limit))
-    ]
+def open_deliveries(now_ms: int, limit: int) -> Steps[Readable[OpenDelivery]]:
+    """Deliveries whose next attempt is due; a damaged one stops no other."""
+    rows = yield from many(OPEN_DELIVERIES, now_ms, limit)
+    return readable(rows, lambda row: OpenDelivery(_delivery_of(row), _occurrence_of(row)))
 
 
 @program("read")
@@ -237,9 +235,9 @@ def _occurrence_of(row: OpenRow) -> Occurrence:
         occurrence_id=row.occurrence_id,
         source_type=row.source_type,
         source_key=row.source_key,
-        payload=parse_json(row.payload_json),
+        payload=decoded_json(row.occurrence_id, row.payload_json),
         idempotency_key=row.idempotency_key,
         occurred_at_ms=row.occurred_at_ms,
-        source=parse_json(row.source_json),
+        source=decoded_json(row.occurrence_id, row.source_json),
         reserved_at_ms=row.reserved_at_ms,
     )

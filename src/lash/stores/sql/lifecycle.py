@@ -121,6 +121,7 @@ DELETE_SESSION = tuple(
         "lash_attachment_manifest",
         "lash_effect_journal",
         "lash_await_events",
+        "lash_live_replay",
     )
 )
 # What the session registered starts nothing any more; what it has started goes on.

@@ -69,6 +69,7 @@ TABLES: Final = (
     "lash_process_tombstones",
     "lash_process_wake_outbox",
     "lash_processes",
+    "lash_live_replay",
     "lash_queued_batches",
     "lash_queued_receipts",
     "lash_schedules",

@@ -137,6 +137,15 @@ CANCEL_BATCH = Statement(
 )
 
 
+# Content changes, identity does not. The claim is compared again under the lock.
+REPLACE_PAYLOAD = Statement(
+    """
+    UPDATE lash_queued_batches SET payloads_json = ?3, payload_hash = ?4
+    WHERE session_id = ?1 AND batch_id = ?2 AND (claim_token IS NULL OR claim_expires_at_ms <= {now})
+    """
+)
+
+
 def insert_or_find(draft: DraftRow) -> Steps[Enqueued]:
     """Enqueues unless the source key (or an unclaimed coalesce key) is known. Needs the session's lock."""
     if draft.source_key is not None:
@@ -193,6 +202,16 @@ def cancel_batch(session_id: str, batch_id: str, now_ms: int) -> Steps[BatchRow 
     yield from execute(CANCEL_BATCH, session_id, batch_id)
     yield from notify()
     return row
+
+
+@program("write")
+def replace_payload(session_id: str, batch_id: str, payloads_json: str, payload_hash: str) -> Steps[BatchRow | None]:
+    """Changes the content of a batch that nobody is working on."""
+    yield from lock(session_lock(session_id))
+    if not (yield from execute(REPLACE_PAYLOAD, session_id, batch_id, payloads_json, payload_hash)):
+        return None
+    yield from notify()
+    return (yield from one(BY_ID, session_id, batch_id))
 
 
 @program("read")

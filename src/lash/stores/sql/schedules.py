@@ -8,8 +8,10 @@ from typing import Final, NamedTuple
 from lash.base.codec import encode
 from lash.stores.dialect import Statement
 from lash.stores.program import Query, Steps, execute, many, notify, one, program
+from lash.stores.readable import Readable, readable
 from lash.stores.records import decoded
-from lash.stores.sql.triggers import GET_OCCURRENCE, recording, refuse_gone, registering, reserving
+from lash.stores.sql.occurrences import GET_OCCURRENCE, recording, reserving
+from lash.stores.sql.subscriptions import refuse_gone, registering
 from lash.triggers.errors import InvalidSchedule
 from lash.triggers.registrant import session_of
 from lash.triggers.schedules import Firing, Schedule, ScheduleDraft
@@ -20,6 +22,7 @@ from lash.triggers.subscription import SubscriptionDraft
 class ScheduleRow(NamedTuple):
     """A row of `lash_schedules`."""
 
+    schedule_id: str
     enabled: int
     revision: int
     draft_hash: str
@@ -43,7 +46,9 @@ class WakeRow(NamedTuple):
     attempt_ms: int | None
 
 
-_SCHEDULE: Final = "enabled, revision, draft_hash, draft_json, next_due_ms, last_due_ms, created_at_ms, updated_at_ms"
+_SCHEDULE: Final = (
+    "schedule_id, enabled, revision, draft_hash, draft_json, next_due_ms, last_due_ms, created_at_ms, updated_at_ms"
+)
 
 # An equal draft changes nothing: a host may put its schedules at every start, and no due time moves.
 PUT_SCHEDULE = Statement(
@@ -139,7 +144,7 @@ def put(draft: ScheduleDraft, first_due_ms: int | None, run: SubscriptionDraft |
     row = yield from one(GET_SCHEDULE, draft.schedule_id)
     assert row is not None  # it was written in this transaction
     yield from notify()
-    return schedule_of(draft.schedule_id, row)
+    return schedule_of(row)
 
 
 @program("write")
@@ -148,7 +153,7 @@ def cancel(schedule_id: str, now_ms: int) -> Steps[bool]:
     row = yield from one(GET_SCHEDULE, schedule_id)
     if row is None or not (yield from execute(CANCEL_SCHEDULE, schedule_id, now_ms)):
         return False
-    scope_id = schedule_of(schedule_id, row).draft.registrant.scope_id
+    scope_id = schedule_of(row).draft.registrant.scope_id
     yield from execute(CANCEL_SUBSCRIPTION_OF, scope_id, subscription_key(schedule_id), now_ms)
     return True
 
@@ -156,20 +161,20 @@ def cancel(schedule_id: str, now_ms: int) -> Steps[bool]:
 @program("read")
 def list_schedules(session_id: str | None) -> Steps[list[Schedule]]:
     """Schedules by id."""
-    return [schedule_of("", row) for row in (yield from many(LIST_SCHEDULES, session_id))]
+    return [schedule_of(row) for row in (yield from many(LIST_SCHEDULES, session_id))]
 
 
 @program("read")
 def get(schedule_id: str) -> Steps[Schedule | None]:
     """One schedule."""
     row = yield from one(GET_SCHEDULE, schedule_id)
-    return None if row is None else schedule_of(schedule_id, row)
+    return None if row is None else schedule_of(row)
 
 
 @program("read")
-def due(now_ms: int, limit: int) -> Steps[list[Schedule]]:
-    """What is due, the longest waiting first."""
-    return [schedule_of("", row) for row in (yield from many(DUE_SCHEDULES, now_ms, limit))]
+def due(now_ms: int, limit: int) -> Steps[Readable[Schedule]]:
+    """What is due, the longest waiting first; a damaged one stops no other."""
+    return readable((yield from many(DUE_SCHEDULES, now_ms, limit)), schedule_of)
 
 
 @program("write")
@@ -204,7 +209,7 @@ def next_wake() -> Steps[int | None]:
     return min(moments, default=None)
 
 
-def schedule_of(schedule_id: str, row: ScheduleRow) -> Schedule:
+def schedule_of(row: ScheduleRow) -> Schedule:
     """A schedule; raises `StoredDataCorrupt`."""
     return Schedule(
         revision=row.revision,
@@ -213,5 +218,5 @@ def schedule_of(schedule_id: str, row: ScheduleRow) -> Schedule:
         last_due_ms=row.last_due_ms,
         created_at_ms=row.created_at_ms,
         updated_at_ms=row.updated_at_ms,
-        draft=decoded(f"schedule {schedule_id}", row.draft_json, ScheduleDraft),
+        draft=decoded(f"schedule {row.schedule_id}", row.draft_json, ScheduleDraft),
     )
