@@ -41,8 +41,13 @@ if TYPE_CHECKING:
     from lash.runtime.observation.relay import SharedReplay as SharedReplay
     from lash.runtime.observation.replay import LiveReplayStore as LiveReplayStore
     from lash.runtime.observation.replay import RecentEvents as RecentEvents
+    from lash.runtime.process_handle import ProcessFailed as ProcessFailed
+    from lash.runtime.process_handle import ProcessHandle as ProcessHandle
+    from lash.runtime.process_handle import ProcessStillRunning as ProcessStillRunning
     from lash.runtime.result import TurnResult as TurnResult
     from lash.runtime.result import TurnStopped as TurnStopped
+    from lash.runtime.work import External as External
+    from lash.runtime.work import SessionTurn as SessionTurn
     from lash.session import Session as Session
     from lash.sessions.commit import CommitBudget as CommitBudget
     from lash.sessions.commit import SessionState as SessionState
@@ -89,6 +94,11 @@ _HOMES = {
     "SharedReplay": "lash.runtime.observation.relay",
     "LiveReplayStore": "lash.runtime.observation.replay",
     "RecentEvents": "lash.runtime.observation.replay",
+    "ProcessFailed": "lash.runtime.process_handle",
+    "ProcessHandle": "lash.runtime.process_handle",
+    "ProcessStillRunning": "lash.runtime.process_handle",
+    "External": "lash.runtime.work",
+    "SessionTurn": "lash.runtime.work",
     "TurnResult": "lash.runtime.result",
     "TurnStopped": "lash.runtime.result",
     "Session": "lash.session",
@@ -109,10 +119,12 @@ _HOMES = {
 _SUBMODULES = frozenset(
     {
         "attachments",
+        "direct",
         "effects",
         "hosts",
         "models",
         "plugins",
+        "processes",
         "providers",
         "sessions",
         "stock",
@@ -120,6 +132,7 @@ _SUBMODULES = frozenset(
         "testing",
         "tools",
         "tracing",
+        "triggers",
     }
 )
 
@@ -130,6 +143,7 @@ __all__ = [
     "CommitBudget",
     "ConfigurationError",
     "EffectInDoubt",
+    "External",
     "Gap",
     "InvalidArgument",
     "LashCore",
@@ -143,6 +157,9 @@ __all__ = [
     "ModelSpec",
     "ObservationEvent",
     "Plugin",
+    "ProcessFailed",
+    "ProcessHandle",
+    "ProcessStillRunning",
     "RecentEvents",
     "RecoveryReport",
     "Retry",
@@ -152,6 +169,7 @@ __all__ = [
     "SessionDeleted",
     "SessionMirror",
     "SessionState",
+    "SessionTurn",
     "SharedReplay",
     "StandardCore",
     "StatefulPlugin",

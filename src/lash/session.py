@@ -19,6 +19,7 @@ from lash.plugins.bindings import PluginInput
 from lash.runtime.actor import SessionActor
 from lash.runtime.amend import amend_session
 from lash.runtime.approvals import Approval
+from lash.runtime.background import Background
 from lash.runtime.commands import RefreshToolCatalog, ResetSession, SessionCommandReceipt
 from lash.runtime.control import SessionControl, SessionPlugins, SessionToolsHandle
 from lash.runtime.export import ExportFormat, export_session
@@ -26,6 +27,7 @@ from lash.runtime.input import TurnInput, TurnOptions
 from lash.runtime.observation.observer import SessionObserver
 from lash.runtime.read_view import SessionReadView
 from lash.runtime.result import TurnResult
+from lash.runtime.session_processes import SessionProcesses
 from lash.sessions.commit import SessionState, StoredTurn
 from lash.sessions.frames import SessionPolicy
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
@@ -42,6 +44,7 @@ class SessionHome:
     facts_of: Callable[[object], ModelFacts | None]
     session: Callable[[str], Session]
     forget: Callable[[str], None]
+    background: Callable[[], Background]
     has_cells: bool = False
 
 
@@ -300,6 +303,11 @@ class Session:
     async def pending_approvals(self) -> list[Approval]:
         """Tool calls of this session that wait for a person's word: `core.approvals` gives it."""
         return await self._actor.pending_approvals()
+
+    @property
+    def processes(self) -> SessionProcesses:
+        """Background processes of this session (docs/how-to/background-jobs.md)."""
+        return self._home.background().of_session(self.session_id, self._actor.running)
 
     async def turns(self) -> list[StoredTurn]:
         """Settled turns, in the order they were committed."""

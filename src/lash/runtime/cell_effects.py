@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from lash.base.cancel import CancelToken
 from lash.base.json import Json
 from lash.base.messages import Message
+from lash.base.usage import LedgerEntry
 from lash.effects.envelope import EffectCommand, EffectEnvelope, durable_step_command, sleep_command
 from lash.effects.errors import EffectControllerError
 from lash.effects.invocation import Invocation, RuntimeScope
@@ -29,6 +30,7 @@ class CellTrace:
 
     records: list[ToolCallRecord] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
+    direct_usage: list[LedgerEntry] = field(default_factory=list)
 
 
 class CellRun:
@@ -77,6 +79,7 @@ class CellRun:
         result = await self._batch.run(pending, [call.key for call in calls])
         self.trace.records += result.records
         self.trace.messages += result.messages
+        self.trace.direct_usage += result.usage
         return [
             CellCallDone(record.output, completed)
             for record, completed in zip(result.records, result.completed, strict=True)

@@ -16,7 +16,6 @@ from typing import Final, TypeAlias
 import msgspec
 
 from lash.base.cancel import CancelToken
-from lash.base.codec import DecodeError, from_json
 from lash.base.errors import ConfigurationError
 from lash.base.json import JsonObject
 from lash.effects.errors import EffectControllerError, EffectInDoubt, EffectLeaseLost, LeaseLost
@@ -39,7 +38,7 @@ from lash.runtime.asides import carry_out
 from lash.runtime.engine import DoubtfulEffect, Engine, PromptRequest
 from lash.runtime.environment import EnvironmentSync, TurnAborted, TurnIdentity
 from lash.runtime.inbox import QueueInbox
-from lash.runtime.input import QueuedInput, TurnOptions, input_message
+from lash.runtime.input import QueuedInput, TurnOptions, input_message, queued_inputs
 from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
 from lash.runtime.model_call import HistoryRef
@@ -49,7 +48,6 @@ from lash.runtime.tooling import SessionTools
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
-from lash.sessions.queue import TurnInputPayload
 from lash.sessions.store import SessionStore
 from lash.tracing.controller import TracedController
 from lash.tracing.turn import TurnTrace
@@ -78,15 +76,6 @@ def _may_pass(error: Exception) -> bool:
     return not isinstance(error, EffectControllerError)  # those are deterministic (effects/errors.py)
 
 
-_NO_SPECS: Final[list[ToolSpec]] = []
-_NOTHING: Final[list[JsonObject]] = []
-
-
-def _no_specs() -> list[ToolSpec]:
-    """The tools of a mode that offers none natively: one object, so that environments are told apart by identity."""
-    return _NO_SPECS
-
-
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What ran was a session command, not a turn; it is committed."""
@@ -95,6 +84,15 @@ class Applied:
 
 
 Driven: TypeAlias = TurnResult | Lost | Parked | Applied
+
+
+_NO_SPECS: Final[list[ToolSpec]] = []
+_NOTHING: Final[list[JsonObject]] = []
+
+
+def _no_specs() -> list[ToolSpec]:
+    """The tools of a mode that offers none natively: one object, so that environments are told apart by identity."""
+    return _NO_SPECS
 
 
 class TurnDrive:
@@ -232,16 +230,7 @@ class TurnDrive:
         await self._memory.refresh(self._store)
 
     def _inputs(self) -> list[QueuedInput]:
-        inputs: list[QueuedInput] = []
-        for batch in self._owned.claim.batches:
-            for item in batch.items:
-                if not isinstance(item.payload, TurnInputPayload):
-                    inputs.append(QueuedInput([], problem=f"queued work of type {type(item.payload).__name__}"))
-                    continue
-                try:
-                    inputs.append(from_json(item.payload.input, QueuedInput))
-                except DecodeError as error:
-                    inputs.append(QueuedInput([], problem=f"the queued input cannot be read: {error}"))
+        inputs = [queued for batch in self._owned.claim.batches for queued in queued_inputs(batch)]
         return inputs or [QueuedInput([], problem="the queued batch is empty")]
 
     def _machine(self, inputs: list[QueuedInput], options: TurnOptions) -> TurnMachine:

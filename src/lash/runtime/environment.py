@@ -37,6 +37,7 @@ from lash.plugins.host import PluginSession, call_hook
 from lash.plugins.transforms import PreparedContext, TurnContext
 from lash.runtime.activity import ActivityStream
 from lash.runtime.asides import carry_out
+from lash.runtime.direct import DirectModel
 from lash.runtime.view import HistoryView, messages_of, view_of
 
 
@@ -133,6 +134,11 @@ class EnvironmentSync:
         self._prepared = UNCHANGED
         self._shown: list[LlmMessage] | None = None
         self._known: dict[str, Environment] = {}
+
+    @property
+    def direct(self) -> DirectModel:
+        """The turn's model, for tools that ask it something themselves."""
+        return DirectModel(self.provider, self._model, self._capability, self._load_attachment)
 
     def command(self, effect: SyncEnvironment) -> EffectCommand:
         """The command of a sync effect."""

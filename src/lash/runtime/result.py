@@ -108,7 +108,7 @@ class TurnResult:
         return self
 
     def total_usage(self) -> TokenUsage:
-        """The turn's own model calls and those of its child sessions."""
+        """The turn's own model calls, those of its child sessions and those that tools made themselves."""
         total = self.usage
         for entry in self.children_usage:
             total += entry.usage

@@ -11,7 +11,7 @@ from lash.base.canonical import parse_json, sha256_hex
 from lash.base.codec import from_json, to_json
 from lash.base.json import Json, JsonObject
 from lash.base.messages import Message, Part
-from lash.base.usage import TokenUsage
+from lash.base.usage import LedgerEntry, TokenUsage, merge_ledger
 from lash.effects.ports import EffectSummary
 from lash.machine.driver import message_id
 from lash.machine.outcome import AssistantMessage, FrameSwitch, Stopped, SubmittedValue, ToolValue, TurnOutcome
@@ -49,12 +49,16 @@ class TurnSummary(msgspec.Struct, frozen=True):
     effects: list[list[Json]] = []
     # Calls that did not succeed or whose result was shaped, by call id: the graph keeps only what the model saw.
     unsuccessful: dict[str, ToolCallOutput] = {}
+    # What tools used that asked models themselves; absent where there is none.
+    direct_usage: list[LedgerEntry] = []
 
     def to_json(self) -> JsonObject:
         """The stored form. The text of an ordinary answer is read from the graph instead."""
         outcome = AssistantMessage("") if isinstance(self.outcome, AssistantMessage) else self.outcome
         body = to_json(msgspec.structs.replace(self, outcome=outcome))
         assert isinstance(body, dict)
+        if not self.direct_usage:
+            del body["direct_usage"]
         return body
 
 
@@ -87,6 +91,7 @@ def turn_commit(
     effects: list[list[Json]],
     tool_calls: Sequence[ToolCallRecord],
     shaped_calls: Set[str] = frozenset(),
+    direct_usage: Sequence[LedgerEntry] = (),
     guard: LeaseGuard,
     completions: list[QueuedWorkCompletion],
     retire_scope_key: str,
@@ -98,7 +103,14 @@ def turn_commit(
     kept = _kept(records, outcome, turn_index)
     nodes = _nodes(kept, memory, turn_index, now_ms)
     summary = TurnSummary(
-        turn_index, len(kept), outcome, totals.usage, errors, effects, kept_outputs(tool_calls, shaped_calls)
+        turn_index,
+        len(kept),
+        outcome,
+        totals.usage,
+        errors,
+        effects,
+        kept_outputs(tool_calls, shaped_calls),
+        merge_ledger(direct_usage),
     )
     state = checkpoint.turn_state
     checkpoint = msgspec.structs.replace(
@@ -126,6 +138,10 @@ def turn_commit(
         follow_ups.append(follow_up_draft(memory.session_id, turn_id, outcome.task, turn_options))
     source = memory.assignment.usage_source or "turn"
     deltas = [UsageDelta(source, usage_model, totals.usage, f"{turn_id}:0")] if totals.usage else []
+    deltas += [
+        UsageDelta(entry.source, entry.model, entry.usage, f"{turn_id}:direct:{number}")
+        for number, entry in enumerate(summary.direct_usage)
+    ]
     commit = RuntimeCommit(
         session_id=memory.session_id,
         policy=memory.policy,
@@ -188,6 +204,7 @@ def turn_result(
         assistant_output=output,
         revision=revision,
         usage=summary.usage,
+        children_usage=summary.direct_usage,
         tool_calls=calls,
         errors=issues,
         execution=Execution(had_tool_calls=bool(calls), had_code_execution=_has_code(messages)),

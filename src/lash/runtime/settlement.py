@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from lash.base.usage import merge_ledger
 from lash.effects.errors import EffectLeaseLost, LeaseLost
 from lash.effects.ports import EffectController
 from lash.effects.scope import ExecutionScope
@@ -101,6 +102,7 @@ class TurnSettlement:
             effects=compact_effects(controller.summary(), prefix),
             tool_calls=driven.tool_calls,
             shaped_calls=driven.shaped_calls,
+            direct_usage=driven.direct_usage,
             guard=LeaseGuard(self._owned.lease),
             completions=[claim.completion() for claim in self._holding.claims],
             retire_scope_key=self._scope.journal_key,
@@ -128,7 +130,14 @@ class TurnSettlement:
         messages = [
             node.payload.message for node in delta_nodes(commit.graph) if isinstance(node.payload, Conversation)
         ]
-        summary = TurnSummary(turn_index, len(messages), driven.done.outcome, machine.totals.usage, driven.issues)
+        summary = TurnSummary(
+            turn_index,
+            len(messages),
+            driven.done.outcome,
+            machine.totals.usage,
+            driven.issues,
+            direct_usage=merge_ledger(driven.direct_usage),
+        )
         return turn_result(
             turn_id=self._turn_id,
             revision=result.head_revision,
@@ -196,7 +205,11 @@ class TurnSettlement:
         machine.interrupt(Stopped("runtime_error"))
         done = Done(Stopped("runtime_error"), machine.records, machine.iteration)
         driven = DrivenTurn(
-            done, [*reached.driver.issues, issue], reached.driver.tool_calls, reached.driver.shaped_calls
+            done,
+            [*reached.driver.issues, issue],
+            reached.driver.tool_calls,
+            reached.driver.shaped_calls,
+            reached.driver.direct_usage,
         )
         return await self.commit(driven, machine, await self._controller(), reached.options)
 

@@ -18,6 +18,7 @@ from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.codec import from_json, to_json
 from lash.base.messages import Message
+from lash.base.usage import LedgerEntry
 from lash.effects.invocation import RuntimeScope
 from lash.effects.local import Branch
 from lash.effects.ports import EffectController
@@ -28,6 +29,7 @@ from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.call_branch import CallBranch
 from lash.runtime.call_run import CallPlace
+from lash.runtime.direct import DirectCalls, DirectModel
 from lash.runtime.tool_hooks import ToolHooks
 from lash.tools import result as tool_result
 from lash.tools.batch import waves
@@ -46,6 +48,8 @@ class BatchResult:
     messages: list[Message]
     # Calls of whose result the model saw something else.
     shaped: list[str]
+    # What tools used that asked models themselves.
+    usage: list[LedgerEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class _Settled:
     model_text: str
     messages: list[Message]
     is_shaped: bool
+    usage: list[LedgerEntry]
 
 
 class ToolBatch:
@@ -72,6 +77,7 @@ class ToolBatch:
         stream: ActivityStream,
         cancel: CancelToken,
         clock: Clock,
+        model: DirectModel,
         trail: StateTrail | None = None,
         is_shown: bool = True,
     ) -> None:
@@ -82,7 +88,17 @@ class ToolBatch:
         self._controller = controller
         self._stream = stream
         hooks = ToolHooks(plugins, catalog, stream, scope.session_id, scope.turn_id or "", is_shown=is_shown)
-        self._place = CallPlace(scope, frame_id, catalog, hooks, stream, cancel, clock, trail)
+        self._place = CallPlace(
+            scope,
+            frame_id,
+            catalog,
+            hooks,
+            stream,
+            cancel,
+            clock,
+            lambda call_id: DirectCalls(controller, scope, call_id, model, cancel=cancel, clock=clock),
+            trail,
+        )
 
     async def run(self, calls: list[PendingCall], names: Sequence[str] | None = None) -> BatchResult:
         """Parallel tools side by side, then serial ones in call order; results in call order.
@@ -100,6 +116,7 @@ class ToolBatch:
             records=[done.record for done in done_in_order],
             messages=[message for done in done_in_order for message in done.messages],
             shaped=[done.record.call_id or "" for done in done_in_order if done.is_shaped],
+            usage=[entry for done in done_in_order for entry in done.usage],
         )
 
     def _scheduling(self, call: PendingCall) -> Scheduling:
@@ -125,7 +142,7 @@ class ToolBatch:
                 call.call_id, call.tool_name, record.args, record.output, record.duration_ms, was_recorded
             ),
         )
-        return _Settled(record, str(body.get("model_text", "")), messages, body.get("is_shaped") is True)
+        return _Settled(record, str(body.get("model_text", "")), messages, body.get("is_shaped") is True, branch.usage)
 
 
 def child_suffix(index: int, call: PendingCall) -> str:

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.messages import Message
+from lash.base.usage import LedgerEntry
 from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome
 from lash.effects.invocation import Invocation, RuntimeScope, turn_replay_key
 from lash.effects.local import Local
@@ -67,6 +68,8 @@ class DrivenTurn:
     tool_calls: list[ToolCallRecord] = field(default_factory=list)
     # Calls of whose results the model saw something else: their full values are kept apart.
     shaped_calls: set[str] = field(default_factory=set)
+    # What tools used that asked models themselves.
+    direct_usage: list[LedgerEntry] = field(default_factory=list)
 
 
 class TurnDriver:
@@ -110,6 +113,7 @@ class TurnDriver:
         self.issues: list[TurnIssue] = []
         self.tool_calls: list[ToolCallRecord] = []
         self.shaped_calls: set[str] = set()
+        self.direct_usage: list[LedgerEntry] = []
 
     async def run(self) -> DrivenTurn:
         """Runs until the machine is done.
@@ -121,7 +125,7 @@ class TurnDriver:
             effect = self._machine.poll()
             match effect:
                 case Done():
-                    return DrivenTurn(effect, self.issues, self.tool_calls, self.shaped_calls)
+                    return DrivenTurn(effect, self.issues, self.tool_calls, self.shaped_calls, self.direct_usage)
                 case Emit(event=event):
                     self._tell(event)
                 case Progress():
@@ -209,6 +213,7 @@ class TurnDriver:
         result = await batch.run(effect.calls)
         self.tool_calls += result.records
         self.shaped_calls.update(result.shaped)
+        self.direct_usage += result.usage
         self._inbox.messages += result.messages
         self._machine.answer(ToolsCompleted(effect.id, result.completed))
 
@@ -224,6 +229,7 @@ class TurnDriver:
             stream=self._stream,
             cancel=self._cancel,
             clock=self._clock,
+            model=self._environment.direct,
             trail=self._trail,
             is_shown=is_shown,
         )
@@ -256,6 +262,7 @@ class TurnDriver:
         response = await executor.execute(asked, cell)
         self.tool_calls += cell.trace.records
         self._inbox.messages += cell.trace.messages
+        self.direct_usage += cell.trace.direct_usage
         if self._stream.is_watched:
             output, error = response.get("output"), response.get("error")
             self._stream.tell(
