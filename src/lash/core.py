@@ -36,7 +36,7 @@ from lash.models.provider import Provider
 from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
-from lash.plugins.plugin import Plugin, PluginFactory
+from lash.plugins.plugin import CoreServices, Plugin, PluginFactory
 from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
 from lash.runtime.actors import SessionActors
@@ -164,6 +164,7 @@ class LashCore:
         try:
             await self._start(store)
         except BaseException:
+            await self._plugin_host.close()
             if store is not self._store_choice:
                 await store.close()
             raise
@@ -174,6 +175,7 @@ class LashCore:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close()
+            await self._plugin_host.close()
         if self._tracer is not None:
             await self._tracer.close()
         store, self._store = self._store, None
@@ -318,6 +320,7 @@ class LashCore:
             executor_id=executor_id,
             options=options,
         )
+        await self._plugin_host.open(CoreServices(attachments, self._clock))
         self._engine, self._store = engine, store
         if self._recover and host.durability_tier() == "durable":
             await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
