@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp.server.mcpserver import Context, Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel
 
@@ -54,7 +55,7 @@ def make_server(notes: str = "") -> MCPServer:
     @server.tool()
     def refuse(why: str) -> str:
         """Fails."""
-        raise ValueError(why)
+        raise ToolError(why)
 
     @server.tool(structured_output=False)
     async def slow(ctx: Context[Any]) -> str:
