@@ -70,6 +70,8 @@ def _environment(stack: ExitStack, *, has_postgres: bool) -> dict[str, str]:
     # Ours is what this tree holds, whichever tree is installed.
     paths = os.pathsep.join([str(HERE.parent / "src"), str(PEERS)])
     environment = {**os.environ, "BENCH_DIR": scratch, "PYTHONPATH": paths}
+    # Installed packages come compiled; a tree that may not keep what it compiled would look slow to import.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if has_postgres:
         server = stack.enter_context(running_postgres(durable=True))
         environment["BENCH_PG"] = server.url.rpartition("/")[0]

@@ -183,7 +183,7 @@ _functions = st.tuples(pure_expressions, pure_expressions).map(
     )
 )
 _PROCESSES = "process child(x: any) { finish x }\nprocess narrow(n: float) { finish n }\n"
-_PRELUDE = 'a = [1, [2, 3]]\nb = { k: 1, j: { k: [5] } }\nc = 3\nd = "text"\ne = start child(x: c)\n'
+PRELUDE = 'a = [1, [2, 3]]\nb = { k: 1, j: { k: [5] } }\nc = 3\nd = "text"\ne = start child(x: c)\n'
 
 
 def _lines(effects: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -193,7 +193,7 @@ def _lines(effects: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 
 cells = st.tuples(_functions, _lines(_cell_effects)).map(
-    lambda t: f"{_PROCESSES}{t[0]}{_PRELUDE}{t[1]}\nsubmit [a, b, c, d, e]"
+    lambda t: f"{_PROCESSES}{t[0]}{PRELUDE}{t[1]}\nsubmit [a, b, c, d, e]"
 )
 processes = st.tuples(_functions, _lines(_process_effects)).map(
     lambda t: (

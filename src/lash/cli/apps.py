@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,17 @@ class AppNotLoaded(lash.ConfigurationError):
     """The module or attribute that `--app` names cannot be had, or is no core."""
 
     code = "app_not_loaded"
+
+
+def core_of(app: str | None, store: str | None, model: str | None) -> lash.LashCore:
+    """The host's own core, or without an `--app` one made from `--model` and `--store`. Raises `BadOption`."""
+    if app is not None:
+        return load_app(app, store)
+    if model is None:
+        raise BadOption(
+            "--app and --model are missing; name your own core, --app module:core, or a model, --model openai:…"
+        )
+    return lash.StandardCore(model=model, store=store or os.environ.get("LASH_STORE") or ":memory:")
 
 
 def load_app(name: str, store: str | None) -> lash.LashCore:

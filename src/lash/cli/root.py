@@ -21,8 +21,12 @@ from lash.cli.options import debug_option, is_debug
 _COMMANDS: Final = {
     "demo": "lash.cli.commands.demo:demo",
     "run": "lash.cli.commands.run:run",
+    "chat": "lash.cli.commands.chat:chat",
     "sessions": "lash.cli.commands.sessions:sessions",
     "turns": "lash.cli.commands.turns:turns",
+    "processes": "lash.cli.commands.processes:processes",
+    "triggers": "lash.cli.commands.triggers:triggers",
+    "worker": "lash.cli.commands.worker:worker",
     "approvals": "lash.cli.commands.approvals:approvals",
     "store": "lash.cli.commands.store:store",
     "trace": "lash.cli.commands.trace:trace",

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("prompt")
 @click.option("--app", envvar="LASH_APP", show_envvar=True, metavar="MODULE:ATTRIBUTE", help="Your core.")
-@click.option("--store", metavar="WHERE", help="For an --app that is a function taking store=.")
+@click.option("--model", envvar="LASH_MODEL", show_envvar=True, metavar="PROVIDER:ID", help="A model, or another one.")
+@click.option("--store", metavar="WHERE", help="For --model, or an --app that is a function taking store=.")
 @click.option("--session", "session_id", metavar="ID", help="The session; a new one by default.")
 @click.option("--turn-id", metavar="ID", help="Makes the turn idempotent: run it again and it goes on, or is answered.")
 @click.option("--stream", is_flag=True, help="Print the text as it comes; tool calls go to stderr.")
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 def run(
     prompt: str,
     app: str | None,
+    model: str | None,
     store: str | None,
     session_id: str | None,
     turn_id: str | None,
@@ -35,27 +37,33 @@ def run(
 
     Ctrl-C cancels the turn; a kill does not: run it again with the same --turn-id.
     """
-    from lash.cli.apps import load_app
+    from lash.cli.apps import core_of
     from lash.cli.failure import BadOption
 
-    if app is None:
-        raise BadOption("--app is missing: this release has no model wire yet; name your own core, --app module:core")
     if stream and as_json:
         raise BadOption("--stream and --json exclude each other; choose one")
-    core = load_app(app, store)
-    result = asyncio.run(_run(core, session_id or _fresh_id(), prompt, turn_id, stream=stream, as_json=as_json))
+    core = core_of(app, store, model)
+    other = model if app is not None else None
+    result = asyncio.run(_run(core, session_id or _fresh_id(), prompt, turn_id, other, stream=stream, as_json=as_json))
     if not result.ok:
         result.raise_for_outcome()
 
 
 async def _run(
-    core: lash.LashCore, session_id: str, prompt: str, turn_id: str | None, *, stream: bool, as_json: bool
+    core: lash.LashCore,
+    session_id: str,
+    prompt: str,
+    turn_id: str | None,
+    model: str | None,
+    *,
+    stream: bool,
+    as_json: bool,
 ) -> lash.TurnResult:
     async with core, core.session(session_id) as session:
         if stream:
-            result = await _streamed(session, prompt, turn_id)
+            result = await _streamed(session, prompt, turn_id, model)
         else:
-            result = await session.run(prompt, turn_id=turn_id)
+            result = await session.run(prompt, turn_id=turn_id, model=model)
     if as_json:
         _print_json(session_id, result)
     else:
@@ -63,12 +71,12 @@ async def _run(
     return result
 
 
-async def _streamed(session: lash.Session, prompt: str, turn_id: str | None) -> lash.TurnResult:
+async def _streamed(session: lash.Session, prompt: str, turn_id: str | None, model: str | None) -> lash.TurnResult:
     from lash.cli.output import progress_console
     from lash.runtime import activity
 
     progress = progress_console()
-    async with session.stream(prompt, turn_id=turn_id) as running:
+    async with session.stream(prompt, turn_id=turn_id, model=model) as running:
         told = False
         async for item in running:
             match item.event:

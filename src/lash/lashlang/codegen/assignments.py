@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast as py
 
 from lash.lashlang.codegen.effects import EffectEmitter
-from lash.lashlang.codegen.kinds import ANY, LIST, NUMBER, RECORD, TEXT, UNSET, added
+from lash.lashlang.codegen.kinds import ANY, LAZY, LIST, NUMBER, RECORD, TEXT, UNSET, added
 from lash.lashlang.codegen.ownership import DEEP, self_append, self_push
 from lash.lashlang.codegen.pyast import Stmts
 from lash.lashlang.syntax import ast
@@ -42,7 +42,7 @@ class AssignmentEmitter(EffectEmitter):
             # A literal was just made: nobody else can have seen it.
             fresh = isinstance(node.value, ast.List | ast.Record)
             lines.append(build.assign(flag, self._owned_now(node.root) if fresh else build.const(None)))
-        self.kinds[node.root] = kind
+        self.kinds[node.root] = kind & ~LAZY
         return lines
 
     def _owned_now(self, name: str) -> py.expr:
@@ -56,13 +56,13 @@ class AssignmentEmitter(EffectEmitter):
     def _check_set(self, name: str) -> Stmts:
         if not self.kind(name) & UNSET:
             return []
-        return [self.build.expr(self.read(name, borrow=True))]
+        return [self.build.expr(self.variable(name, borrow=True))]
 
     def _push(self, node: ast.Assign, item: ast.Expr) -> Stmts:
         build, name = self.build, node.root
         check = self._check_set(name)
         local, flag, held = self.place(name), self.own_flag(name) or "", self.temp()
-        value = self.expr(item)
+        value = self.part(item)
         self.heavy = self.uses_limits = True
         tests = [self._is_owned(flag)]
         if self.kind(name) != LIST:
@@ -79,7 +79,7 @@ class AssignmentEmitter(EffectEmitter):
         if self.kind(name) & UNSET:
             # The right side comes first here, which only an unset variable can show.
             first = self.temp()
-            lines: Stmts = [build.assign(first, self.expr(value.right)), *self._check_set(name)]
+            lines: Stmts = [build.assign(first, self.entire(value.right)), *self._check_set(name)]
             total = build.call("add", build.name("m"), build.name(self.place(name)), build.name(first))
             self.heavy = True
             return lines + self._plain(node, total, added(self.kind(name), self.kind_now(value.right)))
@@ -91,7 +91,7 @@ class AssignmentEmitter(EffectEmitter):
         if (literal := self_append(node)) is not None:
             return [*check, *self._extend(node, literal, kind)]
         constant = isinstance(value.right, ast.String)
-        right = self.expr(value.right)
+        right = self.entire(value.right)
         self.heavy = self.uses_limits = True
         flag = self.own_flag(name)
         added_name = build.const(value.right.value) if isinstance(value.right, ast.String) else build.name(held)
@@ -113,7 +113,7 @@ class AssignmentEmitter(EffectEmitter):
     def _extend(self, node: ast.Assign, literal: ast.Expr, kind: int) -> Stmts:
         build, name = self.build, node.root
         local, flag, held = self.place(name), self.own_flag(name) or "", self.temp()
-        value = self.expr(literal)
+        value = self.entire(literal)
         self.heavy = self.uses_limits = True
         size = build.binop(build.call("len", build.name(local)), py.Add(), build.call("len", build.name(held)))
         tests = [
@@ -150,21 +150,25 @@ class AssignmentEmitter(EffectEmitter):
             # The place is read before the item is evaluated, and may fail first.
             lines.append(build.expr(self.expr(node.value.args[0], borrow=True)))
         value = self.temp()
-        lines.append(build.assign(value, self.expr(node.value if item is None else item)))
+        lines.append(build.assign(value, self.expr(node.value) if item is None else self.part(item)))
         lines += self._check_set(name)
         local, flag = self.place(name), self.own_flag(name) or ""
         if len(node.steps) == 1 and not self.is_deep(name):
             return lines + self._store_one(node, local, flag, keys[0], build.name(value))
-        path = build.tuple(
-            *(
-                build.tuple(build.const(isinstance(step, ast.FieldStep)), key)
-                for step, key in zip(node.steps, keys, strict=True)
-            )
-        )
+        path = [
+            build.tuple(build.const(isinstance(step, ast.FieldStep)), key)
+            for step, key in zip(node.steps, keys, strict=True)
+        ]
         if item is not None:
             self.heavy = True
+        if self.meets_lazy:
+            met = build.call("meets_lazy", build.name(local), *(path if item is not None else path[:-1]))
+            read = build.assign(local, build.delegate(build.call("read_whole", build.name(local))))
+            lines.append(build.when(met, [read, build.assign(flag, build.const(None))]))
         function = "store_path" if item is None else "push_at_path"
-        stored = build.call(function, build.name("m"), build.name(local), build.name(flag), path, build.name(value))
+        stored = build.call(
+            function, build.name("m"), build.name(local), build.name(flag), build.tuple(*path), build.name(value)
+        )
         lines.append(build.assign_pair(local, flag, stored))
         return lines
 

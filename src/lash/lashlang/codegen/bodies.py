@@ -67,11 +67,13 @@ def compile_body(
     traced: bool = False,
     readonly: frozenset[str] = frozenset(),
     lazy: frozenset[str] = frozenset(),
+    keeps_lazy: bool = False,
 ) -> CompiledBody:
     """The main block of a linked module (`process=None`), or one of its processes.
 
     `readonly` names the projected bindings of the run; `lazy` those of them that
-    are `LazyValue`s.
+    are `LazyValue`s. `keeps_lazy` says that the cell's variables may hold lazy
+    values that an earlier cell put into a container; `lazy` names imply it.
     """
     program = artifact.canonical_ir
     declaration = next((item for item in program.processes() if item.name == process), None)
@@ -89,11 +91,13 @@ def compile_body(
         traced,
         readonly | lazy,
         lazy,
+        keeps_lazy or bool(lazy),
         named_types=named,
         whole_functions=whole_functions(program),
     )
     kinds = {param.name: ANY for param in params}
     emitter = FunctionEmitter(unit, "body", body, kinds)
+    emitter.meets_lazy = unit.keeps_lazy and declaration is None
     for function in program.functions():
         emitter.kinds.update(emitter.result_kind(function))
     if not dialect.constant_branches_observed:

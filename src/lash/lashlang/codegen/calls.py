@@ -36,7 +36,7 @@ class CallEmitter(ExpressionEmitter):
         """A call of a declared `fn`."""
         build = self.build
         self.heavy = True
-        values = [self.expr(arg) for arg in args]
+        values = [self.entire(arg) for arg in args]
         # A call from a body is the first one; deeper ones count.
         one_more = build.binop(build.name("d"), py.Add(), build.const(1))
         depth = build.const(1) if self.mode == "body" else one_more
@@ -92,6 +92,7 @@ class CallEmitter(ExpressionEmitter):
         frame = type(self)(self.unit, mode, ast.Block(()), {name: self.kind(name) for name in names})
         frame.statement = self.statement
         frame.counts_itself = counts_itself
+        frame.meets_lazy = self.meets_lazy
         frame.places = {name: f"v_{name}" for name in names}
         frame.whole = self.whole - {node.binding}
         frame.write_comprehension(function, node, names)
@@ -111,7 +112,7 @@ class CallEmitter(ExpressionEmitter):
 
             self.kinds[node.binding] = item_kind(node.iterable)
             test = None if node.condition is None else self.truth(node.condition)
-            value = self.expr(node.item)
+            value = self.part(node.item)
             body = [build.expr(build.call("append", build.name(result), value))]
             if test is not None:
                 body = [build.when(test, body)]
@@ -152,7 +153,7 @@ class CallEmitter(ExpressionEmitter):
         for name in variables:
             if "." in name:
                 return build.call("unknown_name", build.const(name))
-            pairs.append(build.tuple(build.const(name), self.read(name)))
+            pairs.append(build.tuple(build.const(name), self.entire(ast.Variable(name))))
         shape, schemas = self.unit.constant(type_), self.unit.constant(known)
         return build.call("type_value", build.name(shape), build.name(schemas), *pairs)
 

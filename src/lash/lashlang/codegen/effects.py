@@ -59,43 +59,48 @@ class EffectEmitter(CallEmitter):
             case ast.Await(operand=operand):
                 return self._await(node, operand)
             case ast.StartProcess(process=process, args=args):
-                pairs = build.tuple(*(build.tuple(build.const(key), self.expr(value)) for key, value in args))
+                pairs = build.tuple(*(build.tuple(build.const(key), self.entire(value)) for key, value in args))
                 return build.request(build.const("start"), self._site(node), build.const(process), pairs)
             case ast.SleepFor(operand=operand) | ast.SleepUntil(operand=operand):
                 kind = build.const("for" if isinstance(node, ast.SleepFor) else "until")
-                return build.request(build.const("sleep"), self._site(node), kind, self.expr(operand))
+                return build.request(build.const("sleep"), self._site(node), kind, self.entire(operand))
             case ast.WaitSignal(name=name):
                 return build.request(build.const("wait"), self._site(node), build.const(name))
             case ast.SignalRun(name=name, run=run, payload=payload):
-                values = self.expr(run), self.expr(payload)
+                values = self.entire(run), self.entire(payload)
                 return build.request(build.const("signal"), self._site(node), build.const(name), *values)
             case ast.Cancel(operand=operand):
-                return build.request(build.const("cancel"), self._site(node), self.expr(operand))
-            case ast.Print(operand=operand) if self.lazy_root(operand):
-                shown = build.delegate(build.call("lazy_render", self.lazy_chain(operand)))
-                return build.request(build.const("print"), shown)
+                return build.request(build.const("cancel"), self._site(node), self.entire(operand))
+            case ast.Print(operand=operand) if self.may_be_lazy(operand):
+                return build.request(build.const("print"), self._shown(operand))
             case ast.Print(operand=operand):
-                return build.request(build.const("print"), self.expr(operand))
+                return build.request(build.const("print"), self.entire(operand))
             case ast.Yield(operand=operand) | ast.Wake(operand=operand):
                 kind = build.const("yield" if isinstance(node, ast.Yield) else "wake")
-                return build.request(build.const("event"), self._site(node), kind, self.expr(operand))
+                return build.request(build.const("event"), self._site(node), kind, self.entire(operand))
             case ast.Submit(operand=maybe) | ast.Finish(operand=maybe):
                 kind = build.const("submit" if isinstance(node, ast.Submit) else "finish")
-                value = build.const(None) if maybe is None else self.expr(maybe)
+                value = build.const(None) if maybe is None else self.entire(maybe)
                 return build.request(kind, self._site(node), value)
             case ast.Fail(operand=operand):
-                return build.request(build.const("fail"), self._site(node), self.expr(operand))
+                return build.request(build.const("fail"), self._site(node), self.entire(operand))
             case ast.LabelAnnotated(inner=inner):
                 return self.expr(inner)
             case _:
                 raise TypeError(f"{type(node).__name__} is not an expression")
+
+    def _shown(self, operand: ast.Expr) -> py.expr:
+        build, held = self.build, self.temp()
+        shown = build.delegate(build.call("lazy_render", build.name(held)))
+        lazy = build.is_type(build.bind(held, self.part(operand)), "LazyValue")
+        return build.choose(lazy, shown, self.entire_value(build.name(held)))
 
     def _site(self, node: ast.Expr) -> py.expr:
         return self.build.const(self.unit.sites.number(node))
 
     def _call_parts(self, node: ast.ReceiverCall) -> tuple[py.expr, py.expr]:
         receiver = self.expr(node.receiver)
-        return receiver, self.build.tuple(*(self.expr(arg) for arg in node.args))
+        return receiver, self.build.tuple(*(self.entire(arg) for arg in node.args))
 
     def _operation(self, node: ast.Expr, call: ast.ReceiverCall, *, unwrap: bool) -> py.expr:
         build = self.build
@@ -110,7 +115,7 @@ class EffectEmitter(CallEmitter):
             inner = inner.operand
         if isinstance(inner, ast.ReceiverCall):
             return self._operation(operand, inner, unwrap=True)
-        return self.build.call("unwrap", self.expr(operand))
+        return self.build.call("unwrap", self.entire(operand))
 
     def _await(self, node: ast.Await, operand: ast.Expr) -> py.expr:
         match operand:
@@ -128,7 +133,7 @@ class EffectEmitter(CallEmitter):
     def _awaited(self, node: ast.Await, operand: ast.Expr) -> py.expr:
         build = self.build
         plain = build.const(self.unit.dialect.plain_data_awaits_to_itself)
-        return build.delegate(build.call("await_value", self._site(node), self.expr(operand), plain))
+        return build.delegate(build.call("await_value", self._site(node), self.entire(operand), plain))
 
     # Aggregates: `await { a: m.op(x)?, b: [m.op(y), z] }` is one batch.
 
@@ -156,7 +161,7 @@ class EffectEmitter(CallEmitter):
             if call is None:
                 name = self.temp()
                 start = _started(leaf)
-                steps.append(build.bind(name, self.expr(start or leaf)))
+                steps.append(build.bind(name, self.part(start or leaf)))
                 held[id(leaf)] = ("start" if start else "value", name)
                 continue
             with self.at(leaf):

@@ -16,7 +16,7 @@ from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.types import TypeExpr
 from lash.lashlang.values.builtins import all_arities
 from lash.lashlang.values.kinds import Resource
-from lash.lashlang.values.lazy import READS
+from lash.lashlang.values.lazy import OUTER_ONLY, READS
 from lash.lashlang.values.operators import SMALL_TEXT
 from lash.lashlang.values.quick import QUICK
 from lash.lashlang.values.templates import plain_slots
@@ -30,24 +30,9 @@ _LIGHT: Final = frozenset(("len", "empty", "to_int", "to_float", "ceil_div", "fl
 class ExpressionEmitter(OperatorEmitter):
     """The part of the emitter that writes expressions."""
 
-    def expr(self, node: ast.Expr, *, borrow: bool = False) -> py.expr:
-        """The Python expression of `node`; `borrow` promises not to keep its value."""
-        with self.at(node):
-            return self._emit(node, borrow)
-
-    def lazy_chain(self, node: ast.Expr) -> py.expr:
-        """The lazy value that `node` names, unread."""
-        if isinstance(node, ast.Field):
-            return self.build.call("lazy_field", self.lazy_chain(node.target), self.build.const(node.name))
-        if isinstance(node, ast.Index):
-            return self.build.call("lazy_index", self.lazy_chain(node.target), self.expr(node.index))
-        assert isinstance(node, ast.Variable)
-        return self.read(node.name)
-
-    def _emit(self, node: ast.Expr, borrow: bool) -> py.expr:
+    def emit(self, node: ast.Expr, *, borrow: bool) -> py.expr:
+        """The Python expression of `node`, which may give a lazy value unread."""
         build = self.build
-        if self.unit.lazy and self.lazy_root(node):
-            return build.delegate(build.call("materialize", self.lazy_chain(node)))
         match node:
             case ast.Null():
                 return build.const(None)
@@ -58,9 +43,9 @@ class ExpressionEmitter(OperatorEmitter):
             case ast.String(value=text):
                 return build.const(text)
             case ast.Variable(name=name):
-                return self.read(name, borrow=borrow)
+                return self.variable(name, borrow=borrow)
             case ast.List(items=items):
-                return build.list_of(*(self.expr(item) for item in items))
+                return build.list_of(*(self.part(item) for item in items))
             case ast.Record(entries=entries):
                 return self._record(entries)
             case ast.Binary():
@@ -83,7 +68,7 @@ class ExpressionEmitter(OperatorEmitter):
                 return build.name(self.unit.constant(self.unit.process_values[name]))
             case ast.HostDescriptorConstructor(type=type_, input=value):
                 keys = ["$lash_host_descriptor_type", "$lash_host_descriptor_value"]
-                return build.record(keys, [build.const(type_), self.expr(value)])
+                return build.record(keys, [build.const(type_), self.part(value)])
             case ast.TypeLiteral(type=type_expr):
                 return self.type_literal(type_expr)
             case _:
@@ -95,7 +80,7 @@ class ExpressionEmitter(OperatorEmitter):
             return self.build.name("inf")
         return self.build.const(float(value))
 
-    def read(self, name: str, *, borrow: bool = False) -> py.expr:
+    def variable(self, name: str, *, borrow: bool = False) -> py.expr:
         """Reads a variable, ending its ownership unless the value is only borrowed."""
         build, kind = self.build, self.kind(name)
         local = build.name(self.place(name))
@@ -110,7 +95,7 @@ class ExpressionEmitter(OperatorEmitter):
         return build.either(build.bind(flag, build.const(None)), local)
 
     def _record(self, entries: tuple[tuple[str, ast.Expr], ...]) -> py.expr:
-        return self.build.record([key for key, _ in entries], [self.expr(value) for _, value in entries])
+        return self.build.record([key for key, _ in entries], [self.part(value) for _, value in entries])
 
     def _ternary(self, node: ast.If, condition: ast.Expr, then: ast.Expr, otherwise: ast.Expr) -> py.expr:
         build = self.build
@@ -130,6 +115,8 @@ class ExpressionEmitter(OperatorEmitter):
         build = self.build
         root = _root(node)
         kind = self.kind_now(node.target)
+        if self.may_be_lazy(node.target):
+            return self._lazy_access(node, root)
         target = self.expr(node.target, borrow=True)
         if isinstance(node, ast.Field):
             value = build.call("field", target, build.const(node.name))
@@ -146,22 +133,58 @@ class ExpressionEmitter(OperatorEmitter):
                     value = found
                 elif self.simple(node.index):
                     value = build.choose(build.is_type(target, "dict"), found, value)
-        if borrow or root is None or not self.is_deep(root):
+        return value if borrow else self._released(root, value)
+
+    def _lazy_access(self, node: ast.Field | ast.Index, root: str | None) -> py.expr:
+        build = self.build
+        target = self.part(node.target, borrow=True)
+        if isinstance(node, ast.Field):
+            return self._released(root, build.call("field_of", target, build.const(node.name)))
+        return self._released(root, build.call("item_of", target, self.expr(node.index, borrow=True)))
+
+    def _released(self, root: str | None, value: py.expr) -> py.expr:
+        if root is None or not self.is_deep(root):
             return value
         flag = self.own_flag(root)
-        return value if flag is None else build.call("release", build.name(flag), value)
+        return value if flag is None else self.build.call("release", self.build.name(flag), value)
 
     def _builtin(self, name: str, args: tuple[ast.Expr, ...]) -> py.expr:
         build = self.build
-        if args and name in READS and self.lazy_root(args[0]) and all_arities()[name][0] <= len(args):
-            rest = [self.expr(arg) for arg in args[1:]]
-            operation, function = build.const(READS[name]), build.name(f"b_{name}")
-            whole = self.lazy_chain(args[0])
-            return build.delegate(build.call("read_lazy", build.name("m"), operation, function, whole, *rest))
-        values = [self.expr(arg, borrow=self._only_reads(name, at, arg)) for at, arg in enumerate(args)]
         low, high, _ = all_arities()[name]
         if not low <= len(args) <= high:
+            values = [self.expr(arg) for arg in args]
             return build.call("arity_error", build.const(name), build.const(len(args)), *values)
+        if args and name in READS and self.may_be_lazy(args[0]):
+            return self._asked(name, args)
+        return self._call_builtin(name, args, [self._argument(name, at, arg) for at, arg in enumerate(args)])
+
+    def _argument(self, name: str, at: int, arg: ast.Expr) -> py.expr:
+        borrow = self._only_reads(name, at, arg)
+        if name == "push" and at == 1:
+            return self.part(arg, borrow=borrow)
+        return (self.expr if name in OUTER_ONLY else self.entire)(arg, borrow=borrow)
+
+    def _asked(self, name: str, args: tuple[ast.Expr, ...]) -> py.expr:
+        """A builtin whose first argument may be lazy: then the host is asked, if it knows an answer."""
+        build = self.build
+        held = [self.temp() for _ in args]
+        steps = [build.bind(held[0], self.part(args[0], borrow=self._only_reads(name, 0, args[0])))]
+        steps += [
+            build.bind(to, self._argument(name, at, arg))
+            for at, (to, arg) in enumerate(zip(held, args, strict=True))
+            if at
+        ]
+        names = [build.name(to) for to in held]
+        operation, function = build.const(READS[name]), build.name(f"b_{name}")
+        asked = build.delegate(build.call("read_lazy", build.name("m"), operation, function, *names))
+        values = [build.name(to) for to in held]
+        if name not in OUTER_ONLY:
+            values[0] = self.entire_value(values[0])
+        plain = self._call_builtin(name, args, values)
+        return build.last_of(*steps, build.choose(build.is_type(build.name(held[0]), "LazyValue"), asked, plain))
+
+    def _call_builtin(self, name: str, args: tuple[ast.Expr, ...], values: list[py.expr]) -> py.expr:
+        build = self.build
         if name not in _LIGHT:
             self.heavy = True
         if name == "format" and (joined := self._joined(args, values)) is not None:

@@ -32,6 +32,8 @@ class Unit:
     traced: bool
     readonly: frozenset[str]
     lazy: frozenset[str] = frozenset()
+    keeps_lazy: bool = False
+    """Whether the cell's variables may hold lazy values."""
     functions: list[py.stmt] = field(default_factory=list)
     constants: dict[str, object] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
@@ -72,6 +74,8 @@ class Frame:
         self.unset_reads: set[str] = set()
         self.used: set[str] = set()
         self.is_cell = False
+        # Functions are pure and get their arguments read; bodies of cells may meet lazy values.
+        self.meets_lazy = False
         self.counts_itself = mode == "body"
         self.heavy = False
         self.uses_limits = False
@@ -100,14 +104,6 @@ class Frame:
     def kind(self, name: str) -> int:
         """What a variable may hold now."""
         return self.kinds.get(name, ANY | UNSET)
-
-    def lazy_root(self, node: ast.Expr) -> bool:
-        """Whether `node` is a lazy binding, or a field or item of one."""
-        while isinstance(node, ast.Field | ast.Index):
-            node = node.target
-        if not self.unit.lazy or not isinstance(node, ast.Variable) or node.name not in self.unit.lazy:
-            return False
-        return self.mode != "fast" and self.places.get(node.name, f"v_{node.name}") == f"v_{node.name}"
 
     def own_flag(self, name: str) -> str | None:
         """The ownership flag of a variable that is changed in place, or None."""

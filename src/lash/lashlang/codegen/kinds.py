@@ -2,7 +2,8 @@
 
 A kind set is a bit mask; joining is `|`. One forward pass follows a body in flow
 order; a loop is walked until its entry state no longer grows. `NUMBER` means
-exactly a Python float, so arithmetic on proved numbers needs no guard.
+exactly a Python float, so arithmetic on proved numbers needs no guard. `LAZY` is a
+lazy value that nobody has read yet: variables that are assigned never hold one.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ NULL: Final = 8
 LIST: Final = 16
 RECORD: Final = 32
 OTHER: Final = 64
-UNSET: Final = 128
-ANY: Final = 127
+LAZY: Final = 128
+UNSET: Final = 256
+ANY: Final = 255
 CONTAINER: Final = LIST | RECORD
 
 Kinds = dict[str, int]
@@ -159,7 +161,7 @@ def follow(node: ast.Expr, kinds: Kinds, seen: Kinds | None = None, depth: int =
             follow(inner, kinds, seen, depth)
         case ast.Assign(root=root, steps=steps, value=value):
             if not steps:
-                kinds[root] = kind_of(value, kinds)
+                kinds[root] = kind_of(value, kinds) & ~LAZY
                 if seen is not None:
                     seen[root] = seen.get(root, 0) | kinds[root]
         case ast.If(then=then, otherwise=otherwise):

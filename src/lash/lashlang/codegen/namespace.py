@@ -19,7 +19,7 @@ from lash.lashlang.values import access, lazy, operators, ownership, quick, slic
 from lash.lashlang.values.awaiting import await_value
 from lash.lashlang.values.builtins import BUILTINS, arity_error, json_parse, range_, range_bounds
 from lash.lashlang.values.coercion import exact_to_float, truthy
-from lash.lashlang.values.kinds import Value, kind_name
+from lash.lashlang.values.kinds import LazyValue, Value, kind_name
 from lash.lashlang.values.markers import UNFINISHED, UNSET, Marker
 from lash.lashlang.values.meter import Meter
 from lash.lashlang.values.more_builtins import MORE_BUILTINS, sort, sort_by
@@ -234,6 +234,12 @@ NAMESPACE: Final[dict[str, object]] = {
     "lazy_field": lazy.lazy_field,
     "lazy_index": lazy.lazy_index,
     "materialize": lazy.materialize,
+    "read_whole": lazy.read_whole,
+    "meets_lazy": lazy.meets_lazy,
+    "field_of": lazy.field_of,
+    "item_of": lazy.item_of,
+    "HOLDERS": lazy.HOLDERS,
+    "LazyValue": LazyValue,
     "read_lazy": lazy.read_lazy,
     "lazy_truth": lazy.lazy_truth,
     "lazy_render": lazy.lazy_render,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast as py
 from typing import Final
 
-from lash.lashlang.codegen.frame import Frame
-from lash.lashlang.codegen.kinds import BOOL, CONTAINER, NULL, NUMBER, TEXT, UNSET, added, kind_of
+from lash.lashlang.codegen.kinds import BOOL, CONTAINER, LAZY, NULL, NUMBER, TEXT, UNSET, added
+from lash.lashlang.codegen.reading import ReadingEmitter
 from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.traversal import spine
 
@@ -30,25 +30,13 @@ _ORDER: Final[dict[str, tuple[type[py.cmpop], str]]] = {
 _FLAT_CHAIN: Final = 12
 
 
-class OperatorEmitter(Frame):
+class OperatorEmitter(ReadingEmitter):
     """The part of the emitter that writes operators and truth."""
-
-    def expr(self, node: ast.Expr, *, borrow: bool = False) -> py.expr:
-        """The Python expression of `node`; `borrow` promises not to keep its value."""
-        raise NotImplementedError
-
-    def lazy_chain(self, node: ast.Expr) -> py.expr:
-        """The lazy value that `node` names, unread."""
-        raise NotImplementedError
-
-    def kind_now(self, node: ast.Expr) -> int:
-        """What `node` may evaluate to here."""
-        return kind_of(node, self.kinds)
 
     def simple(self, node: ast.Expr) -> bool:
         """Whether evaluating `node` twice costs nothing and changes nothing."""
         if isinstance(node, ast.Variable):
-            return not self.kind(node.name) & UNSET
+            return not self.kind(node.name) & (UNSET | LAZY if self.meets_lazy else UNSET)
         return isinstance(node, ast.Number | ast.String | ast.Bool | ast.Null)
 
     def quickly(self, name: str, *args: py.expr) -> py.expr:
@@ -85,12 +73,12 @@ class OperatorEmitter(Frame):
     def _operand(self, node: ast.Expr, op: str, other: ast.Expr) -> py.expr:
         # `+` on lists keeps their items, so a list operand is not merely read.
         keeps = op == "add" and self.kind_now(other) not in (NUMBER, TEXT)
-        return self.expr(node, borrow=not keeps)
+        return self.entire(node, borrow=not keeps)
 
     def _long_chain(self, first: ast.Expr, operators: list[ast.Binary]) -> py.expr:
         build, held = self.build, self.temp()
         kind = self.kind_now(first)
-        steps = [build.bind(held, self.expr(first))]
+        steps = [build.bind(held, self.entire(first))]
         for operator in operators:
             if operator.op in {"and", "or"}:
                 left = self._truth_of(build.name(held), kind)
@@ -113,7 +101,7 @@ class OperatorEmitter(Frame):
         other_kind = self.kind_now(node.right)
         simple = simple_left and self.simple(node.right)
         keeps = op == "add" and kind not in (NUMBER, TEXT)
-        right = self.expr(node.right, borrow=not keeps)
+        right = self.entire(node.right, borrow=not keeps)
         if op == "add":
             return self._add(left, right, kind, other_kind, simple, node.right), added(kind, other_kind)
         if op in _ARITHMETIC:
@@ -238,9 +226,11 @@ class OperatorEmitter(Frame):
 
     def truth(self, node: ast.Expr) -> py.expr:
         """A Python boolean expression of the truth of `node`."""
-        if self.unit.lazy and self.lazy_root(node):
-            build = self.build
-            return build.delegate(build.call("lazy_truth", build.name("truthy"), self.lazy_chain(node)))
+        if self.may_be_lazy(node):
+            build, held = self.build, self.temp()
+            asked = build.delegate(build.call("lazy_truth", build.name("truthy"), build.name(held)))
+            lazy = build.is_type(build.bind(held, self.part(node, borrow=True)), "LazyValue")
+            return build.choose(lazy, asked, build.call("truthy", build.name(held)))
         kind = self.kind_now(node)
         value = self.expr(node, borrow=True)
         return self._truth_of(value, kind)

@@ -66,7 +66,9 @@ class State:
 def _restored(data: Json) -> Value:
     if isinstance(data, dict):
         if data.get(_PROJECTED) is True:
-            return LazyValue(str(data.get("name")), str(data.get("type_name")), data.get("projection_ref"))
+            steps = data.get("path")
+            path = tuple(step for step in steps if isinstance(step, str | int)) if isinstance(steps, list) else ()
+            return LazyValue(str(data.get("name")), str(data.get("type_name")), data.get("projection_ref"), path)
         special = from_json(data) if {"type", "__resource__"} & data.keys() else {}
         if isinstance(special, dict):
             return {str(key): _restored(value) for key, value in data.items()}

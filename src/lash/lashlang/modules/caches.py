@@ -96,6 +96,7 @@ class Compiler:
         traced: bool = False,
         readonly: frozenset[str] = frozenset(),
         lazy: frozenset[str] = frozenset(),
+        keeps_lazy: bool = False,
     ) -> CompiledBody:
         """The compiled main block or process.
 
@@ -110,12 +111,14 @@ class Compiler:
             traced,
             readonly,
             lazy,
+            keeps_lazy or bool(lazy),
             self.dialect.name,
             COMPILER_VERSION,
         )
         found = self.bodies.find(key)
         if found is not None:
             return found
-        return self.bodies.keep(
-            key, compile_body(artifact, process, self.dialect, traced=traced, readonly=readonly, lazy=lazy)
+        made = compile_body(
+            artifact, process, self.dialect, traced=traced, readonly=readonly, lazy=lazy, keeps_lazy=keeps_lazy
         )
+        return self.bodies.keep(key, made)

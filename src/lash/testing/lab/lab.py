@@ -59,21 +59,20 @@ class Lab:
         self._stores = list(stores)
         self._settle = settle
 
-    async def kill_everywhere(self, test: Program | None = None, *, at_writes: bool = True) -> LabReport:
-        """One run for each effect and instant, and each write of the store, on every store."""
+    async def kill_everywhere(
+        self, test: Program | None = None, *, at_writes: bool = True, limit: int | None = None
+    ) -> LabReport:
+        """One run for each effect and instant, and each write of the store, on every store.
+
+        `limit` takes so many of these points at most on each store, evenly spread.
+        """
+        if limit is not None and limit < 1:
+            raise ConfigurationError(f"limit={limit}: give a positive number of kills, or None for all")
         program, report = self._program(test), LabReport()
         for store in self._stores:
             undisturbed, facts = await self._undisturbed(store, program)
-            for number, execution in enumerate(undisturbed.asked, start=1):
-                for when in WHEN:
-                    point = KillPoint(_shown(store), execution.name, when, number)
-                    at_effect = EffectCut(number, when)
-                    report.verdicts.append(await self._kill(store, program, point, at_effect, undisturbed, facts))
-            for number, name in enumerate(undisturbed.writes if at_writes else (), start=1):
-                for instant in INSTANTS:
-                    point = KillPoint(_shown(store), f"write:{name}", instant, number)
-                    at_write = WriteCut(number, instant)
-                    report.verdicts.append(await self._kill(store, program, point, at_write, undisturbed, facts))
+            for point, cut in _spread(_cuts(store, undisturbed, at_writes=at_writes), limit):
+                report.verdicts.append(await self._kill(store, program, point, cut, undisturbed, facts))
         return report
 
     async def kill_at(
@@ -136,6 +135,28 @@ class Lab:
                 )
             _judge(verdict, first, second, recorded)
             return verdict
+
+
+def _cuts(store: str, undisturbed: Lived, *, at_writes: bool) -> list[tuple[KillPoint, Cut]]:
+    """Every place at which the undisturbed run can be killed, in order."""
+    shown = _shown(store)
+    effects: list[tuple[KillPoint, Cut]] = [
+        (KillPoint(shown, execution.name, when, number), EffectCut(number, when))
+        for number, execution in enumerate(undisturbed.asked, start=1)
+        for when in WHEN
+    ]
+    writes: list[tuple[KillPoint, Cut]] = [
+        (KillPoint(shown, f"write:{name}", instant, number), WriteCut(number, instant))
+        for number, name in enumerate(undisturbed.writes if at_writes else (), start=1)
+        for instant in INSTANTS
+    ]
+    return [*effects, *writes]
+
+
+def _spread(cuts: list[tuple[KillPoint, Cut]], limit: int | None) -> list[tuple[KillPoint, Cut]]:
+    if limit is None or limit >= len(cuts):
+        return cuts
+    return [cuts[index * len(cuts) // limit] for index in range(limit)]
 
 
 def _judge(verdict: LabVerdict, first: Lived, second: Lived, recorded: set[tuple[str, str]]) -> None:
