@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lash.base.messages import Message as Message
     from lash.base.usage import TokenUsage as TokenUsage
     from lash.core import LashCore as LashCore
+    from lash.core import RlmCore as RlmCore
     from lash.core import StandardCore as StandardCore
     from lash.effects.errors import EffectInDoubt as EffectInDoubt
     from lash.effects.lease import LeaseTimings as LeaseTimings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lash.plugins.plugin import Plugin as Plugin
     from lash.plugins.plugin import hook as hook
     from lash.plugins.snapshots import StatefulPlugin as StatefulPlugin
+    from lash.protocols.rlm.options import RlmConfig as RlmConfig
     from lash.runtime.activity import ActivityFanout as ActivityFanout
     from lash.runtime.activity import TurnActivity as TurnActivity
     from lash.runtime.approvals import Approval as Approval
@@ -70,6 +72,8 @@ _HOMES = {
     "Message": "lash.base.messages",
     "TokenUsage": "lash.base.usage",
     "LashCore": "lash.core",
+    "RlmCore": "lash.core",
+    "RlmConfig": "lash.protocols.rlm.options",
     "StandardCore": "lash.core",
     "EffectInDoubt": "lash.effects.errors",
     "LeaseTimings": "lash.effects.lease",
@@ -115,6 +119,7 @@ _HOMES = {
 _SUBMODULES = frozenset(
     {
         "attachments",
+        "direct",
         "effects",
         "hosts",
         "models",
@@ -158,6 +163,8 @@ __all__ = [
     "RecentEvents",
     "RecoveryReport",
     "Retry",
+    "RlmConfig",
+    "RlmCore",
     "Session",
     "SessionDeleted",
     "SessionMirror",

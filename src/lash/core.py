@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -26,7 +26,7 @@ from lash.base.clock import Clock, SystemClock
 from lash.base.codec import to_json
 from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.base.ids import IdSource, SystemIds, is_name
-from lash.base.json import JsonObject
+from lash.base.json import Json, JsonObject
 from lash.base.tier import DurabilityTier
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
@@ -36,7 +36,7 @@ from lash.models.provider import Provider
 from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
-from lash.plugins.plugin import Plugin, PluginFactory
+from lash.plugins.plugin import CoreServices, Plugin, PluginFactory
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.handles import SessionDeleteReport as ProcessDeleteReport
 from lash.protocols.standard import StandardProtocol
@@ -72,6 +72,7 @@ from lash.tracing.records import TraceContext, TraceLevel, TraceSink
 from lash.tracing.tracer import Tracer
 
 if TYPE_CHECKING:
+    from lash.protocols.rlm.options import RlmConfig
     from lash.providers.named import AnyWire
 
 MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
@@ -156,6 +157,7 @@ class LashCore:
         self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins], [ToolOutputBudget()])
         self._plugin_options = _options(plugin_options, self._plugin_host) or {}
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
+        self._has_cells = protocol.id == "rlm_protocol"
         self._max_turns = max_turns
         self._residency = residency
         self._workers = workers
@@ -192,6 +194,7 @@ class LashCore:
         try:
             await self._start(store)
         except BaseException:
+            await self._plugin_host.close()
             if store is not self._store_choice:
                 await store.close()
             raise
@@ -225,6 +228,7 @@ class LashCore:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close()
+            await self._plugin_host.close()
         if self._tracer is not None:
             await self._tracer.close()
         store, self._store = self._store, None
@@ -275,7 +279,7 @@ class LashCore:
             access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
             is_limited = tools is not None or hidden_tools is not None
             actor.assign(access if is_limited else None, _options(plugin_options, self._plugin_host))
-        home = SessionHome(self._facts_of, self.session, self._forget, self._background_work)
+        home = SessionHome(self._facts_of, self.session, self._forget, self._background_work, self._has_cells)
         return Session(actor, home)
 
     async def sessions(self) -> list[SessionListing]:
@@ -291,10 +295,10 @@ class LashCore:
         actor = self._actors.forget(session_id)
         if actor is not None:
             await actor.cancel()
-        await engine.host.revoke_await_events_for_session(session_id)
         # The deletion does both by itself; asked for here, they say what they did.
         processes = await self.store.processes.delete_session_process_state(session_id)
         subscription_count = await self.store.triggers.delete_session_subscriptions(session_id)
+        await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
         return SessionDeleteReport(session_id, processes, subscription_count)
 
@@ -405,6 +409,7 @@ class LashCore:
             executor_id=executor_id,
             options=options,
         )
+        await self._plugin_host.open(CoreServices(attachments, self._clock))
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
         # Without workers here, those elsewhere hear of it from the store.
@@ -574,6 +579,60 @@ class StandardCore(LashCore):
         )
 
 
+class RlmCore(LashCore):
+    """A core in RLM mode: the model writes programs in lashlang, and tools are modules of the language.
+
+    `rlm` says how programs run and what is shown of them; `projected` binds read-only names in every program.
+    Added in 0.1.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: ModelChoice | None = None,
+        rlm: RlmConfig | None = None,
+        projected: Mapping[str, Json] | None = None,
+        store: str | Store = ":memory:",
+        effect_host: HostChoice | EffectHost | None = None,
+        attachment_store: AttachmentStore | None = None,
+        tools: Sequence[Tool[..., Any] | ToolProvider] = (),
+        plugins: Sequence[PluginFactory] = (),
+        plugin_options: JsonObject | None = None,
+        instructions: str | None = None,
+        prompt: PromptLayer | None = None,
+        max_turns: int | None = None,
+        residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        commit_budget: CommitBudget | None = None,
+        recover: bool = True,
+        host_id: str | None = None,
+        lease_timings: LeaseTimings | None = None,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+    ) -> None:
+        from lash.protocols.rlm.plugin import RlmProtocol  # the language is loaded by those who use it
+
+        super().__init__(
+            protocol=RlmProtocol(rlm, projected=projected),
+            model=model,
+            store=store,
+            effect_host=effect_host,
+            attachment_store=attachment_store,
+            tools=tools,
+            plugins=plugins,
+            plugin_options=plugin_options,
+            instructions=instructions,
+            prompt=prompt,
+            max_turns=max_turns,
+            residency=residency,
+            commit_budget=commit_budget,
+            recover=recover,
+            host_id=host_id,
+            lease_timings=lease_timings,
+            clock=clock,
+            ids=ids,
+        )
+
+
 def _tool_plugin(tools: Sequence[Tool[..., Any] | ToolProvider]) -> list[PluginFactory]:
     functions = [tool for tool in tools if not isinstance(tool, ToolProvider)]
     providers = [tool for tool in tools if isinstance(tool, ToolProvider)]
@@ -622,4 +681,4 @@ def _producer() -> str:
         return "lash-runtime (source)"
 
 
-__all__ = ["CoreClosed", "DurableStorePeerRequired", "LashCore", "MissingModel", "Provider", "StandardCore"]
+__all__ = ["CoreClosed", "DurableStorePeerRequired", "LashCore", "MissingModel", "Provider", "RlmCore", "StandardCore"]

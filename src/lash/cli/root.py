@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "worker": "lash.cli.commands.worker:worker",
     "approvals": "lash.cli.commands.approvals:approvals",
     "store": "lash.cli.commands.store:store",
+    "trace": "lash.cli.commands.trace:trace",
     "doctor": "lash.cli.commands.doctor:doctor",
     "lang": "lash.cli.lang:lang",
 }

@@ -264,5 +264,4 @@ class TriggerAdmin:
         if wakes is not None:
             plan = plan.waking()
         work, event_types = as_target(plan)
-        identity = plan.identity
-        return TriggerTarget(work, identity, plan.env_ref, event_types)
+        return TriggerTarget(work, plan.identity, plan.env_ref, event_types)

@@ -10,6 +10,7 @@ from lash.plugins.host import PluginSession
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.outputs import ProcessAwaitOutput
 from lash.processes.registry import ProcessRegistry
+from lash.runtime.direct import DirectModel
 from lash.runtime.worker.run import Park, ProcessRun
 from lash.tools.catalog import ToolCatalog
 
@@ -24,6 +25,8 @@ class ProcessParts:
     catalog: ToolCatalog
     processes: ProcessRegistry
     artifacts: ArtifactStore
+    # For tools that ask a model something themselves.
+    model: DirectModel
 
 
 EngineOutcome: TypeAlias = ProcessAwaitOutput | Park

@@ -11,9 +11,10 @@ from lash.plugins.errors import PluginSessionError
 from lash.plugins.hooks import PluginSessionContext
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.registration import ProcessRegistration
+from lash.runtime.direct import DirectModel
+from lash.runtime.input import TurnOptions
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.engines import ProcessParts
-
 
 # Environments that are kept in memory: they never change under their name.
 KEPT = 256
@@ -36,7 +37,9 @@ class Environments:
         options = {**config.engine.options.plugin_options, **env.plugin_options}
         plugins = config.engine.plugins.build(PluginSessionContext(session_id, plugin_options=options))
         catalog = config.engine.options.build_catalog(plugins)
-        return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts)
+        chosen = config.engine.options.choose_model(TurnOptions())
+        model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
+        return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model)
 
     async def _load(self, env_ref: str) -> ProcessExecutionEnvSpec:
         env = self._kept.get(env_ref)

@@ -11,6 +11,7 @@ from lash.processes.outputs import ProcessAwaitOutput, output_of_tool
 from lash.runtime.activity import ActivityStream
 from lash.runtime.call_branch import CallBranch
 from lash.runtime.call_run import CallPlace
+from lash.runtime.direct import DirectCalls
 from lash.runtime.tool_hooks import ToolHooks
 from lash.runtime.worker.engines import ProcessParts
 from lash.runtime.worker.run import ParkingController, ProcessRun
@@ -24,8 +25,12 @@ async def run_tool_call(run: ProcessRun, work: ToolCallInput, parts: ProcessPart
     hooks = ToolHooks(parts.plugins, parts.catalog, stream, parts.session_id, "")
     trail = StateTrail(parts.plugins.states) if parts.plugins.states else None
     scope = RuntimeScope(parts.session_id)
-    place = CallPlace(scope, "", parts.catalog, hooks, stream, run.cancel, run.clock, trail)
     controller = ParkingController(run)
+
+    def direct(call_id: str) -> DirectCalls:
+        return DirectCalls(controller, scope, call_id, parts.model, cancel=run.cancel, clock=run.clock)
+
+    place = CallPlace(scope, "", parts.catalog, hooks, stream, run.cancel, run.clock, trail, direct)
     key = f"process:{run.process_id}:tool:{call.tool_name}"
     branch = CallBranch(
         place,

@@ -30,7 +30,21 @@ from lash.stores.process_records import (
     decode_wake,
     encode_event,
 )
-from lash.stores.program import Query, Row, Steps, Write, each, execute, many, many_each, notify, one, program, together, write
+from lash.stores.program import (
+    Query,
+    Row,
+    Steps,
+    Write,
+    each,
+    execute,
+    many,
+    many_each,
+    notify,
+    one,
+    program,
+    together,
+    write,
+)
 from lash.stores.sql.processes import HOLD, hold, read
 
 EVENT_COLUMNS = """
