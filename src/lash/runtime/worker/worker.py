@@ -26,10 +26,11 @@ from lash.effects.errors import EffectInDoubt, LeaseLost
 from lash.effects.ports import EffectController
 from lash.effects.scope import ExecutionScope
 from lash.processes.errors import ProcessError, ProcessLeaseLost
+from lash.processes.events import cancel_requested
 from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput
 from lash.processes.record import ProcessRecord
 from lash.processes.registration import ProcessRegistration
-from lash.processes.registry import ClaimedProcess, ProcessEnd
+from lash.processes.registry import ClaimedProcess, ProcessEnd, WorkTurnOver
 from lash.runtime.engine import DoubtfulEffect
 from lash.runtime.leases import Holding
 from lash.runtime.worker.config import ProcessWorkerConfig
@@ -183,19 +184,61 @@ class ProcessWorker:
         """Ends what ended and takes what is due, in one transaction."""
         ends, self._ended = self._ended, []
         limit = self._room
-        try:
-            turned = await self._registry.turn_over(
+        writing = asyncio.ensure_future(
+            self._registry.turn_over(
                 ends, self._engine.executor_id, self._claim_token, self._engine.options.timings.ttl_ms, limit
             )
-        except BaseException:
+        )
+        try:
+            turned = await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await self._undo(writing, ends)
+            raise
+        except StoreError:
             self._ended = [*ends, *self._ended]
             raise
+        except Exception:
+            logger.exception("what ended cannot be written together; each is written by itself")
+            for end in ends:
+                await self._end_alone(end)
+            return
         self._claim_token = self._engine.ids.new_token()
         self._may_be_due = limit > 0 and len(turned.claimed) == limit
         for process_id in turned.lost:
             logger.warning("process %s was taken over; what came of it here is dropped", process_id)
         for claimed in turned.claimed:
             self._start(claimed)
+
+    async def _undo(self, writing: asyncio.Future[WorkTurnOver], ends: list[ProcessEnd]) -> None:
+        """This worker is leaving: what it has just taken is given back."""
+        await asyncio.wait([writing])
+        if writing.cancelled() or writing.exception() is not None:
+            self._ended = [*ends, *self._ended]
+            return
+        for claimed in writing.result().claimed:
+            with contextlib.suppress(Exception):  # the lease runs out by itself otherwise
+                await self._registry.complete_process_lease(claimed.lease.completion())
+
+    async def _end_alone(self, end: ProcessEnd) -> None:
+        """Ends one process. What cannot be stored is a failure; if that cannot either, the lease is given back."""
+        lease = end.lease
+        try:
+            await self._registry.complete_process_with_lease(lease, end.output)
+        except ProcessLeaseLost:
+            logger.warning("process %s was taken over; what came of it here is dropped", lease.process_id)
+        except Exception as error:
+            logger.exception("the end of process %s cannot be stored", lease.process_id)
+            with contextlib.suppress(Exception):
+                failure = FailureOutput("execution", "process_recovery_failed", str(error) or type(error).__name__)
+                await self._registry.complete_process_with_lease(lease, failure)
+                return
+            with contextlib.suppress(Exception):  # it runs out by itself otherwise
+                later_ms = self._engine.clock.now_ms() + LATER_MS
+                await self._registry.complete_process_lease(lease.completion(), due_at_ms=later_ms)
+
+    async def request_process_cancel(self, process_id: str, reason: str | None = None) -> None:
+        """Asks for the end of a process, wherever it runs. Whoever runs it decides how it ends."""
+        await self._registry.append_event(process_id, cancel_requested(process_id, reason))
 
     async def _probe(self) -> None:
         await self._engine.clock.sleep(PROBE_MS)
