@@ -256,8 +256,8 @@ async def test_an_event_that_a_plugin_declares_says_what_was_declared(place: Pla
 def test_an_event_is_declared_once_and_with_a_schema_that_compiles() -> None:
     with pytest.raises(PluginRegistrationError, match="declared by plugins 'one' and 'two'"):
         lash.StandardCore(model=model(), plugins=[lash.Plugin("one").trigger(PAID), lash.Plugin("two").trigger(PAID)])
+    broken = TriggerEvent("shop", "shop", "sold", {"type": "strin"})
     with pytest.raises(InvalidTrigger, match="payload_schema"):
-        broken = TriggerEvent("shop", "shop", "sold", {"type": "strin"})
         lash.StandardCore(model=model(), plugins=[lash.Plugin("one").trigger(broken)])
 
 
