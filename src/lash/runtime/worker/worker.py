@@ -48,6 +48,8 @@ STORE_PAUSE_MS = 500
 PROBE_MS = 1_000
 # A process that cannot go on here and now (doubt, trouble of the store) is looked at again after so long.
 LATER_MS = 30_000
+# A worker without a free slot looks for wakes so often.
+BUSY_LOOK_MS = 100
 # How long the feed must be quiet before the worker looks who wants what cancelled.
 CANCEL_LOOK_MS = 20
 
@@ -69,6 +71,7 @@ class ProcessWorker:
         self._ended: list[ProcessEnd] = []
         self._may_be_due = True
         self._is_draining = False
+        self._looked_at = 0.0
         self._claim_token = config.engine.ids.new_token()
         # The clock of triggers runs where processes run.
         self.ticking: TriggerTicking | None = None
@@ -163,6 +166,10 @@ class ProcessWorker:
                 return
             if self._ended:
                 return
+        if not self._room and not self._is_time_to_look:
+            await first_of(self._stirred.wait(), self._engine.clock.sleep(BUSY_LOOK_MS))
+            return
+        self._looked_at = self._engine.clock.monotonic()
         outlook = await self._registry.look_for_work(self._engine.executor_id)
         if outlook.has_wakes:
             await self._deliver_wakes()
@@ -175,6 +182,10 @@ class ProcessWorker:
         if outlook.has_other_workers:
             waits.append(self._probe())
         await first_of(*waits)
+
+    @property
+    def _is_time_to_look(self) -> bool:
+        return (self._engine.clock.monotonic() - self._looked_at) * 1000 >= BUSY_LOOK_MS
 
     @property
     def _room(self) -> int:
@@ -371,13 +382,16 @@ class ProcessWorker:
     async def _watch_cancels(self) -> None:
         """While something runs: looks after changes who wants what cancelled. The heartbeat looks too."""
         changes = self._engine.store.changes
+        seen: set[Holding] = set()
         while self._holdings:
             generation = changes.generation()
             await self._engine.clock.sleep(CANCEL_LOOK_MS)
             if not self._holdings:
                 return
             with contextlib.suppress(StoreError):
-                await self._engine.keeper.look_for_cancels(list(self._holdings.values()))
+                # Who began after the last look had nothing to hear then.
+                await self._engine.keeper.look_for_cancels([one for one in self._holdings.values() if one in seen])
+            seen = set(self._holdings.values())
             await changes.changed(generation)
 
 
