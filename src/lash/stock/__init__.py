@@ -1,11 +1,13 @@
-"""Plugins that come with lash: the tool output budget (default), rolling history, plans and plan mode."""
+"""Plugins that come with lash: the tool output budget (default), rolling history, plans, plan mode, `batch`."""
 
+from lash.stock.batch_tool import BatchTool
 from lash.stock.output_budget import OutputBudget, ToolOutputBudget
 from lash.stock.plan_mode import PlanMode, PlanModeStatus
 from lash.stock.rolling_history import RollingHistory
 from lash.stock.update_plan import Plan, PlanStep, UpdatePlan
 
 __all__ = [
+    "BatchTool",
     "OutputBudget",
     "Plan",
     "PlanMode",
