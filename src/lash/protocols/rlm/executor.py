@@ -8,8 +8,9 @@ drive and in a replay.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -35,6 +36,7 @@ from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
 from lash.protocols.rlm.images import ImageShelf
 from lash.protocols.rlm.options import RlmConfig
+from lash.protocols.rlm.projections import ProjectionRef, ProjectionRegistry, ProjectionResolver
 from lash.protocols.rlm.response import CellResponse, Submitted
 from lash.protocols.rlm.seeds import planted
 from lash.protocols.rlm.surface import Offer, Offers, Surface
@@ -54,13 +56,19 @@ class RlmExecutor:
         config: RlmConfig,
         compiler: Compiler,
         offers: Offers,
-        projected: Mapping[str, Json] | None = None,
+        projected: Mapping[str, Json | ProjectionRef] | None = None,
+        resolver: ProjectionResolver | None = None,
         processes: ProcessEffects | None = None,
     ) -> None:
         self._config = config
         self._compiler = compiler
         self._offers = offers
-        self._projected = {name: value_of(value) for name, value in (projected or {}).items()}
+        self._refs = {name: value for name, value in (projected or {}).items() if isinstance(value, ProjectionRef)}
+        self._resolver = resolver or ProjectionRegistry()
+        self._projected: dict[str, Value] = {
+            name: LazyValue(name, "projection", name) if isinstance(value, ProjectionRef) else value_of(value)
+            for name, value in (projected or {}).items()
+        }
         self._processes = processes
         self._offer: Offer | None = None
         # The surface that the running turn was recorded with.
@@ -134,7 +142,7 @@ class RlmExecutor:
             surface,
             self._config.observe,
             self._images,
-            lambda: history_items(self._history, cell.messages[:-1]),
+            self._reads(cell, effects),
             self._processes,
         )
         address = f"{HISTORY}[{self._position(cell)}]"
@@ -167,7 +175,7 @@ class RlmExecutor:
             None,
             traced=_has_effects(linked),
             readonly=frozenset(self._projected),
-            lazy=frozenset({HISTORY}),
+            lazy=frozenset({HISTORY, *self._refs}),
         )
         budgets, why_expired = self._config.budgets, ""
         if effects.has_recorded(EXPIRED):
@@ -210,6 +218,21 @@ class RlmExecutor:
                 return Continued(), f"the program failed: {text}"
             case _:
                 return outcome, None
+
+    def _reads(self, cell: Cell, effects: CellEffects) -> Callable[[str], Awaitable[Json]]:
+        async def read(name: str) -> Json:
+            ref = self._refs.get(name)
+            if ref is None:
+                # Not recorded: the conversation does not change while a cell runs.
+                return history_items(self._history, cell.messages[:-1])
+            if ref.is_immutable:
+                return await self._resolver.resolve(ref)
+            return await effects.step(f"read:{name}", {"kind": ref.kind, "key": ref.key}, partial(resolve, ref))
+
+        async def resolve(ref: ProjectionRef) -> Json:
+            return await self._resolver.resolve(ref)
+
+        return read
 
     def _position(self, cell: Cell) -> int:
         counted, length, count = self._counted
