@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +174,25 @@ async def test_what_may_change_is_recorded_when_it_is_first_read() -> None:
 
     report.raise_for_problems()
     assert source.reads == 2  # of the undisturbed run and of the killed one; who went on read what was recorded
+
+
+async def test_a_list_keeps_what_it_was_not_asked_for_and_reads_it_in_a_later_process(tmp_path: Path) -> None:
+    registry = ProjectionRegistry({("file", "a"): {"text": "alpha"}})
+    steps = [
+        cell("kept = [docs, history[0]]\nsubmit 1"),
+        cell("submit [kept[0].text, kept[1].content]"),
+        cell("submit kept[0].text"),
+    ]
+    where = str(tmp_path / "agent.db")
+
+    def core() -> lash.RlmCore:
+        projected = {"docs": ProjectionRef("file", "a")}
+        return lash.RlmCore(model=ScriptedModel(steps), projected=projected, resolver=registry, store=where)
+
+    assert await value_of(core()) == 1
+    assert await value_of(core()) == ["alpha", "go"]
+    unbound = lash.RlmCore(model=ScriptedModel([*steps, cell("submit history[5].error")]), store=where)
+    assert "`docs` is not bound here any more" in str(await value_of(unbound))
 
 
 def test_history_is_no_name_for_a_projection() -> None:

@@ -36,7 +36,7 @@ from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
 from lash.protocols.rlm.images import ImageShelf
 from lash.protocols.rlm.options import RlmConfig
-from lash.protocols.rlm.projections import ProjectionRef, ProjectionRegistry, ProjectionResolver
+from lash.protocols.rlm.projections import ProjectionRef, ProjectionRegistry, ProjectionResolver, ProjectionUnresolved
 from lash.protocols.rlm.response import CellResponse, Submitted
 from lash.protocols.rlm.seeds import planted
 from lash.protocols.rlm.surface import Offer, Offers, Surface
@@ -45,7 +45,9 @@ from lash.tools.catalog import ToolCatalog
 HISTORY: Final = "history"
 # Recorded when a cell runs out of time, so that a replay stops it at the same place.
 EXPIRED: Final = "expired"
-_LANGUAGE: Final = "list"
+_LIST: Final = "list"
+# How a snapshot marks a lazy value.
+_LAZY_MARK: Final = b"__lashlang_snapshot_projected__"
 
 
 class RlmExecutor:
@@ -77,6 +79,7 @@ class RlmExecutor:
         self._committed: tuple[bytes | None, dict[str, Value]] = (None, {})
         self._base: bytes | None = None
         self._variables: dict[str, Value] | None = {}
+        self._may_hold_lazy = False
         self._images = ImageShelf()
         self._history: Sequence[Message] = ()
         self._counted: tuple[Sequence[Message], int, int] = ((), 0, 0)
@@ -90,6 +93,7 @@ class RlmExecutor:
         self._offer = self._offers.of(start.catalog)
         if start.snapshot is None or start.snapshot is not self._committed[0]:
             self._committed = (start.snapshot, self._decoded(start.snapshot))
+        self._may_hold_lazy = start.snapshot is not None and _LAZY_MARK in start.snapshot
         self._variables = planted(self._committed[1], start.records, self.reserved)
 
     def snapshot(self, committed: bytes | None) -> bytes | None:
@@ -170,13 +174,17 @@ class RlmExecutor:
         self, cell: Cell, effects: CellEffects, surface: Surface, answers: CellAnswers, observer: CellObserver
     ) -> tuple[Outcome, str | None]:
         linked = self._compiler.link(cell.code, surface.environment)
+        # A program that never meets lazy values is compiled to code that never looks for them.
+        lazy = frozenset(name for name in (HISTORY, *self._refs) if name in cell.code)
         body = self._compiler.compile(
             linked.artifact,
             None,
             traced=_has_effects(linked),
-            readonly=frozenset(self._projected),
-            lazy=frozenset({HISTORY, *self._refs}),
+            readonly=self.reserved,
+            lazy=lazy,
+            keeps_lazy=self._may_hold_lazy,
         )
+        self._may_hold_lazy = self._may_hold_lazy or bool(lazy)
         budgets, why_expired = self._config.budgets, ""
         if effects.has_recorded(EXPIRED):
             recorded = await effects.step(EXPIRED, None, _never)
@@ -193,7 +201,7 @@ class RlmExecutor:
         execution = Execution(
             body,
             variables=self._variables,
-            projected={HISTORY: LazyValue(HISTORY, _LANGUAGE, HISTORY), **self._projected},
+            projected={HISTORY: LazyValue(HISTORY, _LIST, HISTORY), **self._projected},
             budgets=budgets,
             observer=observer,
         )
@@ -222,6 +230,8 @@ class RlmExecutor:
     def _reads(self, cell: Cell, effects: CellEffects) -> Callable[[str], Awaitable[Json]]:
         async def read(name: str) -> Json:
             ref = self._refs.get(name)
+            if ref is None and name != HISTORY:
+                raise ProjectionUnresolved(f"`{name}` is not bound here any more; compute the value again")
             if ref is None:
                 # Not recorded: the conversation does not change while a cell runs.
                 return history_items(self._history, cell.messages[:-1])
