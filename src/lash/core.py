@@ -54,6 +54,7 @@ from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.ticking import TriggerTicking
 from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
@@ -294,10 +295,10 @@ class LashCore:
         actor = self._actors.forget(session_id)
         if actor is not None:
             await actor.cancel()
-        await engine.host.revoke_await_events_for_session(session_id)
         # The deletion does both by itself; asked for here, they say what they did.
         processes = await self.store.processes.delete_session_process_state(session_id)
         subscription_count = await self.store.triggers.delete_session_subscriptions(session_id)
+        await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
         return SessionDeleteReport(session_id, processes, subscription_count)
 
@@ -416,8 +417,10 @@ class LashCore:
         self._background = Background(
             store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke
         )
-        if self._workers and self._recover:
-            await self._worker.start_if_needed()
+        if self._workers:
+            self._worker.ticking = TriggerTicking(engine, self._background.ticker)
+            if self._recover:
+                await self._worker.start_if_needed()
         if self._recover and host.durability_tier() == "durable":
             await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
 

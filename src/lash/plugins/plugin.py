@@ -52,18 +52,26 @@ class SessionPlugin(Protocol):
     """A plugin inside one session."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The plugin's id, unique in its core."""
+        ...
 
-    def register(self, registrar: PluginRegistrar) -> None: ...
+    def register(self, registrar: PluginRegistrar) -> None:
+        """Says what the plugin contributes: hooks, tools, prompt, actions."""
+        ...
 
 
 class PluginFactory(Protocol):
     """Makes the plugin of each session. `id` is unique in a core."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The plugin's id, unique in its core."""
+        ...
 
-    def build(self, context: PluginSessionContext) -> SessionPlugin: ...
+    def build(self, context: PluginSessionContext) -> SessionPlugin:
+        """The plugin of one session; must not wait."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
