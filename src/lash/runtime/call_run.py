@@ -205,4 +205,5 @@ class CallRun:
             ),
             make_key=self._make_key,
             direct=self._direct,
+            catalog=place.catalog,
         )

@@ -45,6 +45,7 @@ MAX_THREADS: Final = 32
 
 # What every model wire accepts as a function name.
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")
+_OPERATION = re.compile(r"^[a-z_][a-z0-9_]*$")
 _MODULE = re.compile(r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")
 
 
@@ -123,6 +124,7 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     module: str | None = None,
+    operation: str | None = None,
     repeat: Repeat = "safe",
     retry: Retry | None = None,
     timeout: float | None = None,
@@ -139,6 +141,7 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     module: str | None = None,
+    operation: str | None = None,
     repeat: Repeat = "safe",
     retry: Retry | None = None,
     timeout: float | None = None,
@@ -148,7 +151,8 @@ def tool(
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Makes a tool of an async or sync function. Added in 0.1.
 
-    `module` is where lashlang programs find it, e.g. `"orders"`. `repeat` says what
+    `module` is where lashlang programs find it, e.g. `"orders"`, and `operation` what it is called
+    there (its name unless given). `repeat` says what
     recovery may do when the outcome of a call is unknown. `retry` says how often a
     failure that declares itself retryable is tried again; an idempotent tool is
     tried three times unless told otherwise, the others once. `timeout` is in seconds
@@ -164,7 +168,7 @@ def tool(
     def decorate(target: Callable[P, R]) -> Tool[P, R]:
         signature = _read(target, namespace)
         shown = name or signature.function
-        _check_names(signature.function, shown, module)
+        _check_names(signature.function, shown, module, operation)
         if timeout is not None and timeout <= 0:
             raise ToolDefinitionError(signature.function, f"timeout={timeout}", "give a positive number of seconds")
         if approval_timeout is not None and (approval_timeout <= 0 or approve is False):
@@ -177,7 +181,7 @@ def tool(
             id=f"tool:{shown}",
             name=shown,
             description=signature.description if description is None else description,
-            bindings=_bindings(shown, module),
+            bindings=_bindings(operation or shown, module),
             scheduling=scheduling,
             repeat=repeat,
             retry=retry or (Retry() if repeat == "idempotent" else ONE_ATTEMPT),
@@ -216,7 +220,7 @@ def _read(function: Callable[P, R], namespace: Mapping[str, object]) -> ToolSign
     return read_signature(function, namespace)
 
 
-def _check_names(function: str, name: str, module: str | None) -> None:
+def _check_names(function: str, name: str, module: str | None, operation: str | None) -> None:
     if not _NAME.match(name):
         raise ToolDefinitionError(
             function,
@@ -225,10 +229,14 @@ def _check_names(function: str, name: str, module: str | None) -> None:
         )
     if module is not None and not _MODULE.match(module):
         raise ToolDefinitionError(function, f"module={module!r}", "use dotted lower-case names, such as 'orders'")
+    if operation is not None and (module is None or not _OPERATION.match(operation)):
+        raise ToolDefinitionError(
+            function, f"operation={operation!r}", "give a lower-case name such as 'find', together with module="
+        )
 
 
-def _bindings(name: str, module: str | None) -> dict[str, Json]:
-    return {} if module is None else {"lashlang": {"module": module, "operation": name}}
+def _bindings(operation: str, module: str | None) -> dict[str, Json]:
+    return {} if module is None else {"lashlang": {"module": module, "operation": operation}}
 
 
 def _is_async(function: Callable[..., object]) -> bool:
