@@ -39,6 +39,9 @@ R = TypeVar("R")
 # Says of the checked arguments (JSON) whether a person must approve the call.
 ApprovalPredicate: TypeAlias = Callable[[dict[str, Any], ToolContext], bool | Awaitable[bool]]
 
+# Tells the outside that nobody waits for a detached call any more: `(args, ctx)`.
+Canceller: TypeAlias = Callable[[dict[str, Any], ToolContext], object]
+
 # Calls of one synchronous tool that run at a time: above what blocking clients keep open
 # connections for, far below what a container allows a process.
 MAX_THREADS: Final = 32
@@ -62,8 +65,10 @@ class Tool(Generic[P, R]):
         definition: ToolDefinition,
         signature: ToolSignature,
         approve: ApprovalPredicate | None = None,
+        cancel: Canceller | None = None,
     ) -> None:
         self.definition = definition
+        self._cancel = cancel
         self._approve = approve
         self._function = function
         self._signature = signature
@@ -86,6 +91,13 @@ class Tool(Generic[P, R]):
             return self.definition.manifest.approve != "never"
         answer = self._approve(call.args, call.context)
         return bool(await answer if inspect.isawaitable(answer) else answer)
+
+    async def cancel_call(self, call: ToolExecution) -> None:
+        """Calls `cancel=`, where there is one."""
+        if self._cancel is not None:
+            done = self._cancel(call.args, call.context)
+            if inspect.isawaitable(done):
+                await done
 
     async def execute(self, call: ToolExecution) -> object:
         """Runs it with the model's arguments, decoded into the types of its hints."""
@@ -131,6 +143,7 @@ def tool(
     scheduling: Scheduling = "parallel",
     approve: bool | ApprovalPredicate = False,
     approval_timeout: float | None = None,
+    cancel: Canceller | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -148,6 +161,7 @@ def tool(
     scheduling: Scheduling = "parallel",
     approve: bool | ApprovalPredicate = False,
     approval_timeout: float | None = None,
+    cancel: Canceller | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Makes a tool of an async or sync function. Added in 0.1.
 
@@ -159,7 +173,8 @@ def tool(
     for each attempt; a synchronous function that overruns it goes on in its thread and
     only its result is dropped (`ctx.cancelled` tells it). `approve` asks a person before
     the first attempt, always or when `approve(args, ctx)` says so; the turn waits, durably,
-    until the approval is given, denied, or `approval_timeout` (seconds) has passed.
+    until the approval is given, denied, or `approval_timeout` (seconds) has passed. `cancel(args, ctx)`
+    is called when a call that returned `pending(on_cancel="cancel_external_work")` is cancelled.
     Raises `ToolDefinitionError`.
     """
     # Classes that are local to a function are found through the frame that decorates.
@@ -191,7 +206,7 @@ def tool(
         )
         contract = ToolContract(signature.input_schema(), signature.output_schema())
         predicate = None if isinstance(approve, bool) else approve
-        return Tool(target, ToolDefinition(manifest, contract), signature, predicate)
+        return Tool(target, ToolDefinition(manifest, contract), signature, predicate, cancel)
 
     return decorate if function is None else decorate(function)
 
