@@ -36,7 +36,7 @@ from lash.models.provider import Provider
 from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
-from lash.plugins.plugin import Plugin, PluginFactory
+from lash.plugins.plugin import CoreServices, Plugin, PluginFactory
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.handles import SessionDeleteReport as ProcessDeleteReport
 from lash.protocols.standard import StandardProtocol
@@ -54,6 +54,7 @@ from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.ticking import TriggerTicking
 from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
@@ -193,6 +194,7 @@ class LashCore:
         try:
             await self._start(store)
         except BaseException:
+            await self._plugin_host.close()
             if store is not self._store_choice:
                 await store.close()
             raise
@@ -226,6 +228,7 @@ class LashCore:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close()
+            await self._plugin_host.close()
         if self._tracer is not None:
             await self._tracer.close()
         store, self._store = self._store, None
@@ -292,10 +295,10 @@ class LashCore:
         actor = self._actors.forget(session_id)
         if actor is not None:
             await actor.cancel()
-        await engine.host.revoke_await_events_for_session(session_id)
         # The deletion does both by itself; asked for here, they say what they did.
         processes = await self.store.processes.delete_session_process_state(session_id)
         subscription_count = await self.store.triggers.delete_session_subscriptions(session_id)
+        await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
         return SessionDeleteReport(session_id, processes, subscription_count)
 
@@ -406,6 +409,7 @@ class LashCore:
             executor_id=executor_id,
             options=options,
         )
+        await self._plugin_host.open(CoreServices(attachments, self._clock))
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
         # Without workers here, those elsewhere hear of it from the store.
@@ -413,8 +417,10 @@ class LashCore:
         self._background = Background(
             store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke
         )
-        if self._workers and self._recover:
-            await self._worker.start_if_needed()
+        if self._workers:
+            self._worker.ticking = TriggerTicking(engine, self._background.ticker)
+            if self._recover:
+                await self._worker.start_if_needed()
         if self._recover and host.durability_tier() == "durable":
             await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
 

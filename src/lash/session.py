@@ -28,6 +28,7 @@ from lash.runtime.observation.observer import SessionObserver
 from lash.runtime.read_view import SessionReadView
 from lash.runtime.result import TurnResult
 from lash.runtime.session_processes import SessionProcesses
+from lash.runtime.session_triggers import SessionTriggers
 from lash.sessions.commit import SessionState, StoredTurn
 from lash.sessions.frames import SessionPolicy
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
@@ -307,7 +308,12 @@ class Session:
     @property
     def processes(self) -> SessionProcesses:
         """Background processes of this session (docs/how-to/background-jobs.md)."""
-        return self._home.background().of_session(self.session_id, self._actor.running)
+        return self._home.background().processes_of(self.session_id, self._actor.running)
+
+    @property
+    def triggers(self) -> SessionTriggers:
+        """What starts processes in the name of this session; it goes when the session is deleted."""
+        return self._home.background().triggers_of(self.session_id)
 
     async def turns(self) -> list[StoredTurn]:
         """Settled turns, in the order they were committed."""

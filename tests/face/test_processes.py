@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 import lash
-from face.places import Place
+from face.places import Gate, Place, settled, texts
+from lash.base.json import JsonObject
 from lash.processes.errors import (
     CompletionNotAllowed,
     HandleNotVisible,
@@ -24,7 +25,7 @@ from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.runtime.process_admin import ProcessStartConflict
 from lash.runtime.process_handle import ProcessAbandoned, ProcessCancelled, UnknownSignal
 from lash.runtime.work import InvalidWork, UnknownTool
-from lash.testing import ScriptedModel
+from lash.testing import ScriptedModel, says
 
 # Longer than any machine needs; what never comes fails all the same.
 SOON_S = 30
@@ -352,6 +353,131 @@ async def test_changes_are_read_from_a_cursor_on(memory: Place) -> None:
 
     assert [(change.process_id, change.status) for change in page.changes] == [("p", "running")]
     assert [(change.process_id, change.status) for change in news.changes] == [("p", "completed")]
+
+
+# running
+
+
+async def test_a_tool_runs_in_the_background_and_its_result_is_awaited(place: Place) -> None:
+    core = await place.core(model(), tools=[research])
+
+    handle = await core.processes.start(research, args={"topic": "tides"})
+
+    assert await handle.result(timeout=SOON_S) == "3 pages on tides"
+    assert [event.event_type async for event in handle.events()] == ["process.completed"]
+    assert [record.id for record in await core.processes.list(status="completed", definition=research)] == [handle.id]
+
+
+async def test_a_tool_that_raises_is_a_failed_process(place: Place) -> None:
+    @lash.tool
+    async def broken() -> None:
+        """Breaks."""
+        raise ValueError("no such page")
+
+    core = await place.core(model(), tools=[broken])
+    handle = await core.processes.start(broken)
+
+    with pytest.raises(lash.ProcessFailed, match="no such page"):
+        await handle.result(timeout=SOON_S)
+
+
+async def test_a_running_process_is_cancelled(place: Place) -> None:
+    gate = Gate()
+
+    @lash.tool
+    async def patient() -> None:
+        """Waits."""
+        await gate.wait()
+
+    core = await place.core(model(), tools=[patient])
+    handle = await core.processes.start(patient)
+    await gate.arrival()
+
+    await handle.cancel("enough")
+
+    with pytest.raises(ProcessCancelled):
+        await handle.result(timeout=SOON_S)
+
+
+async def test_the_session_speaks_when_the_job_is_done_though_the_program_was_closed(durable: Place) -> None:
+    asker = lash.StandardCore(model=model(), tools=[research], store=await durable.open_store(), workers=0)
+    async with asker, asker.session("chat") as chat:
+        handle = await chat.processes.start(research, args={"topic": "tides"})
+
+    talker = ScriptedModel([says("Your report is ready.")])
+    core = await durable.core(talker, tools=[research])
+    assert await (await core.processes.get(handle.id)).result(timeout=SOON_S) == "3 pages on tides"
+    async with core.session("chat") as chat:
+        await settled(chat, 1)
+
+        assert [message.role for message in chat.messages] == ["event", "assistant"]
+        assert "research ended" in chat.messages[0].text
+        assert chat.messages[-1].text == "Your report is ready."
+    talker.assert_done()
+
+
+async def test_the_end_of_external_work_wakes_its_session_once(place: Place) -> None:
+    talker = ScriptedModel([says("The parcel is on its way.")])
+    core = await place.core(talker)
+    async with core.session("chat") as chat:
+        order = await core.processes.start(lash.External("print"), wake=chat)
+        await core.processes.complete(order.id, {"parcel": 1})
+        await core.processes.complete(order.id, {"parcel": 1})
+        await settled(chat, 1)
+
+        assert chat.messages[-1].text == "The parcel is on its way."
+        assert await chat.queued_work() == []
+    talker.assert_done()
+
+
+async def test_a_turn_of_a_session_of_its_own_is_a_process(place: Place) -> None:
+    talker = ScriptedModel([says("Forty-two.")])
+    core = await place.core(talker, tools=[research])
+
+    work = lash.SessionTurn("What is the answer?", session_id="child", hidden_tools=["research"], max_turns=3)
+    handle = await core.processes.start(work)
+    result = await handle.result(timeout=SOON_S)
+
+    assert isinstance(result, dict)
+    turn = result["turn"]
+    assert isinstance(turn, dict)
+    assert (result["child_session_id"], turn["text"]) == ("child", "Forty-two.")
+    assert talker.requests[0].tools == []
+    async with core.session("child") as child:
+        assert texts(child.messages) == ["user: What is the answer?", "assistant: Forty-two."]
+
+
+@pytest.mark.parametrize(
+    ("work", "args", "says_so"),
+    [
+        (lash.SessionTurn("x"), {"a": 1}, "say it in its input"),
+        (lash.SessionTurn("x", session_id=""), None, "session_id"),
+        (lash.SessionTurn(lash.TurnInput.text("x").image("i", b"no image")), None, "cannot be started"),
+    ],
+)
+async def test_a_turn_that_cannot_be_run_is_refused(
+    memory: Place, work: lash.SessionTurn, args: JsonObject | None, says_so: str
+) -> None:
+    core = await memory.core(model())
+
+    with pytest.raises(InvalidWork, match=says_so):
+        await core.processes.start(work, args=args)
+
+
+async def test_a_core_that_only_asks_runs_nothing(file: Place) -> None:
+    asking = lash.StandardCore(model=model(), tools=[research], store=await file.open_store()).only_asking()
+    async with asking:
+        handle = await asking.processes.start(research, args={"topic": "tides"})
+        with pytest.raises(lash.ProcessStillRunning):
+            await handle.result(timeout=0.2)
+        with pytest.raises(lash.ConfigurationError, match="before it is opened"):
+            asking.only_asking()
+        with pytest.raises(lash.ConfigurationError, match="before it is opened"):
+            asking.working()
+
+        worker = lash.StandardCore(model=model(), tools=[research], store=await file.open_store(), workers=0)
+        async with worker.working(2):
+            assert await handle.result(timeout=SOON_S) == "3 pages on tides"
 
 
 # sessions

@@ -15,6 +15,7 @@ from lash.runtime.process_admin import ProcessAdmin, ProcessPorts
 from lash.runtime.process_starter import RegistryStarter
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.session_processes import SessionProcesses
+from lash.runtime.session_triggers import SessionTriggers
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.trigger_router import TriggerRouter
 from lash.runtime.work import WorkPlanner
@@ -51,11 +52,21 @@ class Background:
         """`poke` tells whoever runs processes here that there may be something to do."""
         self._ports = ProcessPorts(store.processes, ids, clock, poke)
         self._planner = WorkPlanner(catalog, environment, store.process_envs, attachments)
+        self._triggers = store.triggers
         self.processes = ProcessAdmin(self._ports, self._planner)
-        self.router = TriggerRouter(store.triggers, RegistryStarter(store.processes), on_started=poke)
+        self.router = TriggerRouter(
+            store.triggers, RegistryStarter(store.processes), on_started=poke, on_left=self._left
+        )
         self.ticker = ScheduleClock(store.triggers, self.router, clock)
         self.triggers = TriggerAdmin(store.triggers, self.router, self.ticker, planner=self._planner)
 
-    def of_session(self, session_id: str, opened: Callable[[], Awaitable[object]]) -> SessionProcesses:
+    def _left(self) -> None:
+        self.ticker.poke()
+
+    def triggers_of(self, session_id: str) -> SessionTriggers:
+        """The triggers of one session."""
+        return SessionTriggers(session_id, self._triggers, self.router, self.ticker, self._planner)
+
+    def processes_of(self, session_id: str, opened: Callable[[], Awaitable[object]]) -> SessionProcesses:
         """The processes of one session."""
         return SessionProcesses(session_id, self._ports, self._planner, opened)

@@ -183,7 +183,7 @@ class ProcessAdmin:
             await self._registry.request_process_abandon(process_id, request)
         output = FailureOutput("external", "process_abandoned", reason or "its owner was given up on")
         await self._registry.complete_process(process_id, output, ReconciledAbandonAuthority())
-        await self._told()
+        self._ports.poke()
 
     async def prune(
         self,
@@ -235,11 +235,7 @@ class ProcessAdmin:
 
     async def _end(self, process_id: str, output: ProcessAwaitOutput) -> None:
         await self._registry.complete_process(process_id, output, ExternalOwnerAuthority())
-        await self._told()
-
-    async def _told(self) -> None:
-        # The wake is committed with the end; a worker would deliver it as well.
-        await self._registry.deliver_pending_wakes()
+        # The wake is committed with the end. A worker delivers it, because a worker runs what it wakes.
         self._ports.poke()
 
 

@@ -36,6 +36,7 @@ from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.run import Park, ProcessRun
 from lash.runtime.worker.runner import NOT_ITS_FAULT, ProcessRunner
 from lash.runtime.worker.slots import Slots
+from lash.runtime.worker.ticking import TriggerTicking
 from lash.sessions.errors import StoreError
 
 logger = logging.getLogger("lash.worker")
@@ -68,6 +69,8 @@ class ProcessWorker:
         self._may_be_due = True
         self._is_draining = False
         self._claim_token = config.engine.ids.new_token()
+        # The clock of triggers runs where processes run.
+        self.ticking: TriggerTicking | None = None
 
     @property
     def is_started(self) -> bool:
@@ -85,6 +88,8 @@ class ProcessWorker:
         self._stirred.set()
         if not self.is_started and not self._engine.is_closing and not self._is_draining:
             self._loop = self._engine.spawn(self._work(), "process worker")
+            if self.ticking is not None:
+                self.ticking.start()
 
     async def go_on(self, process_id: str) -> None:
         """What the process waited for here was settled: it is due now."""
@@ -99,6 +104,8 @@ class ProcessWorker:
         outlook = await self._registry.look_for_work(self._engine.executor_id)
         if outlook.due_in_ms is not None or outlook.has_wakes or outlook.has_other_workers:
             self.poke()
+        if self.ticking is not None:
+            await self.ticking.start_if_needed()
 
     async def drain(self, timeout_ms: int = 30_000) -> None:
         """Takes nothing more and waits for what runs; what has not ended then is left to others.
@@ -106,6 +113,8 @@ class ProcessWorker:
         Nothing of what is left is recorded as ended: its lease is given back, whoever claims it goes on.
         """
         self._is_draining = True
+        if self.ticking is not None:
+            await self.ticking.stop()
         deadline = self._engine.clock.monotonic() + timeout_ms / 1000
         while self._runs or self._ended:
             left_ms = round((deadline - self._engine.clock.monotonic()) * 1000)
