@@ -18,8 +18,7 @@ from lash.testing.simulation.database import World
 # Rows that may appear and then never change, by what identifies them. Rows of a reset session may go.
 _SETTLED: Final = {
     "turn": (
-        "SELECT session_id || '/' || turn_id, turn_commit_hash, result_json, summary_json, fence "
-        "FROM lash_turn_commits"
+        "SELECT session_id || '/' || turn_id, turn_commit_hash, result_json, summary_json, fence FROM lash_turn_commits"
     ),
     "receipt": (
         "SELECT session_id || '/' || source_key, batch_id, payload_hash, outcome, settled_at_ms "
