@@ -95,7 +95,7 @@ class _Writer:
     def _rare(self, host: int, session: str) -> Step:
         match self._random.randrange(6):
             case 0:
-                new = self._name("s")
+                new = self._name("f")
                 self._sessions.append(new)
                 return Fork(host, session, new)
             case 1:

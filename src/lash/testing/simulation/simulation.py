@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from lash.effects.errors import EffectInDoubt
 from lash.runtime.doubt import RUN_AGAIN
 from lash.runtime.engine import CoreClosed
 from lash.runtime.request import TurnInputWithdrawn
-from lash.sessions.errors import StoreUnavailable, UnknownNode, UnsafeBranchPoint
+from lash.sessions.errors import SessionExists, StoreUnavailable, UnknownNode, UnsafeBranchPoint
 from lash.testing.lab.watch import Execution
 from lash.testing.simulation.agent import AgentNotes, agent_model, agent_tools
 from lash.testing.simulation.database import World
@@ -55,7 +55,15 @@ from lash.tools.result import ToolCallOutput
 REST_MS: Final = 900_000
 
 # What a caller may hear when hosts die and stores fail; it asks again. Anything else is a broken law.
-_EXPECTED: Final = (StoreUnavailable, CoreClosed, EffectInDoubt, TurnInputWithdrawn, UnknownNode, UnsafeBranchPoint)
+_EXPECTED: Final = (
+    StoreUnavailable,
+    CoreClosed,
+    EffectInDoubt,
+    TurnInputWithdrawn,
+    SessionExists,
+    UnknownNode,
+    UnsafeBranchPoint,
+)
 
 
 @dataclass(slots=True)
@@ -161,6 +169,7 @@ class _Director:
         self._calls: list[_Call] = []
         self._asked: dict[str, _Asked] = {}
         self._queued: dict[str, tuple[Enqueue, Said]] = {}
+        self._reset: set[str] = set()
         world.notice_death_ms = self._random.choice((0, 0, 0, 2_000, 40_000))
 
     async def play(self, script: Sequence[Step]) -> None:
@@ -239,14 +248,13 @@ class _Director:
     # calls
 
     def _call(self, life: HostLife, step: Step) -> asyncio.Task[Any]:
-        work = self._work(life, step)
-        call = _Call(len(self._calls), step, life.start(self._answered(life, step, work), type(step).__name__))
+        call = _Call(len(self._calls), step, life.start(self._answered(life, step), type(step).__name__))
         self._calls.append(call)
         return call.task
 
-    async def _answered(self, life: HostLife, step: Step, work: Coroutine[Any, Any, str]) -> None:
+    async def _answered(self, life: HostLife, step: Step) -> None:
         try:
-            answer = await work
+            answer = await self._work(life, step)
         except _EXPECTED as error:
             answer = f"raised {type(error).__name__}"
         except asyncio.CancelledError:
@@ -287,6 +295,7 @@ class _Director:
                 await (await core.session(session).open()).fork(new)
                 return "forked"
             case Reset(session=session, key=key):
+                self._reset.add(session)
                 opened = await core.session(session).open()
                 return repr(await opened.commands.reset("the script says so", key=key))
             case Emit():
@@ -304,7 +313,7 @@ class _Director:
             asked.may_be_gone = True
         if asked.text is None:
             asked.text = answer
-        elif asked.text != answer:
+        elif asked.text != answer and session not in self._reset:  # what was said there may be forgotten
             self.laws.broken(f"turn {turn} was told in two ways: {asked.text} and {answer}")
         return answer
 
@@ -356,7 +365,7 @@ class _Director:
             elif ending == "close" and life.is_alive:
                 self._call(life, Close(host=-1))
         if ending == "close":
-            await self._until(lambda: not any(life.is_alive for life in self._lives.values()), "close")
+            await self._until(lambda: all(life.is_closed or life.host.state == "dead" for life in self._all_lives), "close")
         # What noticed a death late has noticed it by now.
         await asyncio.sleep(self.world.notice_death_ms / 1_000)
         last = self._start(len(self._lives) + 100)
@@ -367,12 +376,11 @@ class _Director:
         for step, _ in list(self._queued.values()):
             self._call(last, step)
         await self._until_quiet(last)
-        self.laws.at_rest(
-            [
-                *(Said(asked.run.session, turn, asked.may_be_gone) for turn, asked in self._asked.items()),
-                *(said for _, said in self._queued.values()),
-            ]
-        )
+        said = [Said(asked.run.session, turn, asked.may_be_gone) for turn, asked in self._asked.items()]
+        said += [one for _, one in self._queued.values()]
+        for one in said:
+            one.may_be_gone = one.may_be_gone or one.session in self._reset
+        self.laws.at_rest(said)
         for life in list(self._lives.values()):
             if life.is_alive:
                 await self._until_done(self._call(life, Close(host=-1)), "an orderly close")
