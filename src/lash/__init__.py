@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lash.base.messages import Message as Message
     from lash.base.usage import TokenUsage as TokenUsage
     from lash.core import LashCore as LashCore
+    from lash.core import RlmCore as RlmCore
     from lash.core import StandardCore as StandardCore
     from lash.effects.errors import EffectInDoubt as EffectInDoubt
     from lash.effects.lease import LeaseTimings as LeaseTimings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lash.plugins.plugin import Plugin as Plugin
     from lash.plugins.plugin import hook as hook
     from lash.plugins.snapshots import StatefulPlugin as StatefulPlugin
+    from lash.protocols.rlm.options import RlmConfig as RlmConfig
     from lash.runtime.activity import ActivityFanout as ActivityFanout
     from lash.runtime.activity import TurnActivity as TurnActivity
     from lash.runtime.approvals import Approval as Approval
@@ -39,8 +41,13 @@ if TYPE_CHECKING:
     from lash.runtime.observation.relay import SharedReplay as SharedReplay
     from lash.runtime.observation.replay import LiveReplayStore as LiveReplayStore
     from lash.runtime.observation.replay import RecentEvents as RecentEvents
+    from lash.runtime.process_handle import ProcessFailed as ProcessFailed
+    from lash.runtime.process_handle import ProcessHandle as ProcessHandle
+    from lash.runtime.process_handle import ProcessStillRunning as ProcessStillRunning
     from lash.runtime.result import TurnResult as TurnResult
     from lash.runtime.result import TurnStopped as TurnStopped
+    from lash.runtime.work import External as External
+    from lash.runtime.work import SessionTurn as SessionTurn
     from lash.session import Session as Session
     from lash.sessions.commit import CommitBudget as CommitBudget
     from lash.sessions.commit import SessionState as SessionState
@@ -65,6 +72,8 @@ _HOMES = {
     "Message": "lash.base.messages",
     "TokenUsage": "lash.base.usage",
     "LashCore": "lash.core",
+    "RlmCore": "lash.core",
+    "RlmConfig": "lash.protocols.rlm.options",
     "StandardCore": "lash.core",
     "EffectInDoubt": "lash.effects.errors",
     "LeaseTimings": "lash.effects.lease",
@@ -85,6 +94,11 @@ _HOMES = {
     "SharedReplay": "lash.runtime.observation.relay",
     "LiveReplayStore": "lash.runtime.observation.replay",
     "RecentEvents": "lash.runtime.observation.replay",
+    "ProcessFailed": "lash.runtime.process_handle",
+    "ProcessHandle": "lash.runtime.process_handle",
+    "ProcessStillRunning": "lash.runtime.process_handle",
+    "External": "lash.runtime.work",
+    "SessionTurn": "lash.runtime.work",
     "TurnResult": "lash.runtime.result",
     "TurnStopped": "lash.runtime.result",
     "Session": "lash.session",
@@ -105,10 +119,12 @@ _HOMES = {
 _SUBMODULES = frozenset(
     {
         "attachments",
+        "direct",
         "effects",
         "hosts",
         "models",
         "plugins",
+        "processes",
         "providers",
         "sessions",
         "stock",
@@ -116,6 +132,7 @@ _SUBMODULES = frozenset(
         "testing",
         "tools",
         "tracing",
+        "triggers",
     }
 )
 
@@ -126,6 +143,7 @@ __all__ = [
     "CommitBudget",
     "ConfigurationError",
     "EffectInDoubt",
+    "External",
     "Gap",
     "InvalidArgument",
     "LashCore",
@@ -139,13 +157,19 @@ __all__ = [
     "ModelSpec",
     "ObservationEvent",
     "Plugin",
+    "ProcessFailed",
+    "ProcessHandle",
+    "ProcessStillRunning",
     "RecentEvents",
     "RecoveryReport",
     "Retry",
+    "RlmConfig",
+    "RlmCore",
     "Session",
     "SessionDeleted",
     "SessionMirror",
     "SessionState",
+    "SessionTurn",
     "SharedReplay",
     "StandardCore",
     "StatefulPlugin",

@@ -15,8 +15,8 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -26,7 +26,7 @@ from lash.base.clock import Clock, SystemClock
 from lash.base.codec import to_json
 from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.base.ids import IdSource, SystemIds, is_name
-from lash.base.json import JsonObject
+from lash.base.json import Json, JsonObject
 from lash.base.tier import DurabilityTier
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
@@ -36,18 +36,26 @@ from lash.models.provider import Provider
 from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
-from lash.plugins.plugin import Plugin, PluginFactory
+from lash.plugins.plugin import CoreServices, Plugin, PluginFactory
+from lash.processes.environment import ProcessExecutionEnvSpec
+from lash.processes.handles import SessionDeleteReport as ProcessDeleteReport
 from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
 from lash.runtime.actors import SessionActors
 from lash.runtime.approvals import Approvals
+from lash.runtime.background import Background
 from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
 from lash.runtime.input import TurnOptions
 from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
+from lash.runtime.process_admin import ProcessAdmin
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
+from lash.runtime.trigger_admin import TriggerAdmin
+from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.ticking import TriggerTicking
+from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
 from lash.sessions.commit import CommitBudget
 from lash.sessions.frames import SessionPolicy, ToolAccess
@@ -64,6 +72,7 @@ from lash.tracing.records import TraceContext, TraceLevel, TraceSink
 from lash.tracing.tracer import Tracer
 
 if TYPE_CHECKING:
+    from lash.protocols.rlm.options import RlmConfig
     from lash.providers.named import AnyWire
 
 MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
@@ -83,9 +92,15 @@ class DurableStorePeerRequired(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class SessionDeleteReport:
-    """What the deletion of a session did."""
+    """What the deletion of a session did.
+
+    `processes` is what became of its handles and wakes: none of its processes was stopped.
+    `subscription_count` triggers and schedules that it had registered are gone.
+    """
 
     session_id: str
+    processes: ProcessDeleteReport = field(default_factory=ProcessDeleteReport)
+    subscription_count: int = 0
 
 
 class LashCore:
@@ -106,6 +121,8 @@ class LashCore:
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        workers: int = 1,
+        worker_concurrency: int = CONCURRENCY,
         commit_budget: CommitBudget | None = None,
         live_replay_store: LiveReplayStore | None = None,
         trace_sink: TraceSink | None = None,
@@ -122,6 +139,14 @@ class LashCore:
             raise MissingModel("model= is missing; pass 'provider:model-id', a ModelSpec, or a ScriptedModel")
         if max_turns is not None and max_turns < 1:
             raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
+        if workers not in (0, 1):
+            raise InvalidArgument(
+                f"workers={workers}: a core has one inline worker, or 0 when others run its processes"
+            )
+        if worker_concurrency < 1:
+            raise InvalidArgument(
+                f"worker_concurrency={worker_concurrency}: a worker runs at least one process at once"
+            )
         if host_id is not None and (not host_id.strip() or "/" in host_id):
             raise InvalidArgument(f"host_id={host_id!r}: give a non-empty name without '/'")
         self._wires: dict[str, AnyWire] = {}
@@ -132,8 +157,12 @@ class LashCore:
         self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins], [ToolOutputBudget()])
         self._plugin_options = _options(plugin_options, self._plugin_host) or {}
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
+        self._has_cells = protocol.id == "rlm_protocol"
         self._max_turns = max_turns
         self._residency = residency
+        self._workers = workers
+        self._worker_concurrency = worker_concurrency
+        self._worker: ProcessWorker | None = None
         self._commit_budget = commit_budget or CommitBudget()
         self._live_replay = live_replay_store or RecentEvents()
         self._recover = recover
@@ -148,6 +177,7 @@ class LashCore:
         self._actors = SessionActors()
         self._catalogs = CatalogCache()
         self._engine: Engine | None = None
+        self._background: Background | None = None
         self._store: Store | None = None
         # Fail at construction, not at the first session, when plugins or tools do not fit together.
         self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
@@ -164,9 +194,33 @@ class LashCore:
         try:
             await self._start(store)
         except BaseException:
+            await self._plugin_host.close()
             if store is not self._store_choice:
                 await store.close()
             raise
+        return self
+
+    def only_asking(self) -> Self:
+        """This core, told before it is opened to run nothing by itself: no recovery, no workers.
+
+        For programs that start, signal and look, and leave the work to others.
+        """
+        if self._engine is not None:
+            raise ConfigurationError("the core is open; say only_asking() before it is opened")
+        self._recover = False
+        self._workers = 0
+        return self
+
+    def working(self, concurrency: int | None = None) -> Self:
+        """This core, told before it is opened to be a worker of up to `concurrency` processes at once.
+
+        What `lash worker` does with a core that was built for something else.
+        """
+        if self._engine is not None:
+            raise ConfigurationError("the core is open; say working() before it is opened")
+        self._recover = True
+        self._workers = 1
+        self._worker_concurrency = concurrency or self._worker_concurrency
         return self
 
     async def close(self) -> None:
@@ -174,6 +228,7 @@ class LashCore:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close()
+            await self._plugin_host.close()
         if self._tracer is not None:
             await self._tracer.close()
         store, self._store = self._store, None
@@ -224,26 +279,36 @@ class LashCore:
             access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
             is_limited = tools is not None or hidden_tools is not None
             actor.assign(access if is_limited else None, _options(plugin_options, self._plugin_host))
-        return Session(actor, SessionHome(self._facts_of, self.session, self._forget))
+        home = SessionHome(self._facts_of, self.session, self._forget, self._background_work, self._has_cells)
+        return Session(actor, home)
 
     async def sessions(self) -> list[SessionListing]:
         """Every stored session."""
         return await self._running().store.sessions.list_sessions()
 
     async def delete_session(self, session_id: str) -> SessionDeleteReport:
-        """Deletes a session for good: its running turn, history, queue, waits and journal. Its id is used up."""
+        """Deletes a session for good: its running turn, history, queue, waits, journal and triggers.
+
+        Its id is used up. Its processes go on; what would wake it reaches nobody.
+        """
         engine = self._running()
         actor = self._actors.forget(session_id)
         if actor is not None:
             await actor.cancel()
+        # The deletion does both by itself; asked for here, they say what they did.
+        processes = await self.store.processes.delete_session_process_state(session_id)
+        subscription_count = await self.store.triggers.delete_session_subscriptions(session_id)
         await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
-        return SessionDeleteReport(session_id)
+        return SessionDeleteReport(session_id, processes, subscription_count)
 
     async def settle(self, effect: DoubtfulEffect, decision: ToolCallOutput | RunAgain) -> None:
         """Says what came of an effect in doubt, and lets its turn go on."""
         engine = self._running()
         await settle_doubt(engine, effect, decision)
+        if effect.process_id is not None:
+            await self.worker.go_on(effect.process_id)
+            return
         self._actor(effect.session_id, self._default_policy()).poke()
 
     @property
@@ -252,9 +317,35 @@ class LashCore:
         return Approvals(self._running().host, self._go_on)
 
     @property
+    def processes(self) -> ProcessAdmin:
+        """Background processes: start, list, steer them (docs/how-to/background-jobs.md)."""
+        return self._background_work().processes
+
+    @property
+    def triggers(self) -> TriggerAdmin:
+        """What starts processes: events, schedules (docs/how-to/reminders.md, docs/how-to/webhooks.md)."""
+        return self._background_work().triggers
+
+    @property
     def completions(self) -> Completions:
         """Completes tool calls that were handed to somebody outside."""
         return Completions(self._running().host, self._go_on)
+
+    # processes
+
+    @property
+    def worker(self) -> ProcessWorker:
+        """What runs registered processes here. `poke` it after registering one; `drain` it before leaving."""
+        self._running()
+        assert self._worker is not None
+        return self._worker
+
+    def process_worker_config(self) -> ProcessWorkerConfig:
+        """The parts of this core's worker."""
+        engine = self._running()
+        return ProcessWorkerConfig.of(
+            engine, lambda session_id: self._actor(session_id, self._default_policy()), self._worker_concurrency
+        )
 
     # facts
 
@@ -318,7 +409,18 @@ class LashCore:
             executor_id=executor_id,
             options=options,
         )
+        await self._plugin_host.open(CoreServices(attachments, self._clock))
         self._engine, self._store = engine, store
+        self._worker = ProcessWorker(self.process_worker_config())
+        # Without workers here, those elsewhere hear of it from the store.
+        poke = self._worker.poke if self._workers else _nobody
+        self._background = Background(
+            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke
+        )
+        if self._workers:
+            self._worker.ticking = TriggerTicking(engine, self._background.ticker)
+            if self._recover:
+                await self._worker.start_if_needed()
         if self._recover and host.durability_tier() == "durable":
             await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
 
@@ -360,6 +462,19 @@ class LashCore:
 
     def _default_policy(self) -> SessionPolicy:
         return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)
+
+    def _own_catalog(self) -> ToolCatalog:
+        """The tools that processes may be started with."""
+        return self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
+
+    def _environment(self) -> ProcessExecutionEnvSpec:
+        """What a process that is started now captures; workers add tools and credentials of their own."""
+        return ProcessExecutionEnvSpec(self._plugin_options, self._default_policy())
+
+    def _background_work(self) -> Background:
+        self._running()
+        assert self._background is not None
+        return self._background
 
     def _running(self) -> Engine:
         if self._engine is None:
@@ -421,6 +536,8 @@ class StandardCore(LashCore):
         prompt: PromptLayer | None = None,
         max_turns: int | None = None,
         residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        workers: int = 1,
+        worker_concurrency: int = CONCURRENCY,
         commit_budget: CommitBudget | None = None,
         live_replay_store: LiveReplayStore | None = None,
         trace_sink: TraceSink | None = None,
@@ -446,12 +563,68 @@ class StandardCore(LashCore):
             prompt=prompt,
             max_turns=max_turns,
             residency=residency,
+            workers=workers,
+            worker_concurrency=worker_concurrency,
             commit_budget=commit_budget,
             live_replay_store=live_replay_store,
             trace_sink=trace_sink,
             trace_jsonl_path=trace_jsonl_path,
             trace_level=trace_level,
             trace_context=trace_context,
+            recover=recover,
+            host_id=host_id,
+            lease_timings=lease_timings,
+            clock=clock,
+            ids=ids,
+        )
+
+
+class RlmCore(LashCore):
+    """A core in RLM mode: the model writes programs in lashlang, and tools are modules of the language.
+
+    `rlm` says how programs run and what is shown of them; `projected` binds read-only names in every program.
+    Added in 0.1.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: ModelChoice | None = None,
+        rlm: RlmConfig | None = None,
+        projected: Mapping[str, Json] | None = None,
+        store: str | Store = ":memory:",
+        effect_host: HostChoice | EffectHost | None = None,
+        attachment_store: AttachmentStore | None = None,
+        tools: Sequence[Tool[..., Any] | ToolProvider] = (),
+        plugins: Sequence[PluginFactory] = (),
+        plugin_options: JsonObject | None = None,
+        instructions: str | None = None,
+        prompt: PromptLayer | None = None,
+        max_turns: int | None = None,
+        residency: Literal["keep_all", "active_path_only"] = "keep_all",
+        commit_budget: CommitBudget | None = None,
+        recover: bool = True,
+        host_id: str | None = None,
+        lease_timings: LeaseTimings | None = None,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+    ) -> None:
+        from lash.protocols.rlm.plugin import RlmProtocol  # the language is loaded by those who use it
+
+        super().__init__(
+            protocol=RlmProtocol(rlm, projected=projected),
+            model=model,
+            store=store,
+            effect_host=effect_host,
+            attachment_store=attachment_store,
+            tools=tools,
+            plugins=plugins,
+            plugin_options=plugin_options,
+            instructions=instructions,
+            prompt=prompt,
+            max_turns=max_turns,
+            residency=residency,
+            commit_budget=commit_budget,
             recover=recover,
             host_id=host_id,
             lease_timings=lease_timings,
@@ -490,6 +663,10 @@ def _core_layer(instructions: str | None, prompt: PromptLayer | None) -> PromptL
     return layer
 
 
+def _nobody() -> None:
+    """Tells nobody."""
+
+
 def _machine_id() -> str:
     """A name for this machine: its host name and hardware address."""
     return f"{socket.gethostname()}-{uuid.getnode():x}"
@@ -504,4 +681,4 @@ def _producer() -> str:
         return "lash-runtime (source)"
 
 
-__all__ = ["CoreClosed", "DurableStorePeerRequired", "LashCore", "MissingModel", "Provider", "StandardCore"]
+__all__ = ["CoreClosed", "DurableStorePeerRequired", "LashCore", "MissingModel", "Provider", "RlmCore", "StandardCore"]

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from lash.base.codec import to_json
 from lash.base.errors import InvalidArgument
 from lash.base.ids import is_name
-from lash.base.json import JsonObject
+from lash.base.json import Json, JsonObject
 from lash.base.messages import Message
 from lash.base.usage import UsageReport, report
 from lash.machine.prompt import PromptContribution, layer_of
 from lash.models.spec import ModelFacts
 from lash.plugins.bindings import PluginInput
 from lash.runtime.actor import SessionActor
+from lash.runtime.amend import amend_session
 from lash.runtime.approvals import Approval
+from lash.runtime.background import Background
 from lash.runtime.commands import RefreshToolCatalog, ResetSession, SessionCommandReceipt
 from lash.runtime.control import SessionControl, SessionPlugins, SessionToolsHandle
 from lash.runtime.export import ExportFormat, export_session
@@ -25,10 +27,15 @@ from lash.runtime.input import TurnInput, TurnOptions
 from lash.runtime.observation.observer import SessionObserver
 from lash.runtime.read_view import SessionReadView
 from lash.runtime.result import TurnResult
+from lash.runtime.session_processes import SessionProcesses
+from lash.runtime.session_triggers import SessionTriggers
 from lash.sessions.commit import SessionState, StoredTurn
 from lash.sessions.frames import SessionPolicy
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
 from lash.turn import Turn, TurnStream
+
+if TYPE_CHECKING:
+    from lash.protocols.rlm.graph import ExecutionGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class SessionHome:
     facts_of: Callable[[object], ModelFacts | None]
     session: Callable[[str], Session]
     forget: Callable[[str], None]
+    background: Callable[[], Background]
+    has_cells: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,22 +152,36 @@ class Session:
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
         plugin_inputs: Sequence[PluginInput] = (),
+        submit: object = None,
         retry: bool = False,
     ) -> Turn:
         """A turn to be run, streamed or collected.
 
         `turn_id` makes it idempotent: the same id and input continue or return that turn.
         `timeout` (seconds) cancels it. `retry` drives a stopped turn again under a new id.
+        In RLM mode `submit` is what the turn's value must be, a JSON Schema or a type into which it is decoded;
+        or how the turn ends (`lash.protocols.rlm.options`).
         """
+        shape = None
+        if submit is not None:
+            if not self._home.has_cells:
+                raise InvalidArgument("submit= needs a session in RLM mode; use lash.RlmCore")
+            from lash.protocols.rlm.submitting import submit_shape
+
+            shape = submit_shape(submit)
         return Turn(
             self._actor,
             _input(turn_input),
             turn_id=turn_id,
             timeout=timeout,
             options=TurnOptions(
-                model=self._home.facts_of(model), max_turns=max_turns, prompt=_prompt_json(prompt_contributions)
+                model=self._home.facts_of(model),
+                max_turns=max_turns,
+                prompt=_prompt_json(prompt_contributions),
+                protocol_turn_options={} if shape is None else shape.turn_options(),
             ),
             plugin_inputs=plugin_inputs,
+            shape=shape,
             retry=retry,
         )
 
@@ -172,6 +195,7 @@ class Session:
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
         plugin_inputs: Sequence[PluginInput] = (),
+        submit: object = None,
         retry: bool = False,
     ) -> TurnResult:
         """Runs a turn and returns it settled. Raises `TurnInputConflict`, `SessionDeleted`, `EffectInDoubt`."""
@@ -183,6 +207,7 @@ class Session:
             max_turns=max_turns,
             prompt_contributions=prompt_contributions,
             plugin_inputs=plugin_inputs,
+            submit=submit,
             retry=retry,
         )
         return await turn.run()
@@ -197,6 +222,7 @@ class Session:
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
         plugin_inputs: Sequence[PluginInput] = (),
+        submit: object = None,
         retry: bool = False,
     ) -> TurnStream:
         """Runs a turn as a stream of activities."""
@@ -208,6 +234,7 @@ class Session:
             max_turns=max_turns,
             prompt_contributions=prompt_contributions,
             plugin_inputs=plugin_inputs,
+            submit=submit,
             retry=retry,
         )
         return turn.stream()
@@ -278,6 +305,16 @@ class Session:
         """Tool calls of this session that wait for a person's word: `core.approvals` gives it."""
         return await self._actor.pending_approvals()
 
+    @property
+    def processes(self) -> SessionProcesses:
+        """Background processes of this session (docs/how-to/background-jobs.md)."""
+        return self._home.background().processes_of(self.session_id, self._actor.running)
+
+    @property
+    def triggers(self) -> SessionTriggers:
+        """What starts processes in the name of this session; it goes when the session is deleted."""
+        return self._home.background().triggers_of(self.session_id)
+
     async def turns(self) -> list[StoredTurn]:
         """Settled turns, in the order they were committed."""
         await self._actor.open()
@@ -346,6 +383,35 @@ class Session:
     def usage(self) -> UsageReport:
         """The committed usage ledger, added up."""
         return report(self._actor.memory.ledger)
+
+    @property
+    def globals(self) -> dict[str, Json]:
+        """The committed variables of the current frame, as JSON; only sessions in RLM mode have any."""
+        from lash.protocols.rlm.variables import committed_variables
+
+        return committed_variables(self._actor.memory)
+
+    async def seed(self, **variables: Json) -> None:
+        """Variables for the programs of an RLM session; what a program has set already stays as it is.
+
+        Waits for the turn that runs. Raises `InvalidArgument` for a name that the host has bound.
+        """
+        if not self._home.has_cells:
+            raise InvalidArgument("seeds are variables of programs; use lash.RlmCore")
+        from lash.protocols.rlm.executor import RlmExecutor
+        from lash.protocols.rlm.variables import seeding
+
+        drives = await self._actor.running()
+        executor = drives.plugins.protocol.executor
+        reserved = executor.reserved if isinstance(executor, RlmExecutor) else frozenset[str]()
+        await amend_session(drives, seeding(variables, reserved, self._actor.memory, self._actor.now_ms()))
+
+    async def execution_graph(self, turn_id: str) -> ExecutionGraph:
+        """What the cells of a settled turn could do, and what of it they did. Raises `InvalidArgument`."""
+        from lash.protocols.rlm.graph import execution_graph
+
+        drives = await self._actor.running()
+        return await execution_graph(drives, turn_id)
 
     def __repr__(self) -> str:
         return f"Session({self.session_id!r}, revision {self._actor.memory.head_revision})"

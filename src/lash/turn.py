@@ -9,19 +9,23 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from lash.base.cancel import CancelToken
 from lash.base.errors import InvalidArgument
 from lash.base.ids import is_name
+from lash.machine.outcome import SubmittedValue
 from lash.plugins.bindings import PluginInput
 from lash.runtime.activity import Sink, TurnActivity
 from lash.runtime.actor import SessionActor
 from lash.runtime.input import TurnInput, TurnOptions
 from lash.runtime.request import TurnRequest
 from lash.runtime.result import TurnResult
+
+if TYPE_CHECKING:
+    from lash.protocols.rlm.submitting import SubmitShape
 
 # A slow reader holds the turn back after this many unread activities.
 STREAM_BUFFER = 64
@@ -48,6 +52,7 @@ class Turn:
         options: TurnOptions,
         retry: bool,
         plugin_inputs: Sequence[PluginInput] = (),
+        shape: SubmitShape | None = None,
     ) -> None:
         if turn_id is not None and not is_name(turn_id):
             raise InvalidArgument(
@@ -57,6 +62,7 @@ class Turn:
             raise InvalidArgument(f"timeout={timeout}: give a positive number of seconds or None")
         self._actor = actor
         self._timeout = timeout
+        self._shape = shape
         self._request = TurnRequest(turn_input, turn_id, options, retry=retry, plugin_inputs=plugin_inputs)
 
     @property
@@ -65,7 +71,13 @@ class Turn:
         return self._request.cancel
 
     async def run(self) -> TurnResult:
-        """Runs the turn to its end."""
+        """Runs the turn to its end. Raises `SubmittedValueMismatch` for a value that its type refuses."""
+        result = await self._run()
+        if self._shape is None or not isinstance(result.outcome, SubmittedValue):
+            return result
+        return replace(result, decoded=self._shape.decoded(result.outcome.value))
+
+    async def _run(self) -> TurnResult:
         if self._timeout is None:
             return await self._actor.run(self._request)
         timer = asyncio.create_task(self._expire(math.ceil(self._timeout * 1_000)))

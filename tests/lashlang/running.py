@@ -32,8 +32,9 @@ from lash.lashlang import (
     parse,
 )
 from lash.lashlang.cases.host import case_catalog
-from lash.lashlang.execution.budgets import DEFAULT_BUDGETS
 
+# No test is ended by the clock of a busy machine.
+_UNTIMED = Budgets(active_ms=None)
 ENVIRONMENT = HostEnvironment(case_catalog(), ALL_ABILITIES, ALL_FEATURES)
 
 
@@ -59,7 +60,7 @@ def run(
     source: str,
     variables: dict[str, Value] | None = None,
     *,
-    budgets: Budgets = DEFAULT_BUDGETS,
+    budgets: Budgets = _UNTIMED,
     perform: Callable[[Request], Answer] | None = None,
 ) -> Outcome:
     """The outcome of a cell."""
@@ -74,7 +75,7 @@ def submitted(source: str, variables: dict[str, Value] | None = None) -> Json:
     return outcome.value
 
 
-def error_of(source: str, variables: dict[str, Value] | None = None, *, budgets: Budgets = DEFAULT_BUDGETS) -> str:
+def error_of(source: str, variables: dict[str, Value] | None = None, *, budgets: Budgets = _UNTIMED) -> str:
     """The run-time error of a cell."""
     outcome = run(source, variables, budgets=budgets)
     assert isinstance(outcome, Faulted), outcome

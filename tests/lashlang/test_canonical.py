@@ -21,7 +21,8 @@ from lash.lashlang import (
 from lash.lashlang.cases.document import Case
 from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.ast import block_program
-from lash.lashlang.syntax.tree_json import program_from_json, program_to_json
+from lash.lashlang.syntax.tree_json import program_to_json
+from lash.lashlang.syntax.tree_reading import program_from_json
 from lashlang.programs import programs
 from lashlang.running import ENVIRONMENT, linked
 from lashlang.test_cases import CASES

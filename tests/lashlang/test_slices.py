@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values import operators, quick, walks
 from lash.lashlang.values.builtins import BUILTINS
+from lash.lashlang.values.conversion import json_walk, value_walk
+from lash.lashlang.values.json_form import from_json, to_json
 from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.markers import UNFINISHED
 from lash.lashlang.values.meter import DEFAULT_LIMITS, Meter
@@ -33,6 +36,8 @@ _TYPES = st.sampled_from(
 )
 _PLAIN = {**BUILTINS, **MORE_BUILTINS, "add": operators.add}
 
+T = TypeVar("T")
+
 
 @pytest.fixture(autouse=True)
 def _tiny_slices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,12 +46,12 @@ def _tiny_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quick, "_LONG", 5)
 
 
-def _drained(walk: Generator[int, object, Value]) -> Value:
+def _drained(walk: Generator[int, object, T]) -> T:
     while True:
         try:
             assert next(walk) == 0
         except StopIteration as end:
-            value: Value = end.value
+            value: T = end.value
             return value
 
 
@@ -113,3 +118,12 @@ def test_equality(left: Value, right: Value) -> None:
         if found is UNFINISHED:
             found = _drained(walks.equal_walk(one, other))
         assert found is operators.equal(one, other)
+
+
+@given(_VALUES)
+def test_conversion_to_json_and_back(value: Value) -> None:
+    data = _drained(json_walk(value))
+
+    assert repr(data) == repr(to_json(value))
+    for sort_keys in (False, True):
+        assert repr(_drained(value_walk(data, sort_keys=sort_keys))) == repr(from_json(data, sort_keys=sort_keys))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from lash.processes.inputs import ProcessIdentity
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_router import TriggerRouter
 from lash.sessions.errors import StoreUnavailable
@@ -29,7 +30,7 @@ from lash.triggers.schedules import (
     plan_firing,
     schedule_source_key,
 )
-from lash.triggers.subscription import SubscriptionDraft, TargetIdentity
+from lash.triggers.subscription import SubscriptionDraft
 from lash.triggers.template import EventInput
 from runtime.conftest import OpenStore
 from triggers.starters import Registry
@@ -51,7 +52,7 @@ def run_of(schedule_id: str) -> SubscriptionDraft:
         source={"schedule_id": schedule_id},
         payload_schema=PAYLOAD_SCHEMA,
         target={"type": "engine", "kind": "report", "payload": {"of": schedule_id}},
-        target_identity=TargetIdentity("engine", schedule_id),
+        target_identity=ProcessIdentity("engine", schedule_id),
         input_template={"when": EventInput()},
     )
 

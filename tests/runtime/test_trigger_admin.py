@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from lash.processes.inputs import ProcessIdentity
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_admin import TriggerAdmin, TriggerTarget
 from lash.runtime.trigger_router import TriggerRouter
@@ -15,10 +16,10 @@ from lash.testing.clock import VirtualClock
 from lash.triggers.delivery import DeliveryFilter
 from lash.triggers.errors import InvalidSchedule, InvalidTrigger
 from lash.triggers.schedules import Every
-from lash.triggers.subscription import SubscriptionFilter, TargetIdentity
+from lash.triggers.subscription import SubscriptionFilter
 from triggers.starters import Registry
 
-REPORT = TriggerTarget({"type": "engine", "kind": "report", "payload": None}, TargetIdentity("report", "daily"), "env")
+REPORT = TriggerTarget({"type": "engine", "kind": "report", "payload": None}, ProcessIdentity("report", "daily"), "env")
 
 
 @pytest.fixture

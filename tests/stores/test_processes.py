@@ -25,21 +25,22 @@ from lash.processes.errors import (
     TerminalCannotWait,
     UnknownProcess,
 )
-from lash.processes.event_types import signal
+from lash.processes.event_types import end_wake, signal
 from lash.processes.events import signal as signal_event
 from lash.processes.events import waiting
 from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
 from lash.processes.inputs import LashlangProcessInput, ToolCallInput
 from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.processes.registration import ProcessRegistration
-from lash.processes.registry import ProcessChange, ProcessQuery, PruneFilter
+from lash.processes.registry import ProcessChange, ProcessQuery, PruneFilter, WakeDrain
 from lash.processes.scopes import HostOriginator, ProcessProvenance, SessionScope
 from lash.processes.status import SignalWait, WaitState
 from lash.sessions.errors import StoreUnavailable
+from lash.sessions.store import SessionCreate
 from lash.stores import Store
 from lash.stores.processes import SqlProcesses
 from lash.stores.sql import process_retention
-from lash.testing.conformance.process_drafts import LONG_MS, complete, event, external, job, plain, wake
+from lash.testing.conformance.process_drafts import LONG_MS, complete, event, external, job, places, plain, wake
 from lash.tools.calls import PreparedToolCall
 
 FAR_MS = 10**15
@@ -426,3 +427,50 @@ async def test_an_end_by_the_host_waits_for_the_lease(store: Store) -> None:
 
     assert ended.is_terminal
     assert ended == await store.processes.get_process("p1")
+
+
+async def test_the_end_of_a_process_wakes_its_session_in_the_same_transaction(store: Store) -> None:
+    processes = store.processes
+    await store.sessions.create_store(SessionCreate("s"))
+    await processes.register_process(external("p", end_wake("report"), wake_target=SessionScope("s")))
+
+    before = store.transactions
+    await complete(processes, "p", SuccessOutput({"pages": 3}))
+    took = store.transactions - before
+    await complete(processes, "p", SuccessOutput({"pages": 3}))
+    drained = [await processes.deliver_pending_wakes(), await processes.deliver_pending_wakes()]
+
+    [event] = await processes.wake_events_after("p", 0)
+    assert took == 1
+    assert [found.enqueued for found in drained] == [1, 0]
+    assert event.event_type == "process.completed"
+    assert event.semantics.terminal is not None
+    assert event.semantics.wake is not None
+    assert event.semantics.wake.input == 'report ended: {"type":"success","value":{"pages":3}}'
+    assert not (await store.check()).corrupt_rows
+
+
+async def test_an_end_that_nobody_wants_to_hear_of_wakes_nobody(store: Store) -> None:
+    await store.processes.register_process(external("silent", end_wake("report")))
+    await store.processes.register_process(external("detached", end_wake("report"), wake_target="detached"))
+
+    await complete(store.processes, "silent")
+    await complete(store.processes, "detached")
+
+    assert await store.processes.deliver_pending_wakes() == WakeDrain()
+
+
+async def test_events_are_waited_for_until_the_process_has_ended(store: Store) -> None:
+    await store.processes.register_process(external("p", plain("note")))
+    waiting_for_it = asyncio.create_task(store.processes.wait_events_after("p", 0))
+    await store.processes.append_event("p", event("note"))
+
+    assert places(await waiting_for_it) == [(1, "note")]
+
+    waiting_for_it = asyncio.create_task(store.processes.wait_events_after("p", 1))
+    await complete(store.processes, "p")
+
+    assert places(await waiting_for_it) == [(2, "process.completed")]
+    assert await store.processes.wait_events_after("p", 2) == []
+    with pytest.raises(UnknownProcess):
+        await store.processes.wait_events_after("unknown", 0)

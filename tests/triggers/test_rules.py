@@ -8,13 +8,14 @@ import pytest
 from lash.base.codec import decode, encode
 from lash.base.json import Json
 from lash.lashlang.host.trigger_requests import TriggerRequestError
+from lash.processes.inputs import ProcessIdentity
 from lash.testing.conformance.triggers import button_draft, pressed
 from lash.triggers.delivery import DeliveryRetry, delivery_process_id, plan_start
 from lash.triggers.errors import InvalidDelivery, InvalidTrigger
 from lash.triggers.occurrence import Occurrence
 from lash.triggers.registrant import HostOriginator, session_of, session_registrant
 from lash.triggers.sources import TriggerEvent, empty_source_key, source_key, trigger_catalog
-from lash.triggers.subscription import Subscription, SubscriptionDraft, TargetIdentity, filter_of
+from lash.triggers.subscription import Subscription, SubscriptionDraft, filter_of
 from lash.triggers.template import EventInput, FixedInput, render, template_of, with_arguments
 
 
@@ -115,7 +116,7 @@ def test_a_label_may_stand_on_either_side() -> None:
     draft = button_draft("session-a", "on_button")
 
     assert msgspec.structs.replace(draft, target_label="on_button").validated()
-    unnamed = msgspec.structs.replace(draft, target_label="mine", target_identity=TargetIdentity("lashlang"))
+    unnamed = msgspec.structs.replace(draft, target_label="mine", target_identity=ProcessIdentity("lashlang"))
     assert stored(unnamed.validated()).label == "mine"
 
 

@@ -2,8 +2,8 @@
 
 A token is cancelled once. Its reason decides what a cancelled wait may do: `requested`
 and `timeout` are somebody's will and may be recorded; a lost lease or a shutdown merely
-detaches this process from work that another will continue
-(docs/spec/durability.md §2.8).
+detaches this process from work that another will continue, and so does parking: the work
+comes back when there is something to do (docs/spec/durability.md §2.8).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-CancelReason: TypeAlias = Literal["requested", "timeout", "lease_lost", "shutdown"]
+CancelReason: TypeAlias = Literal["requested", "timeout", "lease_lost", "shutdown", "parked"]
 
 
 class CancelToken:

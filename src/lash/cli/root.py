@@ -24,8 +24,12 @@ _COMMANDS: Final = {
     "chat": "lash.cli.commands.chat:chat",
     "sessions": "lash.cli.commands.sessions:sessions",
     "turns": "lash.cli.commands.turns:turns",
+    "processes": "lash.cli.commands.processes:processes",
+    "triggers": "lash.cli.commands.triggers:triggers",
+    "worker": "lash.cli.commands.worker:worker",
     "approvals": "lash.cli.commands.approvals:approvals",
     "store": "lash.cli.commands.store:store",
+    "trace": "lash.cli.commands.trace:trace",
     "doctor": "lash.cli.commands.doctor:doctor",
     "lang": "lash.cli.lang:lang",
 }

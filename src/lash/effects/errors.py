@@ -67,6 +67,14 @@ class EffectLeaseLost(EffectControllerError):
         )
 
 
+class SleepCut(EffectControllerError):
+    """A sleep ended before its time because its token was cancelled. `due_ms` is when it would have ended."""
+
+    def __init__(self, reason: str, due_ms: int) -> None:
+        super().__init__("runtime_effect_sleep_cancelled", f"the sleep was cancelled: {reason}")
+        self.due_ms = due_ms
+
+
 class EffectInDoubt(EffectControllerError):
     """An effect declared `repeat="never"` started and its outcome is unknown.
 

@@ -113,4 +113,5 @@ def turn_effect_number(scope: ExecutionScope, replay_key: str) -> int:
         return 0
     # {turn_index}:{iteration}:{kind}:{n}, then the suffixes of a child effect
     fields = replay_key[len(prefix) :].split(":", 4)
-    return int(fields[3]) if len(fields) >= 4 and fields[3].isdigit() else 0
+    is_numbered = len(fields) >= 4 and fields[0].isdigit() and fields[3].isdigit()
+    return int(fields[3]) if is_numbered else 0

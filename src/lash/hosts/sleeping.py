@@ -8,7 +8,7 @@ import contextlib
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.effects.envelope import EffectEnvelope
-from lash.effects.errors import EffectControllerError
+from lash.effects.errors import SleepCut
 
 
 def due_of(envelope: EffectEnvelope, now_ms: int) -> int:
@@ -29,7 +29,7 @@ async def sleep_until(clock: Clock, due_ms: int, cancel: CancelToken | None) -> 
             await clock.sleep(left)
         return
     if cancel.is_cancelled:
-        raise _cancelled(cancel)
+        raise _cancelled(cancel, due_ms)
     if left <= 0:
         return
     nap = asyncio.ensure_future(clock.sleep(left))
@@ -42,12 +42,12 @@ async def sleep_until(clock: Clock, due_ms: int, cancel: CancelToken | None) -> 
         with contextlib.suppress(asyncio.CancelledError):
             await nap
     if cancel.reason is not None:
-        raise _cancelled(cancel)
+        raise _cancelled(cancel, due_ms)
 
 
 def _stop(nap: asyncio.Future[None]) -> None:
     nap.cancel()
 
 
-def _cancelled(cancel: CancelToken) -> EffectControllerError:
-    return EffectControllerError("runtime_effect_sleep_cancelled", f"the sleep was cancelled: {cancel.reason}")
+def _cancelled(cancel: CancelToken, due_ms: int) -> SleepCut:
+    return SleepCut(cancel.reason or "cancelled", due_ms)

@@ -7,11 +7,12 @@ its own between them (docs/spec/runtime.md §3.4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from lash.base.json import JsonObject
 from lash.base.messages import Message
+from lash.base.usage import PromptUsage
 from lash.machine.llm import Generation, LlmResponse, OutputSpec
 from lash.machine.outcome import TurnOutcome
 from lash.machine.values import (
@@ -38,6 +39,9 @@ class DriverContext:
     environment_ref: str
     next_message_number: int
     is_grace_iteration: bool
+    # What the mode was told for this turn, and how full the context was at the last model call.
+    turn_options: JsonObject = field(default_factory=dict)
+    last_prompt: PromptUsage | None = None
 
     def message_id(self, offset: int = 0) -> str:
         """The id of the next message of this turn: the same in every drive, unique in the session."""

@@ -24,6 +24,7 @@ import msgspec
 from lash.base.codec import from_json, to_json
 from lash.base.json import Json, JsonObject
 from lash.base.messages import Message, Part
+from lash.base.usage import PromptUsage
 from lash.machine.accounting import counted, reclassified
 from lash.machine.conversation import cancelled_call, cause_message, tool_results_message, transient
 from lash.machine.driver import (
@@ -83,6 +84,9 @@ class MachineConfig(msgspec.Struct, frozen=True):
     turn_index: int
     max_turns: int | None = None
     context_window_tokens: int | None = None
+    # For the mode: its options for this turn, and the last model call of the turn before.
+    turn_options: JsonObject = {}
+    last_prompt: PromptUsage | None = None
 
 
 class TurnMachine:
@@ -393,6 +397,8 @@ class TurnMachine:
             environment_ref=self._environment.ref if self._environment else "",
             next_message_number=self._next_message,
             is_grace_iteration=self._limit_scheduled,
+            turn_options=self._config.turn_options,
+            last_prompt=self._totals.last_prompt or self._config.last_prompt,
         )
 
     def _append(self, records: list[TurnRecord]) -> None:

@@ -50,6 +50,8 @@ class Environment(msgspec.Struct, frozen=True):
     ref: str
     system_prompt: str
     tool_specs: list[ToolSpec] = []
+    # What programs may call, in the mode's own words.
+    offered: list[JsonObject] = []
 
 
 class RequestSpec(msgspec.Struct, frozen=True):

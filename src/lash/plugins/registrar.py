@@ -16,6 +16,7 @@ from lash.machine.llm import LlmMessage
 from lash.machine.values import TurnCause
 from lash.plugins.actions import Action, ActionDefinition, ActionHandler, ActionKind, typed_action
 from lash.plugins.errors import PluginRegistrationError
+from lash.plugins.execution import CodeExecutor, TextScreen
 from lash.plugins.hooks import (
     AfterToolCallHook,
     AfterTurnHook,
@@ -54,6 +55,13 @@ class ProtocolBinding:
     driver: ProtocolDriver
     project: Callable[[Sequence[Message]], list[LlmMessage]]
     project_turn: Callable[[Sequence[Message], Sequence[TurnCause]], list[LlmMessage]]
+    # A mode whose model writes programs: who runs them, what is told of the text meanwhile, and
+    # what of a whole text is for the reader.
+    executor: CodeExecutor | None = None
+    screen: Callable[[], TextScreen] | None = None
+    shown_text: Callable[[str], str] | None = None
+    # Whether tools are offered to the model natively.
+    offers_tools: bool = True
 
 
 class Hooks(Generic[T]):

@@ -24,7 +24,7 @@ from lash.processes.errors import (
     ReplayKeyRequired,
     UndeclaredEventType,
 )
-from lash.processes.event_types import CANCEL_REQUESTED, RESUMED, WAITING, DedupeKey, ProcessEventType, WakeSpec
+from lash.processes.event_types import CANCEL_REQUESTED, ENDED, RESUMED, WAITING, DedupeKey, ProcessEventType, WakeSpec
 from lash.processes.events import (
     AppendRequest,
     EventSemantics,
@@ -69,7 +69,7 @@ def plan_append(
         raise ProcessAlreadyTerminal(record.id)
     check_payload(declared, request.payload)
     sequence = record.last_sequence + 1
-    semantics = materialise(declared, record.id, sequence, request.payload)
+    semantics = _with_end_wake(record, sequence, materialise(declared, record.id, sequence, request.payload), request)
     event = ProcessEvent(
         record.id,
         sequence,
@@ -128,6 +128,17 @@ def wake_delivery(
         event.occurred_at,
         record.provenance.caused_by,
     )
+
+
+def _with_end_wake(
+    record: ProcessRecord, sequence: int, semantics: EventSemantics, request: AppendRequest
+) -> EventSemantics:
+    """The event that ends a process wakes somebody if the process declares `process.ended` with a wake."""
+    declared = record.event_type(ENDED)
+    wake = None if declared is None else declared.semantics.wake
+    if semantics.terminal is None or semantics.wake is not None or wake is None or record.wake_target is None:
+        return semantics
+    return EventSemantics(semantics.terminal, _wake(wake, record.id, sequence, request.payload))
 
 
 def _await_output(declared: ProcessEventType, payload: Json) -> ProcessAwaitOutput:

@@ -14,7 +14,7 @@ import msgspec
 from lash.base.json import Json
 from lash.processes.errors import InvalidSignalName
 from lash.processes.outputs import TerminalState
-from lash.processes.selectors import PAYLOAD, Selector, pointer
+from lash.processes.selectors import PAYLOAD, Choice, Selector, Template, pointer
 
 CANCEL_REQUESTED: Final = "process.cancel_requested"
 WAITING: Final = "process.waiting"
@@ -25,6 +25,7 @@ CANCELLED: Final = "process.cancelled"
 ABANDONED: Final = "process.abandoned"
 YIELD: Final = "process.yield"
 WAKE: Final = "process.wake"
+ENDED: Final = "process.ended"
 SIGNAL_PREFIX: Final = "signal."
 
 _SIGNAL_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -72,6 +73,15 @@ class ProcessEventType(msgspec.Struct, frozen=True):
     name: str
     payload_schema: Json = True
     semantics: EventSemanticsSpec = EventSemanticsSpec()
+
+
+def end_wake(label: str) -> ProcessEventType:
+    """Makes whatever ends a process wake its session: in the same transaction, whoever ends it, once.
+
+    The session reads `{label} ended: {await output}`. A process that declares it needs no word of its own.
+    """
+    said = Template("{what} ended: {how}", {"what": Choice(const=label), "how": pointer("/await_output")})
+    return ProcessEventType(ENDED, True, EventSemanticsSpec(wake=WakeSpec(Choice(template=said))))
 
 
 def signal_event_type(name: str) -> str:

@@ -50,6 +50,28 @@ class ClaimedProcess(msgspec.Struct, frozen=True):
     record: ProcessRecord
 
 
+class ProcessEnd(msgspec.Struct, frozen=True):
+    """How a process ended, under the lease it was run with."""
+
+    lease: ProcessLease
+    output: ProcessAwaitOutput
+
+
+class WorkOutlook(msgspec.Struct, frozen=True):
+    """What there is to do. `due_in_ms`: the next process is due then, 0 for now; None when none ever is."""
+
+    due_in_ms: int | None
+    has_wakes: bool
+    has_other_workers: bool
+
+
+class WorkTurnOver(msgspec.Struct, frozen=True):
+    """What came of a turn-over: ends that came too late, and what is to run next."""
+
+    lost: list[str]
+    claimed: list[ClaimedProcess]
+
+
 class ProcessChange(msgspec.Struct, frozen=True):
     """Something about a process changed; only its newest change is kept. Read the record for the rest."""
 
@@ -165,6 +187,10 @@ class ProcessRegistry(Protocol):
         """Events behind a sequence, in order."""
         ...
 
+    async def wait_events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
+        """The same, but waits for the first one; nothing once the process has ended without more."""
+        ...
+
     async def wake_events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
         """Those that woke somebody and were not acknowledged."""
         ...
@@ -257,11 +283,33 @@ class ProcessRegistry(Protocol):
         seen_sequence: int,
         until_ms: int | None = None,
         awaited: Sequence[str] = (),
+        wait_ids: Sequence[str] = (),
     ) -> bool:
-        """Gives the lease back until there is something to do: an event, the end of an awaited process, `until_ms`.
+        """Gives the lease back until there is something to do.
 
-        False, and nothing changes, when it is there already: an event behind `seen_sequence`, or an
-        awaited process that has ended or is unknown. Raises `ProcessLeaseLost`.
+        That is an event, the end of an awaited process, the resolution of a durable wait of its scope,
+        or `until_ms`. False, and nothing changes, when it is there already: an event behind
+        `seen_sequence`, an awaited process that has ended or is unknown, a resolved one of `wait_ids`.
+        Raises `ProcessLeaseLost`.
+        """
+        ...
+
+    # Work
+
+    async def look_for_work(self, owner_id: str) -> WorkOutlook:
+        """What there is to do, in one read of three index heads."""
+        ...
+
+    async def cancel_wanted(self, process_ids: Sequence[str]) -> list[str]:
+        """Those of them with a `process.cancel_requested`."""
+        ...
+
+    async def turn_over(
+        self, ends: Sequence[ProcessEnd], owner_id: str, claim_token: str, ttl_ms: int, limit: int
+    ) -> WorkTurnOver:
+        """Ends processes and claims up to `limit` due ones, in one transaction: what a busy worker does.
+
+        With the same `claim_token` and ends again, after an acknowledgement was lost, the answer is the same.
         """
         ...
 

@@ -92,7 +92,7 @@ class StandardDriver:
         """Results go back in call order; the first terminal control of a success ends the turn."""
         answer = Append([Said(tool_results_message(context.message_id(), results))])
         for result in results:
-            outcome = _terminal(result)
+            outcome = terminal_outcome(result)
             if outcome is not None:
                 return [answer, Finish(outcome)]
         if context.is_turn_limit_next or context.is_grace_iteration:
@@ -135,19 +135,24 @@ def project(messages: Sequence[Message]) -> list[LlmMessage]:
 
 def project_turn(messages: Sequence[Message], causes: Sequence[TurnCause]) -> list[LlmMessage]:
     """Model messages of the running turn: its causes are shown once, at the end."""
+    projected = project(besides_causes(messages, causes))
+    if causes:
+        projected.append(LlmMessage("user", [TextBlock(render_causes(causes))]))
+    return projected
+
+
+def besides_causes(messages: Sequence[Message], causes: Sequence[TurnCause]) -> list[Message]:
+    """The messages without those that only repeat a cause of the turn."""
     cause_texts = {(cause.text, cause.origin) for cause in causes}
-    said = [
+    return [
         message
         for message in messages
         if not (message.role == "event" and (message.text, message.origin) in cause_texts)
     ]
-    projected = project(said)
-    if causes:
-        projected.append(LlmMessage("user", [TextBlock(_render_causes(causes))]))
-    return projected
 
 
-def _render_causes(causes: Sequence[TurnCause]) -> str:
+def render_causes(causes: Sequence[TurnCause]) -> str:
+    """Why the turn runs, for the model."""
     lines = ["Turn events:"]
     for index, cause in enumerate(causes, start=1):
         origin = f"\n   from: {cause.origin!r}" if cause.origin is not None else ""
@@ -202,7 +207,8 @@ def _pending(call: ToolCallPart) -> PendingCall:
     return PendingCall(call.call_id, call.tool_name, args if isinstance(args, dict) else None, call.replay)
 
 
-def _terminal(result: CompletedCall) -> TurnOutcome | None:
+def terminal_outcome(result: CompletedCall) -> TurnOutcome | None:
+    """How the result of a call ends the turn; None when it does not."""
     if result.control is None:
         return None
     # A failure may fail the turn (`pending(on_timeout="fail_turn")`); any other end needs a success.

@@ -83,6 +83,26 @@ class ToolCallCompleted(msgspec.Struct, frozen=True, tag="tool_call_completed", 
     replayed: bool = False
 
 
+class CodeBlockStarted(msgspec.Struct, frozen=True, tag="code_block_started", tag_field="type"):
+    """A cell starts. `graph_key` names its execution."""
+
+    language: str
+    code: str
+    graph_key: str
+
+
+class CodeBlockCompleted(msgspec.Struct, frozen=True, tag="code_block_completed", tag_field="type"):
+    """A cell is done: what it printed, or why it failed."""
+
+    language: str
+    output: list[str]
+    error: str | None
+    success: bool
+    duration_ms: int
+    tool_call_ids: list[str]
+    graph_key: str
+
+
 class ApprovalRequested(msgspec.Struct, frozen=True, tag="approval_requested", tag_field="type"):
     """A call waits for a person's word: `core.approvals.approve(approval_id)` or `deny`. Also told when it resumes."""
 
@@ -172,6 +192,8 @@ TurnEvent: TypeAlias = (
     | ApprovalResolved
     | ToolCallPending
     | ToolCallCompleted
+    | CodeBlockStarted
+    | CodeBlockCompleted
     | SubmittedValueActivity
     | ToolValueActivity
     | Usage

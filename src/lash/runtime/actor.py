@@ -71,6 +71,10 @@ class SessionActor:
         """The time that timeouts follow."""
         return self._engine.clock
 
+    def now_ms(self) -> int:
+        """The present, for what is committed."""
+        return self._engine.clock.now_ms()
+
     @property
     def memory(self) -> SessionMemory:
         """What is committed, as far as this core knows."""

@@ -18,7 +18,7 @@ from lash.runtime.engine import Engine
 from lash.runtime.memory import SessionMemory
 from lash.sessions.commit import SessionState, persisted_state
 from lash.sessions.errors import HeadRevisionConflict, SessionDeleted
-from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment
+from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
 from lash.sessions.graph import ActivePath, Conversation, SessionGraph, SessionNode
 from lash.sessions.meta import ChildSession
 from lash.sessions.store import SessionCreate
@@ -41,33 +41,36 @@ def session_maker(engine: Engine, memory: SessionMemory) -> Callable[[str, Creat
     """Makes child sessions of the session in `memory`."""
 
     async def create(plugin_id: str, request: CreateSession) -> None:
-        new_id = request.session_id
-        if not is_name(new_id):
-            raise PluginSessionError(f"plugin {plugin_id!r}: session id {new_id!r} is empty or no plain text")
-        relation = ChildSession(memory.session_id)
-        store = await engine.store.sessions.open_existing_store(new_id)
-        if store is None:
-            try:
-                create = SessionCreate(new_id, relation, memory.policy)
-                store = await engine.store.sessions.create_store(create)
-            except SessionDeleted as error:
-                raise PluginSessionError(f"plugin {plugin_id!r}: {error}") from error
-        meta = await store.load_session_meta()
-        if meta is None or meta.relation != relation:
-            raise PluginSessionError(f"plugin {plugin_id!r}: session {new_id!r} is there already; choose another id")
-        if await store.load_session(ActivePath()) is None:
-            try:
-                await store.commit(persisted_state(_initial(engine, memory, request)))
-            except HeadRevisionConflict:
-                return  # the same directive in another drive was first
+        await make_child(engine, f"plugin {plugin_id!r}", ChildSession(memory.session_id), memory.policy, request)
 
     return create
 
 
-def _initial(engine: Engine, memory: SessionMemory, request: CreateSession) -> SessionState:
-    assignment = FrameAssignment(
-        memory.policy, request.plugin_options, request.tool_access, request.usage_source or "child"
-    )
+async def make_child(
+    engine: Engine, who: str, relation: ChildSession, policy: SessionPolicy, request: CreateSession
+) -> None:
+    """Makes a child session, once: the same request of the same parent finds it. Raises `PluginSessionError`."""
+    new_id = request.session_id
+    if not is_name(new_id):
+        raise PluginSessionError(f"{who}: session id {new_id!r} is empty or no plain text")
+    store = await engine.store.sessions.open_existing_store(new_id)
+    if store is None:
+        try:
+            store = await engine.store.sessions.create_store(SessionCreate(new_id, relation, policy))
+        except SessionDeleted as error:
+            raise PluginSessionError(f"{who}: {error}") from error
+    meta = await store.load_session_meta()
+    if meta is None or meta.relation != relation:
+        raise PluginSessionError(f"{who}: session {new_id!r} is there already; choose another id")
+    if await store.load_session(ActivePath()) is None:
+        try:
+            await store.commit(persisted_state(_initial(engine, policy, request)))
+        except HeadRevisionConflict:
+            return  # the same directive in another drive was first
+
+
+def _initial(engine: Engine, policy: SessionPolicy, request: CreateSession) -> SessionState:
+    assignment = FrameAssignment(policy, request.plugin_options, request.tool_access, request.usage_source or "child")
     now_ms = engine.clock.now_ms()
     frame = AgentFrame(INITIAL_FRAME, request.session_id, created_at_ms=now_ms, assignment=assignment)
     nodes: list[SessionNode] = []
@@ -75,4 +78,4 @@ def _initial(engine: Engine, memory: SessionMemory, request: CreateSession) -> S
         parent = nodes[-1].node_id if nodes else None
         nodes.append(SessionNode(f"i{number}", Conversation(message), parent, created_at_ms=now_ms))
     graph = SessionGraph(nodes, nodes[-1].node_id if nodes else None)
-    return SessionState(request.session_id, memory.policy, [frame], INITIAL_FRAME, graph)
+    return SessionState(request.session_id, policy, [frame], INITIAL_FRAME, graph)

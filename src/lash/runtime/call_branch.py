@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from lash.base.codec import from_json, to_json
 from lash.base.json import Json, JsonObject
+from lash.base.usage import LedgerEntry
 from lash.effects.envelope import (
     EffectCommand,
     EffectEnvelope,
@@ -32,6 +33,8 @@ from lash.effects.waits import AwaitEventKey, CustomWait, Resolution, ResolvedEr
 from lash.machine.values import PendingCall
 from lash.runtime import activity, verdicts
 from lash.runtime.call_run import CallPlace, CallRun
+from lash.runtime.direct import spent
+from lash.tools.calls import PreparedToolCall
 from lash.tools.result import OnTimeout, ToolCallOutput, ToolCallRecord
 
 
@@ -39,9 +42,16 @@ class CallBranch:
     """One call of a batch."""
 
     def __init__(
-        self, place: CallPlace, controller: EffectController, call: PendingCall, *, effect_id: str, replay_key: str
+        self,
+        place: CallPlace,
+        controller: EffectController,
+        call: PendingCall,
+        *,
+        effect_id: str,
+        replay_key: str,
+        prepared: PreparedToolCall | None = None,
     ) -> None:
-        """`effect_id` and `replay_key` name the call; its effects add their part."""
+        """`effect_id` and `replay_key` name the call; its effects add their part. A `prepared` call is not again."""
         self._place = place
         self._controller = controller
         self._call = call
@@ -49,6 +59,10 @@ class CallBranch:
         self._replay_key = replay_key
         self._run = CallRun(place, call, self._completion_key)
         self._was_recorded = False
+        # What the call's questions to models used, recorded with its attempts.
+        self.usage: list[LedgerEntry] = []
+        if prepared is not None:
+            self._run.resume(to_json(prepared))
 
     def effects(self) -> Branch[tuple[JsonObject, bool]]:
         """The body of the finished call, and whether it was recorded by an earlier drive."""
@@ -100,6 +114,7 @@ class CallBranch:
             envelope = self._attempt_envelope(number)
             local = Local(self._run.attempt(number), impact=self._run.impact, cancel=self._place.cancel)
             body = (yield from self._request(envelope, local)).expect("tool_call")
+            self.usage += spent(body)
             if "pending" in body:
                 return (yield from self._completed(number, _object(body["pending"])))
             delay_ms = body.get("retry_in_ms")

@@ -22,7 +22,9 @@ from lash.effects.waits import AwaitEventKey
 from lash.machine.values import PendingCall
 from lash.models.text import readable
 from lash.plugins.snapshots import StateTrail
+from lash.runtime import direct
 from lash.runtime.activity import ActivityStream, ToolCallProgress
+from lash.runtime.direct import DirectCalls
 from lash.runtime.tool_hooks import ToolHooks
 from lash.tools.calls import PreparedToolCall, ToolCall
 from lash.tools.catalog import ToolCatalog
@@ -48,6 +50,8 @@ class CallPlace:
     clock: Clock
     # What plugins remember is recorded with the effects that changed it; None where no plugin has a state.
     trail: StateTrail | None = None
+    # Questions of tools to a model, by the id of the call; None where no model is lent to them.
+    direct: Callable[[str], DirectCalls] | None = None
 
     def recorded(self, body: JsonObject) -> JsonObject:
         """The body of a live outcome with what plugins remember since the last one."""
@@ -73,6 +77,7 @@ class CallRun:
         self.impact: Impact = _IMPACT[self._policy.repeat]
         self.may_ask = manifest is not None and manifest.approve != "never"
         self._prepared: PreparedToolCall | ToolCallOutput | None = None
+        self._direct: DirectCalls | None = None
 
     def resume(self, prepared: Json) -> None:
         """Goes on with the call as it was prepared when a person was asked about it."""
@@ -106,7 +111,10 @@ class CallRun:
         """The live code of one attempt."""
 
         async def run(_envelope: EffectEnvelope) -> EffectOutcome:
-            return EffectOutcome("tool_call", self._place.recorded(await self._attempt(number)))
+            body = await self._attempt(number)
+            if self._direct is not None and (usage := self._direct.usage):
+                body[direct.USAGE] = to_json(usage)
+            return EffectOutcome("tool_call", self._place.recorded(body))
 
         return run
 
@@ -180,6 +188,7 @@ class CallRun:
 
     def _context(self, call: PreparedToolCall, number: int) -> ToolContext:
         place = self._place
+        self._direct = None if place.direct is None else place.direct(call.call_id)
         return ToolContext(
             session_id=place.scope.session_id,
             turn_id=place.scope.turn_id or "",
@@ -195,4 +204,5 @@ class CallRun:
                 f"tool:{call.call_id}", ToolCallProgress(call.call_id, call.tool_name, text)
             ),
             make_key=self._make_key,
+            direct=self._direct,
         )

@@ -1,6 +1,6 @@
-"""What a commit carries along besides messages: the states of plugins and of tools.
+"""What a commit carries along besides messages: the states of plugins and tools, and the mode's variables.
 
-Both are components of the checkpoint, written when they changed and only named when not.
+All are components of the checkpoint, written when they changed and only named when not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from lash.base.codec import encode
 from lash.plugins.host import PluginSession
 from lash.runtime.memory import SessionMemory
 from lash.runtime.tooling import SessionTools
-from lash.sessions.checkpoint import PLUGIN_SNAPSHOT, Checkpoint
+from lash.sessions.checkpoint import EXECUTION_STATE, PLUGIN_SNAPSHOT, Checkpoint
 
 
 def carried(memory: SessionMemory, plugins: PluginSession, tools: SessionTools) -> Checkpoint:
@@ -31,3 +31,16 @@ def with_tools(memory: SessionMemory, tools: SessionTools) -> Checkpoint:
     """The same for the tools alone."""
     state = tools.state
     return memory.checkpoint if state is memory.tool_state else memory.checkpoint.with_tool_state(state)
+
+
+def with_variables(checkpoint: Checkpoint, memory: SessionMemory, plugins: PluginSession) -> Checkpoint:
+    """The checkpoint with what the execution mode keeps of the current frame."""
+    executor = plugins.protocol.executor
+    if executor is None:
+        return checkpoint
+    body = executor.snapshot(memory.execution_state)
+    return (
+        checkpoint
+        if body is memory.execution_state or body is None
+        else checkpoint.with_component(EXECUTION_STATE, body)
+    )

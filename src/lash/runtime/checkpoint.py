@@ -22,8 +22,8 @@ from lash.plugins.hooks import AtCheckpoint
 from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream
 from lash.runtime.asides import carry_out
-from lash.runtime.input import QueuedInput, input_message
-from lash.sessions.queue import QueuedWorkClaim, TurnInputPayload
+from lash.runtime.input import input_message, queued_inputs
+from lash.sessions.queue import QueuedWorkClaim
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -89,14 +89,10 @@ async def ask_plugins(plugins: PluginSession, context: AtCheckpoint, stream: Act
 
 
 def claimed_messages(claim: QueuedWorkClaim) -> list[Message]:
-    """The user messages of claimed turn inputs, one a batch."""
+    """The messages of claimed work, one a batch: user messages of inputs, event messages of wakes."""
     messages: list[Message] = []
     for batch in claim.batches:
-        inputs = [
-            from_json(item.payload.input, QueuedInput)
-            for item in batch.items
-            if isinstance(item.payload, TurnInputPayload)
-        ]
+        inputs = queued_inputs(batch)
         usable = [queued for queued in inputs if queued.problem is None]
         if usable:
             messages.append(input_message("", usable))

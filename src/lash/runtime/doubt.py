@@ -26,7 +26,10 @@ RUN_AGAIN: Final = RunAgain()
 
 async def settle_doubt(engine: Engine, doubt: DoubtfulEffect, decision: ToolCallOutput | RunAgain) -> None:
     """Records the host's decision. Raises `InvalidArgument` when the effect is not in doubt (any more)."""
-    scope = ExecutionScope.turn(doubt.session_id, doubt.turn_id)
+    if doubt.process_id is not None:
+        scope = ExecutionScope.process(doubt.process_id)
+    else:
+        scope = ExecutionScope.turn(doubt.session_id, doubt.turn_id)
     row = await engine.store.journal.get(scope, doubt.replay_key)
     if row is None or row.status != "in_progress":
         raise InvalidArgument(f"effect {doubt.replay_key} is not in doubt; core.recovery.in_doubt lists those that are")

@@ -11,23 +11,25 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from lash.base.cancel import CancelToken
-from lash.base.codec import DecodeError, from_json
 from lash.base.errors import ConfigurationError
+from lash.base.json import JsonObject
 from lash.effects.errors import EffectControllerError, EffectInDoubt, EffectLeaseLost, LeaseLost
 from lash.effects.invocation import RuntimeScope
 from lash.effects.ports import EffectController
 from lash.effects.scope import ExecutionScope
 from lash.machine.driver import message_id
+from lash.machine.llm import ToolSpec
 from lash.machine.outcome import Stopped
 from lash.machine.turn import MachineConfig, TurnMachine
 from lash.machine.values import Said
 from lash.plugins.directives import CreateSession, EmitRuntimeEvents, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginError, PluginInvokeError
+from lash.plugins.execution import CellsBegin
 from lash.plugins.hooks import AfterTurn
 from lash.plugins.host import PluginSession
 from lash.plugins.snapshots import StateTrail
@@ -36,7 +38,7 @@ from lash.runtime.asides import carry_out
 from lash.runtime.engine import DoubtfulEffect, Engine, PromptRequest
 from lash.runtime.environment import EnvironmentSync, TurnAborted, TurnIdentity
 from lash.runtime.inbox import QueueInbox
-from lash.runtime.input import QueuedInput, TurnOptions, input_message
+from lash.runtime.input import QueuedInput, TurnOptions, input_message, queued_inputs
 from lash.runtime.leases import Holding
 from lash.runtime.memory import SessionMemory
 from lash.runtime.model_call import HistoryRef
@@ -46,7 +48,6 @@ from lash.runtime.tooling import SessionTools
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.sessions.accept import Owned
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
-from lash.sessions.queue import TurnInputPayload
 from lash.sessions.store import SessionStore
 from lash.tracing.controller import TracedController
 from lash.tracing.turn import TurnTrace
@@ -83,6 +84,15 @@ class Applied:
 
 
 Driven: TypeAlias = TurnResult | Lost | Parked | Applied
+
+
+_NO_SPECS: Final[list[ToolSpec]] = []
+_NOTHING: Final[list[JsonObject]] = []
+
+
+def _no_specs() -> list[ToolSpec]:
+    """The tools of a mode that offers none natively: one object, so that environments are told apart by identity."""
+    return _NO_SPECS
 
 
 class TurnDrive:
@@ -220,16 +230,7 @@ class TurnDrive:
         await self._memory.refresh(self._store)
 
     def _inputs(self) -> list[QueuedInput]:
-        inputs: list[QueuedInput] = []
-        for batch in self._owned.claim.batches:
-            for item in batch.items:
-                if not isinstance(item.payload, TurnInputPayload):
-                    inputs.append(QueuedInput([], problem=f"queued work of type {type(item.payload).__name__}"))
-                    continue
-                try:
-                    inputs.append(from_json(item.payload.input, QueuedInput))
-                except DecodeError as error:
-                    inputs.append(QueuedInput([], problem=f"the queued input cannot be read: {error}"))
+        inputs = [queued for batch in self._owned.claim.batches for queued in queued_inputs(batch)]
         return inputs or [QueuedInput([], problem="the queued batch is empty")]
 
     def _machine(self, inputs: list[QueuedInput], options: TurnOptions) -> TurnMachine:
@@ -240,6 +241,8 @@ class TurnDrive:
             turn_index=turn_index,
             max_turns=options.max_turns or self._memory.policy.max_turns or self._engine.options.max_turns,
             context_window_tokens=self._engine.window_of(chosen.facts),
+            turn_options=options.protocol_turn_options,
+            last_prompt=self._memory.checkpoint.turn_state.last_prompt_usage,
         )
         return TurnMachine(config, [input_message(message_id(turn_index, 0), inputs)])
 
@@ -251,6 +254,10 @@ class TurnDrive:
         if self._trace is not None:
             self._trace.model, self._trace.provider = chosen.facts.id, chosen.provider.kind
         catalog = self._tools.catalog()
+        protocol = self._plugins.protocol
+        if protocol.executor is not None:
+            records = [event.payload for event in memory.records if event.plugin_id == protocol.driver.plugin_id]
+            protocol.executor.begin(CellsBegin(memory.execution_state, catalog, memory.history.messages, records))
         environment = EnvironmentSync(
             turn=TurnIdentity(
                 memory.session_id,
@@ -278,7 +285,8 @@ class TurnDrive:
                     self._turn_inputs,
                 )
             ),
-            tool_specs=catalog.specs,
+            tool_specs=catalog.specs if protocol.offers_tools else _no_specs,
+            offered=_NOTHING if protocol.executor is None else protocol.executor.offered,
             stream=self._stream,
             causes=[],
             last_prompt_usage=memory.checkpoint.turn_state.last_prompt_usage,

@@ -11,7 +11,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from lash.attachments.store import AttachmentStore
 from lash.base.cancel import CancelToken
@@ -37,6 +37,9 @@ from lash.sessions.accept import Claimant
 from lash.sessions.commit import CommitBudget
 from lash.tools.catalog import ToolCatalog
 from lash.tracing.tracer import Tracer
+
+if TYPE_CHECKING:  # engines build on the runtime
+    from lash.runtime.worker.engines import ProcessEngine
 
 logger = logging.getLogger("lash.runtime")
 T = TypeVar("T")
@@ -95,6 +98,8 @@ class EngineOptions:
     plugin_options: JsonObject = field(default_factory=dict)
     drive_backoff_ms: int = 100
     live_replay: LiveReplayStore = field(default_factory=RecentEvents)
+    # What runs processes that the runtime does not know, by kind.
+    process_engines: Mapping[str, ProcessEngine] = field(default_factory=dict)
     # None where nobody traces: then nothing on the way of a turn knows of it.
     tracer: Tracer | None = None
 
@@ -114,6 +119,8 @@ class DoubtfulEffect:
     session_id: str
     turn_id: str
     replay_key: str
+    # Set for an effect of a process, which has no session and no turn.
+    process_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -154,7 +161,7 @@ class Engine:
         self.ids = ids
         self.executor_id = executor_id
         self.options = options
-        self.keeper = LeaseKeeper(store.sessions, clock, options.timings)
+        self.keeper = LeaseKeeper(store.sessions, store.processes, clock, options.timings)
         shared = options.live_replay if isinstance(options.live_replay, SharedReplay) else None
         told = None if shared is None else store.told
         if shared is not None and told is None:

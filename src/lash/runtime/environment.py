@@ -37,6 +37,7 @@ from lash.plugins.host import PluginSession, call_hook
 from lash.plugins.transforms import PreparedContext, TurnContext
 from lash.runtime.activity import ActivityStream
 from lash.runtime.asides import carry_out
+from lash.runtime.direct import DirectModel
 from lash.runtime.view import HistoryView, messages_of, view_of
 
 
@@ -80,6 +81,7 @@ class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
     system_prompt: str
     tool_specs: list[ToolSpec]
     prepared: _Prepared = UNCHANGED
+    offered: list[JsonObject] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class EnvironmentSync:
         plugins: PluginSession,
         render_prompt: Callable[[int, Sequence[PromptContribution]], str],
         tool_specs: Callable[[], list[ToolSpec]],
+        offered: list[JsonObject],
         stream: ActivityStream,
         causes: list[TurnCause],
         last_prompt_usage: PromptUsage | None = None,
@@ -122,6 +125,7 @@ class EnvironmentSync:
         self._plugins = plugins
         self._render_prompt = render_prompt
         self._tool_specs = tool_specs
+        self._offered = offered
         self._stream = stream
         self._causes = causes
         self._last_prompt_usage = last_prompt_usage
@@ -130,6 +134,11 @@ class EnvironmentSync:
         self._prepared = UNCHANGED
         self._shown: list[LlmMessage] | None = None
         self._known: dict[str, Environment] = {}
+
+    @property
+    def direct(self) -> DirectModel:
+        """The turn's model, for tools that ask it something themselves."""
+        return DirectModel(self.provider, self._model, self._capability, self._load_attachment)
 
     def command(self, effect: SyncEnvironment) -> EffectCommand:
         """The command of a sync effect."""
@@ -149,7 +158,7 @@ class EnvironmentSync:
                 abort = Abort(refused.plugin_id, refused.code, refused.message)
                 return _outcome(Synced(abort=abort), {})
         system_prompt = self._render_prompt(machine.iteration, self._prepared.prompt)
-        text, environment = _addressed(system_prompt, self._tool_specs(), self._prepared)
+        text, environment = _addressed(system_prompt, self._tool_specs(), self._offered, self._prepared)
         ref = environment.ref
         self._known[ref] = environment
         if machine.environment is not None and machine.environment.ref == ref:
@@ -266,29 +275,31 @@ class EnvironmentSync:
             if data is None:
                 raise EffectCorrupt(ref, "the recorded environment is gone")
             body = decode(data, _Body)
-            known = self._known[ref] = Environment(ref, body.system_prompt, body.tool_specs)
+            known = self._known[ref] = Environment(ref, body.system_prompt, body.tool_specs, body.offered)
             self._prepared = body.prepared
         return known
 
 
 # Prompt and tools seldom change between two turns: the same objects need not be hashed again.
 # Keyed by identity, and the objects are kept beside their ids so that these stay theirs.
-_recent: OrderedDict[tuple[str, int], tuple[list[ToolSpec], bytes, Environment]] = OrderedDict()
+_recent: OrderedDict[tuple[str, int, int], tuple[list[ToolSpec], list[JsonObject], bytes, Environment]] = OrderedDict()
 _RECENT_LIMIT = 64
 
 
-def _addressed(system_prompt: str, tool_specs: list[ToolSpec], prepared: _Prepared) -> tuple[bytes, Environment]:
+def _addressed(
+    system_prompt: str, tool_specs: list[ToolSpec], offered: list[JsonObject], prepared: _Prepared
+) -> tuple[bytes, Environment]:
     """The stored bytes of an environment, and the environment under their hash."""
     if prepared is not UNCHANGED and prepared != UNCHANGED:
-        text = encode(_Body(system_prompt, tool_specs, prepared)).encode()
-        return text, Environment(sha256_hex(text), system_prompt, tool_specs)
-    key = (system_prompt, id(tool_specs))
+        text = encode(_Body(system_prompt, tool_specs, prepared, offered)).encode()
+        return text, Environment(sha256_hex(text), system_prompt, tool_specs, offered)
+    key = (system_prompt, id(tool_specs), id(offered))
     known = _recent.get(key)
     if known is not None:
-        return known[1], known[2]
-    text = encode(_Body(system_prompt, tool_specs)).encode()
-    environment = Environment(sha256_hex(text), system_prompt, tool_specs)
-    _recent[key] = (tool_specs, text, environment)
+        return known[2], known[3]
+    text = encode(_Body(system_prompt, tool_specs, offered=offered)).encode()
+    environment = Environment(sha256_hex(text), system_prompt, tool_specs, offered)
+    _recent[key] = (tool_specs, offered, text, environment)
     if len(_recent) > _RECENT_LIMIT:
         _recent.popitem(last=False)
     return text, environment

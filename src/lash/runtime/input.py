@@ -8,10 +8,20 @@ from typing import TypeAlias
 import msgspec
 
 from lash.attachments.store import AttachmentMeta, AttachmentStore, AttachmentStoreError
+from lash.base.codec import DecodeError, from_json
 from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
-from lash.base.messages import AttachmentRef, Message, Part
+from lash.base.messages import AttachmentRef, Message, Part, ProcessOrigin
 from lash.models.spec import ModelFacts
+from lash.processes.events import WakeDelivery
+from lash.processes.waking import wake_text
+from lash.sessions.queue import (
+    ProcessWakePayload,
+    QueuedPayload,
+    QueuedWorkBatch,
+    SessionCommandPayload,
+    TurnInputPayload,
+)
 
 
 class TextItem(msgspec.Struct, frozen=True, tag="text", tag_field="type"):
@@ -87,6 +97,35 @@ class QueuedInput(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
+class WakeInput(QueuedInput, frozen=True):
+    """What a background process has to say: an event of the conversation, nobody's words."""
+
+    origin: ProcessOrigin | None = None
+
+
+def queued_inputs(batch: QueuedWorkBatch) -> list[QueuedInput]:
+    """What a batch of queued work brings into a conversation. What cannot be read says so as its problem."""
+    return [_queued_input(item.payload) for item in batch.items]
+
+
+def _queued_input(payload: QueuedPayload) -> QueuedInput:
+    try:
+        match payload:
+            case TurnInputPayload(input=stored):
+                return from_json(stored, QueuedInput)
+            case ProcessWakePayload(wake=stored):
+                return _wake_input(from_json(stored, WakeDelivery))
+            case SessionCommandPayload():
+                return QueuedInput([], problem="queued work of type SessionCommandPayload")
+    except DecodeError as error:
+        return QueuedInput([], problem=f"the queued input cannot be read: {error}")
+
+
+def _wake_input(wake: WakeDelivery) -> WakeInput:
+    origin = ProcessOrigin(wake.process_id, wake.event_type, wake.sequence, wake.wake_id, wake.process_caused_by)
+    return WakeInput([TextItem(wake_text(wake))], origin=origin)
+
+
 async def prepare_input(turn_input: TurnInput, options: TurnOptions, attachments: AttachmentStore) -> QueuedInput:
     """The storable form: images are put into the attachment store first, text is joined.
 
@@ -132,10 +171,12 @@ def input_parts(queued: QueuedInput, first: int = 0) -> list[Part]:
 
 
 def input_message(message_id: str, inputs: list[QueuedInput]) -> Message:
-    """One user message of one or several merged inputs."""
+    """One user message of one or several merged inputs; an event message of a wake, which comes alone."""
     parts: list[Part] = []
     for queued in inputs:
         parts += input_parts(queued, len(parts))
+    if inputs and isinstance(inputs[0], WakeInput):
+        return Message(message_id, "event", parts, inputs[0].origin)
     return Message(message_id, "user", parts)
 
 

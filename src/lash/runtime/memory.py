@@ -11,16 +11,17 @@ from typing import Protocol
 
 import msgspec
 
+from lash.base.canonical import sha256_hex
 from lash.base.codec import decode
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
 from lash.plugins.snapshots import SessionSnapshot
 from lash.runtime.residency import Residency, Resident, load_resident
-from lash.sessions.checkpoint import Checkpoint, Component
+from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, Component
 from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledger_of
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
-from lash.sessions.graph import Conversation, GraphReplace, GraphUnchanged, SessionNode
+from lash.sessions.graph import Conversation, GraphReplace, GraphUnchanged, ProtocolEvent, SessionNode
 from lash.sessions.store import SessionStore
 from lash.tools.state import ToolState
 
@@ -58,6 +59,9 @@ class SessionMemory:
         self.checkpoint = Checkpoint()
         self.tool_state = ToolState()
         self.plugin_snapshot = SessionSnapshot()
+        # What the execution mode stores of the current frame, and its own records there.
+        self.execution_state: bytes | None = None
+        self.records: list[ProtocolEvent] = []
         self.ledger: list[LedgerEntry] = []
         self.history = History()
         self.on_change: HistoryListener = _unheard
@@ -104,16 +108,20 @@ class SessionMemory:
         old_leaf, old_count = self.leaf_node_id, len(self._messages)
         self.head_revision = stored.head_revision
         self.policy = _over(self._given, stored.policy)
-        self.frames = stored.agent_frames
+        # Older frames keep naming what they stored; their bytes stay in the store.
+        self.frames = [_named(frame) for frame in stored.agent_frames]
         self.frame_id = stored.current_agent_frame_id
         self.leaf_node_id = stored.graph.leaf_node_id
         self.checkpoint = _referenced(stored.checkpoint)
         self.tool_state = stored.checkpoint.tool_state or ToolState()
         self.plugin_snapshot = _snapshot(stored.checkpoint) or SessionSnapshot()
+        self.execution_state = stored.checkpoint.execution_state
         self.ledger = merge_ledger(stored.token_ledger)
         self.nodes = list(stored.graph.nodes)
         self._messages = _messages(path)
-        self.history = History(_messages(node for node in path if self._is_in_frame(node)))
+        in_frame = [node for node in path if self._is_in_frame(node)]
+        self.history = History(_messages(in_frame))
+        self.records = _records(in_frame)
         self.on_change(_appended(path, old_leaf, old_count), None)
 
     def apply(self, commit: RuntimeCommit, result: CommitResult) -> None:
@@ -121,11 +129,15 @@ class SessionMemory:
         self.head_revision = result.head_revision
         switched = commit.current_agent_frame_id != self.frame_id
         appended: list[Message] | None = []
-        self.frames = commit.agent_frames
+        self.frames = [_named(frame) for frame in commit.agent_frames]
         self.frame_id = commit.current_agent_frame_id
         self.policy = commit.policy
         self.tool_state = commit.checkpoint.tool_state or self.tool_state
         self.plugin_snapshot = _snapshot(commit.checkpoint) or self.plugin_snapshot
+        if EXECUTION_STATE not in commit.checkpoint.components:
+            self.execution_state = None
+        else:
+            self.execution_state = commit.checkpoint.execution_state or self.execution_state
         self.checkpoint = msgspec.structs.replace(
             _referenced(commit.checkpoint),
             components={key: Component(None, ref) for key, ref in result.manifest.items()},
@@ -141,11 +153,12 @@ class SessionMemory:
                 appended = _messages(nodes)
             self.nodes += nodes
             self._messages += _messages(nodes)
-            in_frame = _messages(node for node in nodes if self._is_in_frame(node))
+            in_frame = [node for node in nodes if self._is_in_frame(node)]
             if switched:
-                self.history = History(in_frame)
+                self.history, self.records = History(_messages(in_frame)), _records(in_frame)
             else:
-                self.history.extend(in_frame)
+                self.history.extend(_messages(in_frame))
+                self.records += _records(in_frame)
         self.ledger = merge_ledger([*self.ledger, *ledger_of(commit.usage_deltas)])
         self.on_change(appended, None if commit.turn_commit is None else commit.turn_commit.turn_id)
 
@@ -156,6 +169,18 @@ class SessionMemory:
 
 def _messages(nodes: Iterable[SessionNode]) -> list[Message]:
     return [node.payload.message for node in nodes if isinstance(node.payload, Conversation)]
+
+
+def _records(nodes: Iterable[SessionNode]) -> list[ProtocolEvent]:
+    return [node.payload for node in nodes if isinstance(node.payload, ProtocolEvent)]
+
+
+def _named(frame: AgentFrame) -> AgentFrame:
+    body = frame.execution_state_snapshot
+    if body is None:
+        return frame
+    ref = frame.execution_state_ref or sha256_hex(body)
+    return msgspec.structs.replace(frame, execution_state_ref=ref, execution_state_snapshot=None)
 
 
 def _snapshot(checkpoint: Checkpoint) -> SessionSnapshot | None:

@@ -29,9 +29,11 @@ from lash.machine.llm import (
 from lash.machine.values import LlmAnswered, RequestSpec
 from lash.models.call import call_model
 from lash.models.provider import Provider, StreamSink
+from lash.plugins.execution import Screened, TextScreen
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.output import OutputShaping
+from lash.runtime.screening import Screening
 from lash.tracing.turn import CallWatch
 
 
@@ -59,11 +61,17 @@ async def perform(
     stream: ActivityStream,
     correlation_id: str,
     shaping: OutputShaping | None = None,
+    screen: TextScreen | None = None,
     watch: CallWatch | None = None,
 ) -> EffectOutcome:
-    """Runs the call and tells its text as it arrives. Failures are data in the outcome."""
-    teller = _Teller(stream, correlation_id, shaping)
-    is_heard = stream.is_watched or (shaping is not None and shaping.hears_stream)
+    """Runs the call and tells its text as it arrives. Failures are data in the outcome.
+
+    A `screen` sees the text first: what it holds back is told to nobody, and it may end the call.
+    """
+    stop = cancel if shaping is None else shaping.stop
+    screening = None if screen is None else Screening(screen, stop)
+    teller = _Teller(stream, correlation_id, shaping, screening)
+    is_heard = stream.is_watched or screening is not None or (shaping is not None and shaping.hears_stream)
     sink: StreamSink | None = teller.tell if is_heard else None
     if watch is not None:
         watch.asked(request)
@@ -74,10 +82,13 @@ async def perform(
             provider,
             request,
             stream=sink,
-            cancel=cancel if shaping is None else shaping.stop,
+            cancel=stop if screening is None else screening.stop,
             clock=clock,
         )
-        result = call.result if shaping is None else await shaping.result(call.result)
+        if screening is not None:
+            teller.finish()
+        result = call.result if screening is None else screening.result(call.result)
+        result = result if shaping is None else await shaping.result(result)
         is_answer = isinstance(result, LlmResponse)
     finally:
         if not is_answer:
@@ -133,7 +144,14 @@ def _both(first: StreamSink, second: StreamSink | None) -> StreamSink:
 class _Teller:
     """Turns stream events into activity."""
 
-    def __init__(self, stream: ActivityStream, correlation_id: str, shaping: OutputShaping | None) -> None:
+    def __init__(
+        self,
+        stream: ActivityStream,
+        correlation_id: str,
+        shaping: OutputShaping | None,
+        screening: Screening | None = None,
+    ) -> None:
+        self._screening = screening
         self._stream = stream
         self._correlation_id = correlation_id
         self._shaping = shaping if shaping is not None and shaping.hears_stream else None
@@ -150,6 +168,8 @@ class _Teller:
 
     def tell(self, event: LlmStreamEvent) -> None:
         match event:
+            case TextDelta(text=text) if self._screening is not None:
+                self._told(self._screening.feed(text))
             case TextDelta(text=text):
                 self.has_text = self._has_spoken = True
                 if self._shaping is not None:
@@ -162,9 +182,26 @@ class _Teller:
             case RetryStatus(wait_seconds=wait, attempt=attempt, max_attempts=limit, reason=reason):
                 self._stream.tell(self._correlation_id, activity.RetryStatus(wait, attempt, limit, reason))
             case AttemptReset():
+                if self._screening is not None:
+                    self._screening.reset()
                 self.retract()
             case UsageSoFar(usage=usage):
+                if self._screening is not None:
+                    self._screening.usage = usage
                 if self._shaping is not None:
                     self._shaping.usage = usage
             case PartDone():
                 pass
+
+    def finish(self) -> None:
+        """The text has ended: what the screen still holds back is told."""
+        if self._screening is not None:
+            self._told(self._screening.rest())
+
+    def _told(self, screened: Screened) -> None:
+        if screened.text:
+            self._has_spoken = True
+            self._stream.tell(self._correlation_id, activity.ReasoningDelta(screened.text))
+        if screened.event is not None and self._screening is not None:
+            plugin_id = self._screening.plugin_id
+            self._stream.tell(plugin_id, activity.PluginRuntime(plugin_id, screened.event))

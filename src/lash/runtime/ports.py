@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from lash.artifacts.environments import ProcessEnvStore
+from lash.artifacts.store import ArtifactStore
 from lash.attachments.store import AttachmentStore
 from lash.base.tier import DurabilityTier
 from lash.effects.ports import ChangeFeed, JournalStore, WaitStore
+from lash.processes.registry import ProcessRegistry
 from lash.runtime.observation.relay import ToldLog
 from lash.sessions.store import SessionStoreFactory
+from lash.triggers.store import TriggerStore
 
 
 class ExecutorLiveness(Protocol):
@@ -43,6 +47,18 @@ class RuntimeStore(Protocol):
 
     @property
     def liveness(self) -> ExecutorLiveness: ...
+
+    @property
+    def processes(self) -> ProcessRegistry: ...
+
+    @property
+    def process_envs(self) -> ProcessEnvStore: ...
+
+    @property
+    def artifacts(self) -> ArtifactStore: ...
+
+    @property
+    def triggers(self) -> TriggerStore: ...
 
     @property
     def told(self) -> ToldLog | None:

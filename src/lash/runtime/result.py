@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -75,6 +75,8 @@ class TurnResult:
     errors: list[TurnIssue] = field(default_factory=list)
     execution: Execution = field(default_factory=Execution)
     replayed: bool = False
+    # The submitted value as the type that the caller asked for.
+    decoded: object = None
 
     @property
     def ok(self) -> bool:
@@ -87,8 +89,10 @@ class TurnResult:
         return self.assistant_output.safe_text
 
     @property
-    def value(self) -> Json:
-        """The submitted value or the tool's value; the text when it was an ordinary answer."""
+    def value(self) -> Any:
+        """The submitted value (as the type of `submit=`) or the tool's value; the text of an ordinary answer."""
+        if self.decoded is not None:
+            return self.decoded
         match self.outcome:
             case SubmittedValue(value=value) | ToolValue(value=value):
                 return value
@@ -104,7 +108,7 @@ class TurnResult:
         return self
 
     def total_usage(self) -> TokenUsage:
-        """The turn's own model calls and those of its child sessions."""
+        """The turn's own model calls, those of its child sessions and those that tools made themselves."""
         total = self.usage
         for entry in self.children_usage:
             total += entry.usage

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -51,10 +52,14 @@ class ScheduleClock:
         self._clock = clock
         self._look_again_ms = look_again_ms
         self._poked = asyncio.Event()
+        # Told of every poke: whoever owns the task that runs this may have to start it.
+        self.on_poke: Callable[[], None] | None = None
 
     def poke(self) -> None:
         """A schedule was put, or a run ended that others queue behind: look now."""
         self._poked.set()
+        if self.on_poke is not None:
+            self.on_poke()
 
     async def run(self) -> None:
         """Works until it is cancelled. Trouble of the store is told and waited out."""

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
-from lash.base.canonical import parse_json
+from lash.base.canonical import parse_json, sha256_hex
 from lash.base.codec import from_json, to_json
 from lash.base.json import Json, JsonObject
 from lash.base.messages import Message, Part
-from lash.base.usage import TokenUsage
+from lash.base.usage import LedgerEntry, TokenUsage, merge_ledger
 from lash.effects.ports import EffectSummary
 from lash.machine.driver import message_id
 from lash.machine.outcome import AssistantMessage, FrameSwitch, Stopped, SubmittedValue, ToolValue, TurnOutcome
 from lash.machine.values import ProtocolRecord, Said, TurnRecord, TurnTotals
-from lash.runtime.input import QueuedInput, TextItem
+from lash.runtime.input import QueuedInput, TextItem, TurnOptions
 from lash.runtime.memory import SessionMemory
 from lash.runtime.result import AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
 from lash.sessions.accept import turn_source_key
@@ -49,12 +49,16 @@ class TurnSummary(msgspec.Struct, frozen=True):
     effects: list[list[Json]] = []
     # Calls that did not succeed or whose result was shaped, by call id: the graph keeps only what the model saw.
     unsuccessful: dict[str, ToolCallOutput] = {}
+    # What tools used that asked models themselves; absent where there is none.
+    direct_usage: list[LedgerEntry] = []
 
     def to_json(self) -> JsonObject:
         """The stored form. The text of an ordinary answer is read from the graph instead."""
         outcome = AssistantMessage("") if isinstance(self.outcome, AssistantMessage) else self.outcome
         body = to_json(msgspec.structs.replace(self, outcome=outcome))
         assert isinstance(body, dict)
+        if not self.direct_usage:
+            del body["direct_usage"]
         return body
 
 
@@ -87,17 +91,26 @@ def turn_commit(
     effects: list[list[Json]],
     tool_calls: Sequence[ToolCallRecord],
     shaped_calls: Set[str] = frozenset(),
+    direct_usage: Sequence[LedgerEntry] = (),
     guard: LeaseGuard,
     completions: list[QueuedWorkCompletion],
     retire_scope_key: str,
     budget: CommitBudget,
     now_ms: int,
+    turn_options: JsonObject,
 ) -> RuntimeCommit:
     """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
     kept = _kept(records, outcome, turn_index)
     nodes = _nodes(kept, memory, turn_index, now_ms)
     summary = TurnSummary(
-        turn_index, len(kept), outcome, totals.usage, errors, effects, kept_outputs(tool_calls, shaped_calls)
+        turn_index,
+        len(kept),
+        outcome,
+        totals.usage,
+        errors,
+        effects,
+        kept_outputs(tool_calls, shaped_calls),
+        merge_ledger(direct_usage),
     )
     state = checkpoint.turn_state
     checkpoint = msgspec.structs.replace(
@@ -110,15 +123,25 @@ def turn_commit(
             model_calls=state.model_calls + totals.model_calls,
         ),
     )
+    variables = checkpoint.execution_state
     frames, frame_id, follow_ups = memory.frames, memory.frame_id, list[QueuedWorkDraft]()
+    if variables is not None and not isinstance(outcome, FrameSwitch):
+        # The bytes are a component of this very commit; the frame only names them.
+        frames = _with_variables(frames, frame_id, sha256_hex(variables), None)
     if isinstance(outcome, FrameSwitch):
-        frames, frame_id = _switched(memory, outcome, now_ms), outcome.frame_id
+        if variables is not None:
+            frames = _with_variables(frames, frame_id, None, variables)
+        frames, frame_id = _switched(memory, frames, outcome, now_ms), outcome.frame_id
         nodes += _initial_nodes(outcome, nodes, memory, turn_index, now_ms)
         components = {key: ref for key, ref in checkpoint.components.items() if key != EXECUTION_STATE}
         checkpoint = msgspec.structs.replace(checkpoint, components=components)
-        follow_ups.append(follow_up_draft(memory.session_id, turn_id, outcome.task))
+        follow_ups.append(follow_up_draft(memory.session_id, turn_id, outcome.task, turn_options))
     source = memory.assignment.usage_source or "turn"
     deltas = [UsageDelta(source, usage_model, totals.usage, f"{turn_id}:0")] if totals.usage else []
+    deltas += [
+        UsageDelta(entry.source, entry.model, entry.usage, f"{turn_id}:direct:{number}")
+        for number, entry in enumerate(summary.direct_usage)
+    ]
     commit = RuntimeCommit(
         session_id=memory.session_id,
         policy=memory.policy,
@@ -148,9 +171,9 @@ def follow_up_turn_id(turn_id: str) -> str:
     return f"{turn_id}:frame:1"
 
 
-def follow_up_draft(session_id: str, turn_id: str, task: str) -> QueuedWorkDraft:
-    """The input of that turn."""
-    payload = to_json(QueuedInput([TextItem(task)]))
+def follow_up_draft(session_id: str, turn_id: str, task: str, turn_options: JsonObject) -> QueuedWorkDraft:
+    """The input of that turn, which ends as the first one was to end."""
+    payload = to_json(QueuedInput([TextItem(task)], TurnOptions(protocol_turn_options=turn_options)))
     assert isinstance(payload, dict)
     return QueuedWorkDraft(
         session_id, [TurnInputPayload(payload)], source_key=turn_source_key(follow_up_turn_id(turn_id))
@@ -181,11 +204,16 @@ def turn_result(
         assistant_output=output,
         revision=revision,
         usage=summary.usage,
+        children_usage=summary.direct_usage,
         tool_calls=calls,
         errors=issues,
-        execution=Execution(had_tool_calls=bool(calls)),
+        execution=Execution(had_tool_calls=bool(calls), had_code_execution=_has_code(messages)),
         replayed=replayed,
     )
+
+
+def _has_code(messages: Sequence[Message]) -> bool:
+    return any(part.kind == "code" for message in messages for part in message.parts)
 
 
 def assistant_output(outcome: TurnOutcome, messages: Sequence[Message]) -> tuple[AssistantOutput, bool]:
@@ -288,11 +316,20 @@ def _nodes(kept: Sequence[TurnRecord], memory: SessionMemory, turn_index: int, n
     return nodes
 
 
-def _switched(memory: SessionMemory, outcome: FrameSwitch, now_ms: int) -> list[AgentFrame]:
-    current = next(frame for frame in memory.frames if frame.frame_id == memory.frame_id)
+def _with_variables(frames: list[AgentFrame], frame_id: str, ref: str | None, body: bytes | None) -> list[AgentFrame]:
+    return [
+        msgspec.structs.replace(frame, execution_state_ref=ref, execution_state_snapshot=body)
+        if frame.frame_id == frame_id
+        else frame
+        for frame in frames
+    ]
+
+
+def _switched(memory: SessionMemory, frames: list[AgentFrame], outcome: FrameSwitch, now_ms: int) -> list[AgentFrame]:
+    current = next(frame for frame in frames if frame.frame_id == memory.frame_id)
     older = [
         msgspec.structs.replace(frame, status="superseded") if frame.frame_id == memory.frame_id else frame
-        for frame in memory.frames
+        for frame in frames
         if frame.frame_id != outcome.frame_id
     ]
     opened = AgentFrame(
@@ -313,8 +350,12 @@ def _initial_nodes(
     nodes: list[SessionNode] = []
     for number, node in enumerate(outcome.initial_nodes):
         node_id = f"t{turn_index}.i{number}"
-        message = msgspec.structs.replace(from_json(node, Message), id=node_id)
-        nodes.append(SessionNode(node_id, Conversation(message), parent, outcome.frame_id, created_at_ms=now_ms))
+        payload: NodePayload
+        if isinstance(node, dict) and node.get("type") == "protocol":  # the mode's own record
+            payload = from_json(node, ProtocolEvent)
+        else:
+            payload = Conversation(msgspec.structs.replace(from_json(node, Message), id=node_id))
+        nodes.append(SessionNode(node_id, payload, parent, outcome.frame_id, created_at_ms=now_ms))
         parent = node_id
     return nodes
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from lash.base.usage import merge_ledger
 from lash.effects.errors import EffectLeaseLost, LeaseLost
 from lash.effects.ports import EffectController
 from lash.effects.scope import ExecutionScope
@@ -21,7 +22,7 @@ from lash.plugins.hooks import TurnFinalized, TurnPersisted
 from lash.plugins.host import PluginSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
-from lash.runtime.carried import carried, with_tools
+from lash.runtime.carried import carried, with_tools, with_variables
 from lash.runtime.engine import Engine
 from lash.runtime.input import QueuedInput, TurnOptions, input_message
 from lash.runtime.leases import Holding
@@ -90,7 +91,7 @@ class TurnSettlement:
         prefix = f"{memory.session_id}:{self._turn_id}:{turn_index}:"
         commit = turn_commit(
             memory,
-            checkpoint=self._checkpoint(driven),
+            checkpoint=with_variables(self._checkpoint(driven), memory, self._plugins),
             turn_id=self._turn_id,
             turn_index=turn_index,
             records=driven.done.records,
@@ -101,11 +102,13 @@ class TurnSettlement:
             effects=compact_effects(controller.summary(), prefix),
             tool_calls=driven.tool_calls,
             shaped_calls=driven.shaped_calls,
+            direct_usage=driven.direct_usage,
             guard=LeaseGuard(self._owned.lease),
             completions=[claim.completion() for claim in self._holding.claims],
             retire_scope_key=self._scope.journal_key,
             budget=engine.options.commit_budget,
             now_ms=engine.clock.now_ms(),
+            turn_options=options.protocol_turn_options,
         )
         began = engine.clock.monotonic()
         try:
@@ -127,7 +130,14 @@ class TurnSettlement:
         messages = [
             node.payload.message for node in delta_nodes(commit.graph) if isinstance(node.payload, Conversation)
         ]
-        summary = TurnSummary(turn_index, len(messages), driven.done.outcome, machine.totals.usage, driven.issues)
+        summary = TurnSummary(
+            turn_index,
+            len(messages),
+            driven.done.outcome,
+            machine.totals.usage,
+            driven.issues,
+            direct_usage=merge_ledger(driven.direct_usage),
+        )
         return turn_result(
             turn_id=self._turn_id,
             revision=result.head_revision,
@@ -195,7 +205,11 @@ class TurnSettlement:
         machine.interrupt(Stopped("runtime_error"))
         done = Done(Stopped("runtime_error"), machine.records, machine.iteration)
         driven = DrivenTurn(
-            done, [*reached.driver.issues, issue], reached.driver.tool_calls, reached.driver.shaped_calls
+            done,
+            [*reached.driver.issues, issue],
+            reached.driver.tool_calls,
+            reached.driver.shaped_calls,
+            reached.driver.direct_usage,
         )
         return await self.commit(driven, machine, await self._controller(), reached.options)
 

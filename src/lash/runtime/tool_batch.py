@@ -11,12 +11,14 @@ under a turn in flight; recorded outcomes stand and the rest runs with what is t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.codec import from_json, to_json
 from lash.base.messages import Message
+from lash.base.usage import LedgerEntry
 from lash.effects.invocation import RuntimeScope
 from lash.effects.local import Branch
 from lash.effects.ports import EffectController
@@ -27,6 +29,7 @@ from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.call_branch import CallBranch
 from lash.runtime.call_run import CallPlace
+from lash.runtime.direct import DirectCalls, DirectModel
 from lash.runtime.tool_hooks import ToolHooks
 from lash.tools import result as tool_result
 from lash.tools.batch import waves
@@ -45,6 +48,8 @@ class BatchResult:
     messages: list[Message]
     # Calls of whose result the model saw something else.
     shaped: list[str]
+    # What tools used that asked models themselves.
+    usage: list[LedgerEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class _Settled:
     model_text: str
     messages: list[Message]
     is_shaped: bool
+    usage: list[LedgerEntry]
 
 
 class ToolBatch:
@@ -71,21 +77,38 @@ class ToolBatch:
         stream: ActivityStream,
         cancel: CancelToken,
         clock: Clock,
+        model: DirectModel,
         trail: StateTrail | None = None,
+        is_shown: bool = True,
     ) -> None:
+        """`is_shown`: the model reads the results as they are, and not what a program makes of them."""
         self._parent_key = parent_key
         self._number = effect_number
         self._catalog = catalog
         self._controller = controller
         self._stream = stream
-        hooks = ToolHooks(plugins, catalog, stream, scope.session_id, scope.turn_id or "")
-        self._place = CallPlace(scope, frame_id, catalog, hooks, stream, cancel, clock, trail)
+        hooks = ToolHooks(plugins, catalog, stream, scope.session_id, scope.turn_id or "", is_shown=is_shown)
+        self._place = CallPlace(
+            scope,
+            frame_id,
+            catalog,
+            hooks,
+            stream,
+            cancel,
+            clock,
+            trail,
+            lambda call_id: DirectCalls(controller, scope, call_id, model, cancel=cancel, clock=clock),
+        )
 
-    async def run(self, calls: list[PendingCall]) -> BatchResult:
-        """Parallel tools side by side, then serial ones in call order; results in call order."""
+    async def run(self, calls: list[PendingCall], names: Sequence[str] | None = None) -> BatchResult:
+        """Parallel tools side by side, then serial ones in call order; results in call order.
+
+        `names` tell the calls apart in keys; by default their places do.
+        """
+        named = names or [child_suffix(index, call) for index, call in enumerate(calls)]
         by_index: dict[int, _Settled] = {}
         for wave in waves([self._scheduling(call) for call in calls]):
-            branches = [self._branch(index, calls[index]) for index in wave]
+            branches = [self._branch(named[index], calls[index]) for index in wave]
             by_index.update(zip(wave, await self._controller.run_group(branches), strict=True))
         done_in_order = [by_index[index] for index in range(len(calls))]
         return BatchResult(
@@ -93,16 +116,16 @@ class ToolBatch:
             records=[done.record for done in done_in_order],
             messages=[message for done in done_in_order for message in done.messages],
             shaped=[done.record.call_id or "" for done in done_in_order if done.is_shaped],
+            usage=[entry for done in done_in_order for entry in done.usage],
         )
 
     def _scheduling(self, call: PendingCall) -> Scheduling:
         entry = self._catalog.resolve(call.tool_name)
         return "parallel" if entry is None else entry.manifest.scheduling
 
-    def _branch(self, index: int, call: PendingCall) -> Branch[_Settled]:
+    def _branch(self, child: str, call: PendingCall) -> Branch[_Settled]:
         correlation_id = f"tool:{call.call_id}"
         self._stream.tell(correlation_id, activity.ToolCallStarted(call.call_id, call.tool_name, call.args or {}))
-        child = child_suffix(index, call)
         branch = CallBranch(
             self._place,
             self._controller,
@@ -119,7 +142,7 @@ class ToolBatch:
                 call.call_id, call.tool_name, record.args, record.output, record.duration_ms, was_recorded
             ),
         )
-        return _Settled(record, str(body["model_text"]), messages, body.get("is_shaped") is True)
+        return _Settled(record, str(body.get("model_text", "")), messages, body.get("is_shaped") is True, branch.usage)
 
 
 def child_suffix(index: int, call: PendingCall) -> str:
@@ -129,8 +152,12 @@ def child_suffix(index: int, call: PendingCall) -> str:
 
 def first_suffixes(index: int, call: PendingCall) -> tuple[str, str]:
     """The effects that one call may begin with: the question to a person, or its first attempt."""
-    child = child_suffix(index, call)
-    return f"{child}:approval", f"{child}:attempt:1"
+    return first_effects(child_suffix(index, call))
+
+
+def first_effects(name: str) -> tuple[str, str]:
+    """The same for a call by its name."""
+    return f"{name}:approval", f"{name}:attempt:1"
 
 
 def _completed(done: _Settled) -> CompletedCall:

@@ -27,8 +27,17 @@ class ToolHooks:
     """The hooks of one turn, asked about its calls."""
 
     def __init__(
-        self, plugins: PluginSession, catalog: ToolCatalog, stream: ActivityStream, session_id: str, turn_id: str
+        self,
+        plugins: PluginSession,
+        catalog: ToolCatalog,
+        stream: ActivityStream,
+        session_id: str,
+        turn_id: str,
+        *,
+        is_shown: bool = True,
     ) -> None:
+        """`is_shown`: the model reads results as they are; else there is no text of them."""
+        self._is_shown = is_shown
         self._plugins = plugins
         self._catalog = catalog
         self._stream = stream
@@ -95,6 +104,8 @@ class ToolHooks:
 
     def shown(self, record: ToolCallRecord) -> tuple[str, bool]:
         """What the model sees of a result, and whether a plugin made something else of it."""
+        if not self._is_shown:
+            return "", False
         text = model_text(record.output)
         projector = self._plugins.registrations.tool_result_projector.item
         context = None if projector is None else self._after_context(record)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from lash.base.canonical import tagged_hash
 from lash.base.codec import struct_to_json
 from lash.base.json import Json, JsonObject
+from lash.processes.inputs import ProcessIdentity
+from lash.runtime.process_admin import WakeChoice, scope_of
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_router import TriggerEmitReport, TriggerRouter
+from lash.runtime.work import InvalidWork, Work, WorkPlanner, as_target
 from lash.triggers.delivery import Delivery, DeliveryFilter
 from lash.triggers.errors import InvalidSchedule
 from lash.triggers.occurrence import OccurrenceRequest
@@ -40,7 +43,6 @@ from lash.triggers.subscription import (
     Subscription,
     SubscriptionDraft,
     SubscriptionFilter,
-    TargetIdentity,
 )
 from lash.triggers.template import template_of
 
@@ -52,9 +54,13 @@ class TriggerTarget(msgspec.Struct, frozen=True):
     """What to start: a process input in its stored form, and what its registration needs beside."""
 
     input: JsonObject
-    identity: TargetIdentity
+    identity: ProcessIdentity
     env_ref: str | None = None
     event_types: list[JsonObject] = []
+
+
+# What a trigger starts: a work, planned with the core's tools, or one in its stored form.
+Startable: TypeAlias = Work | TriggerTarget
 
 
 class TriggerAdmin:
@@ -66,11 +72,14 @@ class TriggerAdmin:
         router: TriggerRouter,
         ticker: ScheduleClock,
         registrant: Registrant = HOST,
+        planner: WorkPlanner | None = None,
     ) -> None:
+        """`planner` knows the tools of a core; without one only a `TriggerTarget` can be started."""
         self._store = store
         self._router = router
         self._ticker = ticker
         self._registrant = registrant
+        self._planner = planner
 
     async def emit(self, source_type: str, payload: Json, *, key: str, source: Json = None) -> TriggerEmitReport:
         """Tells that something happened; the same `key` again is the same thing. Returns once it is durable.
@@ -92,35 +101,40 @@ class TriggerAdmin:
     async def subscribe(
         self,
         source_type: str,
-        start: TriggerTarget,
+        start: Startable,
         *,
         source: Json = None,
+        args: Mapping[str, Json] | None = None,
         inputs: Mapping[str, Json] | None = None,
         payload_schema: Json = True,
-        wake: SessionScope | None = None,
+        wake: WakeChoice | SessionScope | None = None,
         name: str | None = None,
         key: str | None = None,
         overlap: Overlap = "allow",
     ) -> Subscription:
         """Starts a process whenever something happens to `source`.
 
-        `inputs` says per parameter of the target `"event"` or `{"fixed": value}`. With a `key` the
+        `start` is a tool of the core, `lash.External(…)` or a stored target; `args` are its arguments,
+        the same every time, and `inputs` says per parameter `"event"` (it gets what happened) or
+        `{"fixed": value}`. The end of each run wakes `wake`, a session or its id. With a `key` the
         call may be repeated: it changes the subscription instead of adding one. Raises `InvalidTrigger`.
         """
         source = {} if source is None else source
+        wakes = scope_of(wake)
+        target = await self._target(start, args, inputs, wakes)
         draft = SubscriptionDraft(
             registrant=self._registrant,
             source_type=source_type,
             source_key=source_key(source_type, source),
             source=source,
             payload_schema=payload_schema,
-            target=start.input,
-            target_identity=start.identity,
+            target=target.input,
+            target_identity=target.identity,
             input_template=template_of(inputs or {}),
-            env_ref=start.env_ref,
-            wake_target=wake,
+            env_ref=target.env_ref,
+            wake_target=wakes,
             name=name,
-            event_types=start.event_types,
+            event_types=target.event_types,
             overlap=overlap,
             key=key,
         )
@@ -130,18 +144,20 @@ class TriggerAdmin:
         self,
         when: str | timedelta,
         *,
-        start: TriggerTarget,
+        start: Startable,
         key: str | None = None,
         tz: str = "UTC",
+        args: Mapping[str, Json] | None = None,
         inputs: Mapping[str, Json] | None = None,
-        wake: SessionScope | None = None,
+        wake: WakeChoice | SessionScope | None = None,
         overlap: Overlap = "skip",
         catch_up: CatchUpMode = "one",
         catch_up_limit: int = 10,
     ) -> Schedule:
         """Starts a process by a cron expression in a zone, or at every multiple of a time span.
 
-        Putting the same again changes nothing, so a host may do it at every start. `key` is the
+        `start`, `args`, `inputs` and `wake` are those of `subscribe`. Putting the same
+        again changes nothing, so a host may do it at every start. `key` is the
         schedule's id: with one, another time or target changes the schedule; without, it is another
         schedule. Raises `InvalidSchedule` naming the field, and `ZoneDataMissing`.
         """
@@ -151,22 +167,23 @@ class TriggerAdmin:
         else:
             # Counted from the epoch: a restart neither moves nor postpones it.
             spec = Every(when // timedelta(milliseconds=1), 0)
-        return await self._put(key, spec, CatchUp(catch_up, catch_up_limit), start, inputs, wake, overlap)
+        return await self._put(key, spec, CatchUp(catch_up, catch_up_limit), start, args, inputs, wake, overlap)
 
     async def at(
         self,
         when: datetime,
         *,
-        start: TriggerTarget,
+        start: Startable,
         key: str | None = None,
+        args: Mapping[str, Json] | None = None,
         inputs: Mapping[str, Json] | None = None,
-        wake: SessionScope | None = None,
+        wake: WakeChoice | SessionScope | None = None,
     ) -> Schedule:
         """Starts a process once; at once if the moment is past. Raises `InvalidSchedule` for a time without zone."""
         if when.tzinfo is None:
             raise InvalidSchedule("at", when.isoformat(), "has no time zone; pass an aware datetime")
         at_ms = (when - _EPOCH) // timedelta(milliseconds=1)
-        return await self._put(key, At(at_ms), CatchUp(), start, inputs, wake, "allow")
+        return await self._put(key, At(at_ms), CatchUp(), start, args, inputs, wake, "allow")
 
     async def schedules(self) -> list[Schedule]:
         """Schedules of everybody, by id."""
@@ -198,13 +215,16 @@ class TriggerAdmin:
         key: str | None,
         spec: ScheduleSpec,
         catch_up: CatchUp,
-        start: TriggerTarget,
+        start: Startable,
+        args: Mapping[str, Json] | None,
         inputs: Mapping[str, Json] | None,
-        wake: SessionScope | None,
+        wake: WakeChoice | SessionScope | None,
         overlap: Overlap,
     ) -> Schedule:
+        wakes = scope_of(wake)
+        target = await self._target(start, args, inputs, wakes)
         if key is None:
-            parts = (self._registrant.scope_id, struct_to_json(spec), start.input, dict(inputs or {}))
+            parts = (self._registrant.scope_id, struct_to_json(spec), target.input, dict(inputs or {}))
             key = f"schedule:{tagged_hash('lash.trigger.schedule_id/v1', *parts)}"
         draft = ScheduleDraft(schedule_id=key, registrant=self._registrant, spec=spec, catch_up=catch_up)
         subscription = SubscriptionDraft(
@@ -213,15 +233,35 @@ class TriggerAdmin:
             source_key=schedule_source_key(key),
             source={"schedule_id": key},
             payload_schema=PAYLOAD_SCHEMA,
-            target=start.input,
-            target_identity=start.identity,
+            target=target.input,
+            target_identity=target.identity,
             input_template=template_of(inputs or {}),
-            env_ref=start.env_ref,
-            wake_target=wake,
+            env_ref=target.env_ref,
+            wake_target=wakes,
             name=key,
-            event_types=start.event_types,
+            event_types=target.event_types,
             overlap=overlap,
         )
         found = await self._store.put_schedule(draft, subscription)
         self._ticker.poke()
         return found
+
+    async def _target(
+        self,
+        start: Startable,
+        args: Mapping[str, Json] | None,
+        inputs: Mapping[str, Json] | None,
+        wakes: SessionScope | None,
+    ) -> TriggerTarget:
+        """What to start, in its stored form."""
+        if isinstance(start, TriggerTarget):
+            if args:
+                raise InvalidWork("a TriggerTarget holds its own arguments; leave args out, or start a tool")
+            return start
+        if self._planner is None:
+            raise InvalidWork(f"{start!r} cannot be started without a core; give a TriggerTarget")
+        plan = await self._planner.target(start, args, inputs or {})
+        if wakes is not None:
+            plan = plan.waking()
+        work, event_types = as_target(plan)
+        return TriggerTarget(work, plan.identity, plan.env_ref, event_types)

@@ -83,7 +83,8 @@ class SweepReport(msgspec.Struct, frozen=True):
 class TriggerRouter:
     """Starts what occurrences reserve. One a core; several may work on one store.
 
-    `on_started` is told after deliveries were started, so that a worker looks at once.
+    `on_started` is told after deliveries were started, so that a worker looks at once; `on_left` after
+    an emit has left some to a later sweep.
     """
 
     def __init__(
@@ -93,11 +94,13 @@ class TriggerRouter:
         *,
         retry: DeliveryRetry | None = None,
         on_started: Callable[[], None] | None = None,
+        on_left: Callable[[], None] | None = None,
     ) -> None:
         self._store = store
         self._starter = starter
         self._retry = retry or DeliveryRetry()
         self._on_started = on_started
+        self._on_left = on_left
 
     async def emit(self, request: OccurrenceRequest) -> TriggerEmitReport:
         """Records what happened and starts what is subscribed to it.
@@ -126,6 +129,8 @@ class TriggerRouter:
         started = _started(reports)
         if started and self._on_started is not None:
             self._on_started()
+        if self._on_left is not None and any(report.state in ("failed", "reserved") for report in reports):
+            self._on_left()
         return TriggerEmitReport(occurrence.occurrence_id, started, reports)
 
     async def sweep(self, limit: int = SWEEP_LIMIT) -> SweepReport:

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.messages import Message
+from lash.base.usage import LedgerEntry
 from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome
 from lash.effects.invocation import Invocation, RuntimeScope, turn_replay_key
 from lash.effects.local import Local
@@ -26,6 +27,7 @@ from lash.machine.values import (
     Emit,
     ErrorReported,
     ExecCode,
+    ExecCompleted,
     LlmCall,
     MachineEvent,
     ModelRequestStarted,
@@ -38,11 +40,13 @@ from lash.machine.values import (
     UsageReported,
 )
 from lash.plugins.errors import PluginError
+from lash.plugins.execution import Cell
 from lash.plugins.hooks import AtCheckpoint
 from lash.plugins.host import PluginSession
 from lash.plugins.snapshots import StateTrail
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.cell_effects import CellRun
 from lash.runtime.checkpoint import CheckpointInbox, Delivery, ask_plugins, checkpoint_command
 from lash.runtime.environment import EnvironmentSync, TurnAborted
 from lash.runtime.inbox import QueueInbox
@@ -64,6 +68,8 @@ class DrivenTurn:
     tool_calls: list[ToolCallRecord] = field(default_factory=list)
     # Calls of whose results the model saw something else: their full values are kept apart.
     shaped_calls: set[str] = field(default_factory=set)
+    # What tools used that asked models themselves.
+    direct_usage: list[LedgerEntry] = field(default_factory=list)
 
 
 class TurnDriver:
@@ -107,6 +113,7 @@ class TurnDriver:
         self.issues: list[TurnIssue] = []
         self.tool_calls: list[ToolCallRecord] = []
         self.shaped_calls: set[str] = set()
+        self.direct_usage: list[LedgerEntry] = []
 
     async def run(self) -> DrivenTurn:
         """Runs until the machine is done.
@@ -118,7 +125,7 @@ class TurnDriver:
             effect = self._machine.poll()
             match effect:
                 case Done():
-                    return DrivenTurn(effect, self.issues, self.tool_calls, self.shaped_calls)
+                    return DrivenTurn(effect, self.issues, self.tool_calls, self.shaped_calls, self.direct_usage)
                 case Emit(event=event):
                     self._tell(event)
                 case Progress():
@@ -144,7 +151,7 @@ class TurnDriver:
                 case Checkpoint():
                     await self._look_for_input(effect)
                 case ExecCode():
-                    raise AssertionError("no code executor is registered")
+                    await self._run_cell(effect)
                 case _:
                     assert_never(effect)
         except TurnAborted:
@@ -168,6 +175,7 @@ class TurnDriver:
     async def _call_model(self, effect: LlmCall) -> None:
         envelope = self._envelope(effect.id, llm_command(effect.request, self._history))
         correlation_id = f"llm:{effect.id}"
+        protocol = self._plugins.protocol
 
         async def call(_envelope: EffectEnvelope) -> EffectOutcome:
             request = self._environment.request(effect.request, self._machine)
@@ -179,6 +187,7 @@ class TurnDriver:
                 stream=self._stream,
                 correlation_id=correlation_id,
                 shaping=self._shaping(correlation_id) if self._shapes_output else None,
+                screen=None if protocol.screen is None else protocol.screen(),
                 watch=None if self._trace is None else self._trace.watch(envelope),
             )
             return await self._recorded(performing)
@@ -190,6 +199,8 @@ class TurnDriver:
         text = answer.response.full_text if answer.response is not None else ""
         told = told_text(outcome)
         text = text if told is None else told
+        if protocol.shown_text is not None:
+            text = protocol.shown_text(text)
         if text and (is_recorded or not answer.text_streamed):
             # A replayed or unstreamed answer is told once, whole.
             self._stream.tell(correlation_id, activity.AssistantProseDelta(text))
@@ -198,10 +209,19 @@ class TurnDriver:
         self._machine.answer(answer)
 
     async def _run_tools(self, effect: ToolCalls) -> None:
-        batch = ToolBatch(
+        batch = self._batch(turn_replay_key(self._runtime_scope(), "tool_batch", effect.id), effect.id)
+        result = await batch.run(effect.calls)
+        self.tool_calls += result.records
+        self.shaped_calls.update(result.shaped)
+        self.direct_usage += result.usage
+        self._inbox.messages += result.messages
+        self._machine.answer(ToolsCompleted(effect.id, result.completed))
+
+    def _batch(self, parent_key: str, effect_number: int, *, is_shown: bool = True) -> ToolBatch:
+        return ToolBatch(
             scope=self._runtime_scope(),
-            parent_key=turn_replay_key(self._runtime_scope(), "tool_batch", effect.id),
-            effect_number=effect.id,
+            parent_key=parent_key,
+            effect_number=effect_number,
             frame_id=self._frame_id,
             catalog=self._catalog,
             plugins=self._plugins,
@@ -209,13 +229,55 @@ class TurnDriver:
             stream=self._stream,
             cancel=self._cancel,
             clock=self._clock,
+            model=self._environment.direct,
             trail=self._trail,
+            is_shown=is_shown,
         )
-        result = await batch.run(effect.calls)
-        self.tool_calls += result.records
-        self.shaped_calls.update(result.shaped)
-        self._inbox.messages += result.messages
-        self._machine.answer(ToolsCompleted(effect.id, result.completed))
+
+    async def _run_cell(self, effect: ExecCode) -> None:
+        executor = self._plugins.protocol.executor
+        assert executor is not None, "the mode starts cells and registers no executor"
+        scope = self._runtime_scope()
+        key = turn_replay_key(scope, "exec_code", effect.id)
+        cell = CellRun(
+            scope=scope,
+            replay_key=key,
+            number=effect.id,
+            controller=self._controller,
+            batch=self._batch(key, effect.id, is_shown=False),
+            cancel=self._cancel,
+        )
+        correlation_id = f"code:{effect.id}"
+        graph_key = f"effect:{scope.session_id}:{scope.turn_id}:{effect.id}"
+        self._stream.tell(correlation_id, activity.CodeBlockStarted(effect.language, effect.code, graph_key))
+        started = self._clock.monotonic()
+        environment = self._machine.environment
+        asked = Cell(
+            effect.code,
+            scope.turn_index or 0,
+            effect.id,
+            self._machine.messages,
+            () if environment is None else environment.offered,
+        )
+        response = await executor.execute(asked, cell)
+        self.tool_calls += cell.trace.records
+        self._inbox.messages += cell.trace.messages
+        self.direct_usage += cell.trace.direct_usage
+        if self._stream.is_watched:
+            output, error = response.get("output"), response.get("error")
+            self._stream.tell(
+                correlation_id,
+                activity.CodeBlockCompleted(
+                    effect.language,
+                    [str(line) for line in output] if isinstance(output, list) else [],
+                    error if isinstance(error, str) else None,
+                    error is None,
+                    round((self._clock.monotonic() - started) * 1000),
+                    [record.call_id or "" for record in cell.trace.records],
+                    graph_key,
+                ),
+            )
+        self._machine.answer(ExecCompleted(effect.id, response))
 
     async def _look_for_input(self, effect: Checkpoint) -> None:
         envelope = self._envelope(effect.id, checkpoint_command(effect.checkpoint))
@@ -292,6 +354,8 @@ class TurnDriver:
                 for index, call in enumerate(effect.calls)
                 for suffix in first_suffixes(index, call)
             )
+        if isinstance(effect, ExecCode):
+            return self._controller.has_recorded_beyond(effect.id - 1)
         kind = str(effect.__struct_config__.tag)
         return self._controller.has_recorded(turn_replay_key(self._runtime_scope(), kind, effect.id))
 

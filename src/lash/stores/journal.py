@@ -40,9 +40,9 @@ class SqlJournal(Facet):
             return
         fenced = [sql.fenced_row(scope, lease, row) for row in rows]
         if blobs:
-            written = await self._driver.run(sql.append_with_blobs(fenced, blobs, self._clock.now_ms()))
+            written = await self._driver.run(sql.append_with_blobs(lease.kind, fenced, blobs, self._clock.now_ms()))
         else:
-            written = await self._driver.run(sql.append(fenced))
+            written = await self._driver.run(sql.append(lease.kind, fenced))
         if len(written) == len(rows):
             return
         keys = {key.replay_key for key in written}
@@ -52,7 +52,7 @@ class SqlJournal(Facet):
 
     async def begin(self, scope: ExecutionScope, lease: Lease, row: JournalRow) -> None:
         """Writes an `in_progress` row under the lease, before a `never` effect or a wait starts."""
-        if await self._driver.run(sql.begin(sql.fenced_row(scope, lease, row))) is None:
+        if await self._driver.run(sql.begin(lease.kind, sql.fenced_row(scope, lease, row))) is None:
             raise LeaseLost(lease.kind, lease.key, lease.fence)
 
     async def finish(self, scope: ExecutionScope, lease: Lease, row: JournalRow, blobs: Mapping[str, bytes]) -> None:

@@ -186,7 +186,8 @@ def decode_lease(row: RecordRow) -> ProcessLease | None:
 def encode_event(event: ProcessEvent, payload_hash: str, ordinal: int, own_key: str) -> EventRow:
     """The row of an event; `own_key` stands in for a replay key."""
     replay = event.invocation.replay
-    is_core = event.event_type in CORE_BY_NAME
+    # The meaning of core events follows from their payload, unless the process added a wake to its end.
+    is_plain = event.event_type in CORE_BY_NAME and event.semantics.wake is None
     return EventRow(
         event.process_id,
         event.sequence,
@@ -197,7 +198,7 @@ def encode_event(event: ProcessEvent, payload_hash: str, ordinal: int, own_key: 
         0 if event.semantics.wake is None else 1,
         event.invocation.scope.session_id,
         canonical_json(event.payload),
-        None if is_core or event.semantics == EventSemantics() else encode(event.semantics),
+        None if is_plain or event.semantics == EventSemantics() else encode(event.semantics),
         event.occurred_at,
     )
 
@@ -207,12 +208,12 @@ def decode_event(row: EventRow) -> ProcessEvent:
     what = f"process {row.process_id}: event {row.sequence}"
     payload = _json(what, row.payload_json)
     core = CORE_BY_NAME.get(row.event_type)
-    if core is not None:
-        semantics = materialise(core, row.process_id, row.sequence, payload)
-    elif row.semantics_json is None:
-        semantics = EventSemantics()
-    else:
+    if row.semantics_json is not None:
         semantics = decoded(what, row.semantics_json, EventSemantics)
+    elif core is not None:
+        semantics = materialise(core, row.process_id, row.sequence, payload)
+    else:
+        semantics = EventSemantics()
     replay_key = None if row.replay_key.startswith(OWN_KEY_PREFIX) else row.replay_key
     invocation = event_invocation(row.runtime_session_id, row.process_id, row.sequence, row.event_type, replay_key)
     return ProcessEvent(

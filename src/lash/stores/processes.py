@@ -18,7 +18,7 @@ from lash.processes.leases import ProcessLease, ProcessLeaseCompletion
 from lash.processes.outputs import ProcessAwaitOutput
 from lash.processes.record import ProcessExternalRef, ProcessRecord
 from lash.processes.registration import ProcessRegistration, prepare_registration
-from lash.processes.registry import ClaimedProcess, ProcessQuery
+from lash.processes.registry import ClaimedProcess, ProcessEnd, ProcessQuery, WorkOutlook, WorkTurnOver
 from lash.processes.status import WaitState
 from lash.processes.waking import WAKE_EXPIRY_MS
 from lash.processes.watching import ProcessHub
@@ -36,7 +36,7 @@ from lash.stores.process_records import (
     encode_registration,
 )
 from lash.stores.process_upkeep import SqlProcessUpkeep
-from lash.stores.sql import process_events, process_leases
+from lash.stores.sql import process_events, process_leases, process_work
 from lash.stores.sql import processes as sql
 
 PAGE = 500
@@ -140,6 +140,15 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         """See `ProcessRegistry`."""
         rows = await self._driver.run(process_events.events_after(process_id, sequence))
         return [decode_event(row) for row in rows]
+
+    async def wait_events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
+        """See `ProcessRegistry`."""
+
+        async def look() -> list[ProcessEvent] | None:
+            rows, has_ended = await self._driver.run(process_events.news_after(process_id, sequence))
+            return [decode_event(row) for row in rows] if rows or has_ended else None
+
+        return await self._hub.first(process_id, look)
 
     async def wake_events_after(self, process_id: str, sequence: int) -> list[ProcessEvent]:
         """See `ProcessRegistry`."""
@@ -260,10 +269,38 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         seen_sequence: int,
         until_ms: int | None = None,
         awaited: Sequence[str] = (),
+        wait_ids: Sequence[str] = (),
     ) -> bool:
         """See `ProcessRegistry`."""
         due_at_ms = NEVER_MS if until_ms is None else until_ms
-        return await self._driver.run(process_leases.park(lease, seen_sequence, due_at_ms, sorted(set(awaited))))
+        return await self._driver.run(
+            process_leases.park(lease, seen_sequence, due_at_ms, sorted(set(awaited)), wait_ids)
+        )
+
+    # Work
+
+    async def look_for_work(self, owner_id: str) -> WorkOutlook:
+        """See `ProcessRegistry`."""
+        row = await self._driver.run(process_work.look(owner_id))
+        due = row.next_due_ms
+        return WorkOutlook(
+            None if due is None or due >= NEVER_MS else max(0, due - row.now_ms),
+            row.next_wake is not None,
+            row.other_owner is not None,
+        )
+
+    async def cancel_wanted(self, process_ids: Sequence[str]) -> list[str]:
+        """See `ProcessRegistry`."""
+        return await self._driver.run(process_work.cancel_wanted(process_ids))
+
+    async def turn_over(
+        self, ends: Sequence[ProcessEnd], owner_id: str, claim_token: str, ttl_ms: int, limit: int
+    ) -> WorkTurnOver:
+        """See `ProcessRegistry`."""
+        requests = [(end.lease, terminal(end.lease.process_id, end.output)) for end in ends]
+        claimant = process_leases.ProcessClaimant(_owner(owner_id), claim_token, ttl_ms)
+        turned = await self._driver.run(process_work.turn_over(requests, self._writing(), claimant, limit))
+        return WorkTurnOver(turned.lost, [ClaimedProcess(_lease(row), decode_record(row)) for row in turned.claimed])
 
     async def get_process_lease(self, process_id: str) -> ProcessLease | None:
         """See `ProcessRegistry`."""

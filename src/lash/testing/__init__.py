@@ -10,6 +10,7 @@ from lash.testing.script import Says as Says
 from lash.testing.script import Step as Step
 from lash.testing.script import Thinks as Thinks
 from lash.testing.script import calls as calls
+from lash.testing.script import cell as cell
 from lash.testing.script import fails as fails
 from lash.testing.script import says as says
 from lash.testing.script import thinks as thinks

@@ -81,6 +81,12 @@ def thinks(text: str) -> Thinks:
     return Thinks(text)
 
 
+def cell(source: str, *, prose: str = "", extra: str = "") -> Says:
+    """A program in a fence, as a model in RLM mode writes it, between `prose` and `extra`. Added in 0.1."""
+    lead = f"{prose}\n" if prose else ""
+    return Says(f"{lead}```lashlang\n{source.strip()}\n```{extra}")
+
+
 def calls(tool: str, input_json: str | None = None, /, **args: Json) -> Calls:
     """A call of `tool` with `args`, or with argument text as it is (also text that is not JSON). Added in 0.1."""
     return Calls(tool, canonical_json(args) if input_json is None else input_json)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from lash.base.cancel import CancelToken
 from lash.base.canonical import tagged_hash
@@ -16,6 +17,7 @@ from lash.base.clock import Clock, SystemClock
 from lash.base.errors import LashError
 from lash.base.json import Json
 from lash.effects.waits import AwaitEventKey
+from lash.models.direct import DirectCompletion, DirectRequest
 from lash.models.text import readable
 
 
@@ -25,10 +27,25 @@ class NoCompletionKey(LashError):
     code = "completion_key_unavailable"
 
 
+class NoDirectCompletions(LashError):
+    """The tool runs where no model was lent to it: outside a turn."""
+
+    code = "direct_completions_unavailable"
+
+
+class DirectCompletions(Protocol):
+    """Asks a model, once per question whatever crashes."""
+
+    async def complete(self, request: DirectRequest) -> DirectCompletion:
+        """The answer, durable before it is returned. Raises `DirectCompletionFailed`."""
+        ...
+
+
 class ToolContext:
     """One attempt of one call. Added in 0.1."""
 
     __slots__ = (
+        "_direct",
         "_is_over",
         "_loop",
         "_make_key",
@@ -61,6 +78,7 @@ class ToolContext:
         clock: Clock | None = None,
         on_progress: Callable[[str], None] | None = None,
         make_key: Callable[[], AwaitEventKey] | None = None,
+        direct: DirectCompletions | None = None,
     ) -> None:
         """Made by the runtime, or by a test that calls a tool directly."""
         self.session_id = session_id
@@ -75,6 +93,7 @@ class ToolContext:
         self.clock: Clock = clock or SystemClock()
         self._on_progress = on_progress
         self._make_key = make_key
+        self._direct = direct
         self._is_over = False
         self.has_completion_key = False
         try:
@@ -124,6 +143,19 @@ class ToolContext:
         key = self._make_key()
         self.has_completion_key = True
         return key
+
+    @property
+    def direct_completions(self) -> DirectCompletions:
+        """Questions to the turn's model that belong to no conversation; see `lash.direct`.
+
+        The answer is recorded under the call, so that an attempt that runs again gets the same one, and
+        its tokens are charged to the session once. Raises `NoDirectCompletions` outside a turn.
+        """
+        if self._direct is None:
+            raise NoDirectCompletions(
+                f"tool {self.tool_name} has no turn whose model it could ask; use lash.direct.DirectClient"
+            )
+        return self._direct
 
     def progress(self, text: str) -> None:
         """Tells whoever watches the turn what the tool is doing; may be called from a thread. Never stored."""

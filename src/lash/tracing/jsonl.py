@@ -28,6 +28,8 @@ logger = logging.getLogger("lash.tracing")
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 # One write takes at most so much, so that the lines of several processes interleave whole.
 MAX_WRITE_BYTES = 1024 * 1024
+# So long the thread gathers lines before it writes them.
+GATHER_SECONDS = 0.02
 
 
 class _Line(NamedTuple):
@@ -48,6 +50,7 @@ class JsonlTrace:
         self._waiting_bytes = 0
         self._is_writing = False
         self._is_closed = False
+        self._flushing = 0
         self._has_complained = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -67,7 +70,10 @@ class JsonlTrace:
     def flush(self) -> None:
         """Returns when everything queued before is written or given up; waits for the disk."""
         with self._changed:
+            self._flushing += 1
+            self._changed.notify_all()
             self._changed.wait_for(lambda: not self._waiting and not self._is_writing)
+            self._flushing -= 1
 
     def close(self) -> None:
         """Writes what is queued and ends the thread. A later record starts it again."""
@@ -95,7 +101,8 @@ class JsonlTrace:
             self._waiting_bytes += len(data)
             if self._thread is None:
                 self._start()
-            self._changed.notify_all()
+            if len(self._waiting) == 1:
+                self._changed.notify_all()
 
     def _start(self) -> None:
         self._is_closed = False
@@ -112,6 +119,7 @@ class JsonlTrace:
                 self._changed.wait_for(lambda: self._waiting or self._is_closed)
                 if not self._waiting:
                     break
+                self._changed.wait_for(self._must_write, GATHER_SECONDS)
                 lines = self._take()
                 self._is_writing = True
                 dropped = self.dropped
@@ -134,6 +142,9 @@ class JsonlTrace:
                     self._is_writing = False
                     self._changed.notify_all()
         self._leave()
+
+    def _must_write(self) -> bool:
+        return self._is_closed or self._flushing > 0 or self._waiting_bytes >= MAX_WRITE_BYTES
 
     def _take(self) -> list[_Line]:
         lines: list[_Line] = []

@@ -25,10 +25,11 @@ from lash.base.canonical import stable_hash
 from lash.base.causes import TriggerOccurrenceCause
 from lash.base.json import JsonObject
 from lash.base.schema import compile_schema
+from lash.processes.inputs import ProcessIdentity
 from lash.triggers.errors import InvalidDelivery
 from lash.triggers.occurrence import Occurrence
 from lash.triggers.registrant import Registrant, SessionScope
-from lash.triggers.subscription import Subscription, TargetIdentity
+from lash.triggers.subscription import Subscription
 from lash.triggers.template import render, with_arguments
 
 DeliveryState: TypeAlias = Literal["reserved", "started", "failed", "dead", "skipped"]
@@ -97,7 +98,7 @@ class TriggeredStart(msgspec.Struct, frozen=True, kw_only=True):
     input: JsonObject
     registrant: Registrant
     caused_by: TriggerOccurrenceCause
-    identity: TargetIdentity
+    identity: ProcessIdentity
     env_ref: str | None
     wake_target: SessionScope | None
     event_types: list[JsonObject]

@@ -14,6 +14,7 @@ import msgspec
 from lash.base.canonical import tagged_hash
 from lash.base.codec import struct_to_json
 from lash.base.json import Json, JsonObject
+from lash.processes.inputs import ProcessIdentity
 from lash.triggers.errors import InvalidTrigger
 from lash.triggers.registrant import Registrant, SessionScope, session_of
 from lash.triggers.sources import checked_name, checked_schema
@@ -23,14 +24,6 @@ from lash.triggers.template import InputTemplate
 # allow starts it beside; skip drops it; queue starts it afterwards, in order.
 Overlap: TypeAlias = Literal["allow", "skip", "queue"]
 OVERLAPS: Final[tuple[Overlap, ...]] = ("allow", "skip", "queue")
-
-
-class TargetIdentity(msgspec.Struct, frozen=True):
-    """What lists show of a target: its kind, its label, its definition."""
-
-    kind: str
-    label: str | None = None
-    definition: Json = None
 
 
 class SubscriptionDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +40,7 @@ class SubscriptionDraft(msgspec.Struct, frozen=True, kw_only=True):
     source: Json
     payload_schema: Json
     target: JsonObject
-    target_identity: TargetIdentity
+    target_identity: ProcessIdentity
     input_template: InputTemplate
     env_ref: str | None = None
     wake_target: SessionScope | None = None

@@ -63,7 +63,13 @@ def with_arguments(target: JsonObject, arguments: JsonObject) -> JsonObject:
         return target
     kind = target.get("type")
     if kind == "lashlang_process":
-        return {**target, "args": arguments}
+        fixed = target.get("args")
+        return {**target, "args": {**(fixed if isinstance(fixed, dict) else {}), **arguments}}
+    if kind == "tool_call":
+        call = target.get("call")
+        if isinstance(call, dict):
+            given = call.get("args")
+            return {**target, "call": {**call, "args": {**(given if isinstance(given, dict) else {}), **arguments}}}
     if kind == "engine":
         payload = target.get("payload")
         if isinstance(payload, dict):

@@ -16,10 +16,12 @@ from lash.lashlang.codegen.attempts import SLOTS
 from lash.lashlang.codegen.bodies import FILENAME, CompiledBody
 from lash.lashlang.codegen.functions import TURN_STEPS
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
+from lash.lashlang.execution import effects
 from lash.lashlang.execution.budgets import DEFAULT_BUDGETS, Budgets, Spent, logical_sizes
 from lash.lashlang.execution.effects import Answer, Answered
+from lash.lashlang.execution.handing import Large, Slices
 from lash.lashlang.execution.outcomes import Breath, Continued, Faulted, Finished, Step
-from lash.lashlang.execution.protocol import BodyProtocol, Pending, Thrown
+from lash.lashlang.execution.protocol import BodyProtocol, Pending, Settled, Thrown
 from lash.lashlang.tracking.observations import Observer, SiteCounter
 from lash.lashlang.values.kinds import TOO_DEEP, Value
 from lash.lashlang.values.meter import Meter
@@ -61,6 +63,7 @@ class Execution:
         self._pending: Pending | None = None
         self._measuring: Iterator[int] | None = None
         self._measured = 0
+        self._converting: Slices[effects.Request] | Slices[Settled] | None = None
         self._since = 0.0
         self.is_done = False
 
@@ -87,21 +90,61 @@ class Execution:
 
     def resume(self, answer: Answer = _NOTHING) -> Step:
         """Continues with the answer to the last request (none after a `Breath`)."""
+        if self._converting is not None:
+            return self._convert(self._converting)
         pending, self._pending = self._pending, None
         if pending is None:
             return self._advance(TURN_STEPS)
         try:
             answered = self._protocol.settle(pending, answer)
+        except Large:
+            return self._convert(self._settled_in_slices(pending, answer))
         except Thrown as thrown:
             return self._throw(thrown.error)
+        except RuntimeFailure as error:
+            return self._throw(error)
+        return self._answered(answered)
+
+    def _answered(self, answered: Settled) -> Step:
         if answered.outcome is not None:
             self.close()
             return answered.outcome
         return self._advance(answered.value)
 
+    def _asked_in_slices(self, message: tuple[object, ...]) -> Slices[effects.Request]:
+        self._pending, request = yield from self._protocol.request_in_slices(message)
+        return request
+
+    def _settled_in_slices(self, pending: Pending, answer: Answer) -> Slices[Settled]:
+        return (yield from self._protocol.settle_in_slices(pending, answer))
+
+    def _convert(self, work: Slices[effects.Request] | Slices[Settled]) -> Step:
+        """Goes on with converting a large value, on its way out or in."""
+        self._converting = work
+        self._since = self._clock.monotonic()
+        try:
+            while True:
+                next(work)
+                if self._clock.monotonic() - self._since > BREATH_S:
+                    return Breath()
+        except StopIteration as end:
+            made: Settled | effects.Request = end.value
+        except Thrown as thrown:
+            made = Settled(error=thrown.error)
+        except RuntimeFailure as error:
+            made = Settled(error=error)
+        finally:
+            self._charge_time()
+        self._converting = None
+        if not isinstance(made, Settled):
+            return made
+        return self._answered(made) if made.error is None else self._throw(made.error)
+
     def close(self) -> None:
         """Stops here, as a cancellation does: a cell keeps what it has assigned."""
         self.is_done = True
+        if self._converting is not None:
+            self._converting.close()
         self._generator.close()
 
     def _throw(self, error: RuntimeFailure) -> Step:
@@ -125,8 +168,6 @@ class Execution:
                 if self._tick(message):
                     return Breath()
                 message = send(TURN_STEPS)
-            self._pending, request = self._protocol.request(message)  # type: ignore[arg-type]
-            return request
         except StopIteration:
             self.is_done = True
             return Continued() if self.body.entry.kind == "main" else Finished(None)
@@ -144,6 +185,18 @@ class Execution:
             return self._fault(exceeded)
         finally:
             self._charge_time()
+        return self._ask(message)  # type: ignore[arg-type]
+
+    def _ask(self, message: tuple[object, ...]) -> Step:
+        try:
+            self._pending, request = self._protocol.request(message)
+        except Large:
+            return self._convert(self._asked_in_slices(message))
+        except Thrown as thrown:
+            return self._throw(thrown.error)
+        except RuntimeFailure as error:
+            return self._throw(error)
+        return request
 
     def _charge_time(self) -> None:
         now = self._clock.monotonic()

@@ -17,12 +17,11 @@ from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
 from lash.lashlang.execution import effects
 from lash.lashlang.execution.arguments import argument_problem
 from lash.lashlang.execution.budgets import Budgets, Spent
+from lash.lashlang.execution.handing import Handing, Slices
 from lash.lashlang.execution.outcomes import Failed, Finished, Outcome
 from lash.lashlang.tracking.observations import ChildStarted, NodeCompleted, NodeFailed, SiteCounter
 from lash.lashlang.tracking.sites import Site
-from lash.lashlang.values.json_form import from_json, to_json
 from lash.lashlang.values.kinds import LazyValue, Resource, Value, kind_name
-from lash.lashlang.values.text import display
 
 Message = tuple[str, ...]
 _UNWRAPPED: Final = "`?` unwrapped failed module operation: "
@@ -44,6 +43,7 @@ class Pending:
     sites: list[tuple[Site, int]] = field(default_factory=list)
     unwraps: list[bool] = field(default_factory=list)
     value: Value = None
+    text: str = ""
     process: str = ""
 
 
@@ -53,6 +53,7 @@ class Settled:
 
     value: Value | tuple[bool, Value] = None
     outcome: Outcome | None = None
+    error: RuntimeFailure | None = None
 
 
 class BodyProtocol:
@@ -63,7 +64,7 @@ class BodyProtocol:
         self.counter = counter
         self.budgets = budgets
         self.spent = spent
-        self.sort_keys = not body.dialect.insertion_order
+        self.handing = Handing(exact=body.dialect.exact_integers, sort_keys=not body.dialect.insertion_order)
         self._modules = body.artifact.host_requirements.resources.module_instances
         self._events = 0
         self._sleeps = 0
@@ -71,11 +72,26 @@ class BodyProtocol:
         self._signals: dict[str, int] = {}
 
     def request(self, message: tuple[object, ...]) -> tuple[Pending, effects.Request]:
-        """The typed request behind a yielded tuple."""
+        """The typed request behind a yielded tuple. Raises `Large`, `Thrown` and `RuntimeFailure`."""
         return _ASK[str(message[0])](self, *message[1:])
 
-    def _text(self, value: Value) -> str:
-        return display(value, exact=self.body.dialect.exact_integers)
+    def request_in_slices(self, message: tuple[object, ...]) -> Slices[tuple[Pending, effects.Request]]:
+        """`request` of a message with large values."""
+        try:
+            yield from self.handing.prepare(message)
+            return self.request(message)
+        finally:
+            self.handing.done()
+
+    def settle_in_slices(self, pending: Pending, answer: effects.Answer) -> Slices[Settled]:
+        """`settle` of a large answer."""
+        try:
+            for item in answer.members if isinstance(answer, effects.BatchAnswered) else (answer,):
+                if isinstance(item, effects.Answered):
+                    yield from self.handing.prepare_answer(item.value)
+            return self.settle(pending, answer)
+        finally:
+            self.handing.done()
 
     def _started(self, number: int) -> tuple[tuple[Site, int], effects.CallSite]:
         site, occurrence = self.counter.started(number)
@@ -86,7 +102,7 @@ class BodyProtocol:
         return effects.CallSite(site.node_id, site.kind, site.label, occurrence)
 
     def _operation(
-        self, number: int, receiver: Value, operation: str, args: tuple[Value, ...]
+        self, number: int, receiver: Value, operation: str, given: tuple[Json, ...]
     ) -> tuple[tuple[Site, int], effects.ResourceOperation]:
         if type(receiver) is not Resource:
             raise Thrown(
@@ -97,49 +113,56 @@ class BodyProtocol:
         at, site = self._started(number)
         module = self._modules.get(receiver.alias)
         host = module.operations.get(operation) if module is not None else None
-        return at, effects.ResourceOperation(receiver, operation, host, tuple(to_json(arg) for arg in args), site)
+        return at, effects.ResourceOperation(receiver, operation, host, given, site)
 
     def _ask_operation(
         self, number: int, receiver: Value, operation: str, args: tuple[Value, ...], unwrap: bool
     ) -> tuple[Pending, effects.Request]:
-        at, request = self._operation(number, receiver, operation, args)
+        at, request = self._operation(number, receiver, operation, self._given(args))
         return Pending("op", [at], [unwrap]), request
+
+    def _given(self, args: tuple[Value, ...]) -> tuple[Json, ...]:
+        return tuple(self.handing.out(arg) for arg in args)
 
     def _ask_batch(
         self, members: tuple[tuple[int, Value, str, tuple[Value, ...], bool], ...]
     ) -> tuple[Pending, effects.Request]:
         pending = Pending("batch")
         operations = []
-        for number, receiver, operation, args, unwrap in members:
-            at, request = self._operation(number, receiver, operation, args)
+        given = [self._given(args) for _, _, _, args, _ in members]
+        for (number, receiver, operation, _, unwrap), sent in zip(members, given, strict=True):
+            at, request = self._operation(number, receiver, operation, sent)
             pending.sites.append(at)
             pending.unwraps.append(unwrap)
             operations.append(request)
         return pending, effects.ResourceOperationBatch(tuple(operations))
 
     def _ask_await(self, number: int, value: Value) -> tuple[Pending, effects.Request]:
-        return Pending("await"), effects.AwaitHandle(to_json(value), self._silent(number))
+        return Pending("await"), effects.AwaitHandle(self.handing.out(value), self._silent(number))
 
     def _ask_cancel(self, number: int, value: Value) -> tuple[Pending, effects.Request]:
-        return Pending("cancel"), effects.CancelHandle(to_json(value), self._silent(number))
+        return Pending("cancel"), effects.CancelHandle(self.handing.out(value), self._silent(number))
 
     def _ask_print(self, value: Value) -> tuple[Pending, effects.Request]:
-        return Pending("print"), effects.Print(to_json(value), self._text(value))
+        return Pending("print"), effects.Print(self.handing.out(value), self.handing.text(value))
 
     def _ask_submit(self, _number: int, value: Value) -> tuple[Pending, effects.Request]:
-        return Pending("submit"), effects.Submit(to_json(value))
+        return Pending("submit"), effects.Submit(self.handing.out(value))
 
     def _ask_finish(self, number: int, value: Value) -> tuple[Pending, effects.Request]:
+        result = self.handing.out(value)
         at, site = self._started(number)
-        return Pending("finish", [at]), effects.Finish(to_json(value), site)
+        return Pending("finish", [at]), effects.Finish(result, site)
 
     def _ask_fail(self, number: int, value: Value) -> tuple[Pending, effects.Request]:
+        reason, text = self.handing.out(value), self.handing.text(value)
         at, site = self._started(number)
-        return Pending("fail", [at], value=value), effects.Fail(to_json(value), self._text(value), site)
+        return Pending("fail", [at], text=text), effects.Fail(reason, text, site)
 
     def _ask_start(
         self, number: int, process: str, args: tuple[tuple[str, Value], ...]
     ) -> tuple[Pending, effects.Request]:
+        values: dict[str, Json] = {name: self.handing.out(value) for name, value in args}
         limit = self.budgets.started_children
         if limit is not None and self.spent.started_children >= limit:
             raise Thrown(BudgetExceeded("started_children", f"more than {limit} processes started; await some first"))
@@ -150,23 +173,22 @@ class BodyProtocol:
             problem = argument_problem(artifact, process, dict(args))
             if problem is not None:
                 raise Thrown(self._failed(at, f"process start failed: {problem}"))
-        values: dict[str, Json] = {name: to_json(value) for name, value in args}
         request = effects.StartProcess(
             artifact.module_ref, artifact.exports[process], artifact.host_requirements_ref, process, values, site
         )
         return Pending("start", [at], process=process), request
 
     def _ask_event(self, number: int, kind: str, value: Value) -> tuple[Pending, effects.Request]:
+        payload, text = self.handing.out(value), self.handing.text(value)
         at, site = self._started(number)
         sequence, self._events = self._events, self._events + 1
-        return Pending("event", [at], value=value), effects.ProcessEvent(
-            kind, to_json(value), self._text(value), sequence, site
-        )
+        return Pending("event", [at], value=value), effects.ProcessEvent(kind, payload, text, sequence, site)
 
     def _ask_sleep(self, number: int, kind: str, value: Value) -> tuple[Pending, effects.Request]:
+        until = self.handing.out(value)
         at, site = self._started(number)
         sequence, self._sleeps = self._sleeps, self._sleeps + 1
-        return Pending("sleep", [at]), effects.Sleep(kind, to_json(value), sequence, site)
+        return Pending("sleep", [at]), effects.Sleep(kind, until, sequence, site)
 
     def _ask_wait(self, number: int, name: str) -> tuple[Pending, effects.Request]:
         at, site = self._started(number)
@@ -174,13 +196,14 @@ class BodyProtocol:
         return Pending("wait", [at]), effects.WaitSignal(name or None, ordinal, site)
 
     def _ask_signal(self, number: int, name: str, run: Value, payload: Value) -> tuple[Pending, effects.Request]:
+        target, sent = self.handing.out(run), self.handing.out(payload)
         at, site = self._started(number)
         sequence = self._signals.get(name, 0)
         self._signals[name] = sequence + 1
-        return Pending("signal", [at]), effects.SignalRun(to_json(run), name or None, to_json(payload), sequence, site)
+        return Pending("signal", [at]), effects.SignalRun(target, name or None, sent, sequence, site)
 
     def _ask_read(self, value: LazyValue, operation: str, args: tuple[Value, ...]) -> tuple[Pending, effects.Request]:
-        arguments = tuple(to_json(arg) for arg in args)
+        arguments = tuple(self.handing.out(arg) for arg in args)
         return Pending("read"), effects.ReadValue(value.name, value.descriptor, value.path, operation, arguments)
 
     # Answers
@@ -198,16 +221,16 @@ class BodyProtocol:
             raise Thrown(self._failed_all(pending, _PREFIXES[kind] + answer.error))
         if kind == "read":
             found = isinstance(answer, effects.Answered)
-            return Settled((found, from_json(self._json(answer), sort_keys=self.sort_keys)))
+            return Settled((found, self.handing.take(self._json(answer))))
         if kind == "submit":
             if not isinstance(answer, effects.Answered):
                 raise Thrown(RuntimeFailure("submit returned no value"))
             return Settled(outcome=Finished(answer.value))
         if kind == "fail":
             site, occurrence = pending.sites[0]
-            text = self._text(pending.value)
-            self.counter.report(NodeFailed(site, occurrence, text))
-            return Settled(outcome=Failed(self._json(answer), text))
+            self.counter.report(NodeFailed(site, occurrence, pending.text))
+            return Settled(outcome=Failed(self._json(answer), pending.text))
+        given = self.handing.take(self._json(answer)) if kind in _GIVES else None
         if kind == "start":
             self._child_started(pending, answer)
         for site, occurrence in pending.sites:
@@ -216,9 +239,7 @@ class BodyProtocol:
             return Settled(outcome=Finished(self._json(answer)))
         if kind == "event":
             return Settled(pending.value)
-        if kind in {"start", "wait", "cancel"}:
-            return Settled(from_json(self._json(answer), sort_keys=self.sort_keys))
-        return Settled(None)
+        return Settled(given)
 
     def _json(self, answer: effects.Answer) -> Json:
         return answer.value if isinstance(answer, effects.Answered) else None
@@ -234,16 +255,15 @@ class BodyProtocol:
     def _wrapped(self, answer: effects.Answer) -> Value:
         if isinstance(answer, effects.Refused):
             return {"ok": False, "error": answer.error}
-        return {"ok": True, "value": from_json(self._json(answer), sort_keys=self.sort_keys)}
+        return {"ok": True, "value": self.handing.take(self._json(answer))}
 
     def _wrapper(self, at: tuple[Site, int], unwrap: bool, answer: effects.Answer) -> Value:
         site, occurrence = at
         if isinstance(answer, effects.Refused) and unwrap:
             raise Thrown(self._failed(at, _UNWRAPPED + answer.error))
+        value = self.handing.take(self._json(answer)) if unwrap else self._wrapped(answer)
         self.counter.report(NodeCompleted(site, occurrence))
-        if unwrap:
-            return from_json(self._json(answer), sort_keys=self.sort_keys)
-        return self._wrapped(answer)
+        return value
 
     def _batch(self, pending: Pending, answer: effects.Answer) -> Value:
         if isinstance(answer, effects.Refused):
@@ -259,18 +279,15 @@ class BodyProtocol:
             )
         failure: RuntimeFailure | None = None
         values: list[Value] = []
+        for unwrap, member in zip(pending.unwraps, answer.members, strict=True):
+            plain = unwrap and isinstance(member, effects.Answered)
+            values.append(self.handing.take(self._json(member)) if plain else self._wrapped(member))
         for (site, occurrence), unwrap, member in zip(pending.sites, pending.unwraps, answer.members, strict=True):
             if unwrap and isinstance(member, effects.Refused):
                 self.counter.report(NodeFailed(site, occurrence, member.error))
                 failure = failure or RuntimeFailure(_UNWRAPPED + member.error)
-                continue
-            self.counter.report(NodeCompleted(site, occurrence))
-            plain = unwrap and isinstance(member, effects.Answered)
-            values.append(
-                from_json(member.value, sort_keys=self.sort_keys)  # type: ignore[union-attr]
-                if plain
-                else self._wrapped(member)
-            )
+            else:
+                self.counter.report(NodeCompleted(site, occurrence))
         if failure is not None:
             raise Thrown(failure)
         return values
@@ -285,6 +302,8 @@ class BodyProtocol:
         return RuntimeFailure(text)
 
 
+# Effects whose answer is the value of the expression.
+_GIVES: Final = frozenset(("start", "wait", "cancel"))
 _PREFIXES: Final = {
     "read": "",
     "print": "print failed: ",

@@ -17,7 +17,8 @@ from lash.lashlang.host.environment import HostRequirements
 from lash.lashlang.modules.identity import module_ref, process_component, requirements_ref
 from lash.lashlang.modules.requirements_json import requirements_from_json
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.tree_json import program_from_json, program_to_json
+from lash.lashlang.syntax.tree_json import program_to_json
+from lash.lashlang.syntax.tree_reading import program_from_json
 
 _PREFIX: Final = "failed to encode module artifact: "
 

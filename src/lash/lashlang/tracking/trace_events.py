@@ -19,12 +19,26 @@ Status: TypeAlias = Literal["completed", "failed", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class TraceIdentity:
-    """Whose execution this is. `subject` is `{type: process, process_id}` or `{type: effect, effect_id, kind}`."""
+    """Whose execution this is.
+
+    `scope` is `{session_id, turn_id?}`; `subject` is `{type: process, process_id}`
+    or `{type: effect, effect_id, kind}`. Event keys carry `run_id`, or the graph
+    key where there is none.
+    """
 
     scope: JsonObject
     subject: JsonObject
     entry: Entry
-    run_id: str
+    run_id: str = ""
+
+    @property
+    def graph_key(self) -> str:
+        """`process:ID`, or `effect:SESSION[:TURN]:EFFECT`."""
+        if self.subject.get("type") == "process":
+            return f"process:{self.subject['process_id']}"
+        turn = self.scope.get("turn_id")
+        parts = ["effect", self.scope["session_id"], *([] if turn is None else [turn]), self.subject["effect_id"]]
+        return ":".join(map(str, parts))
 
     def as_json(self) -> JsonObject:
         """The JSON form that every event carries."""
@@ -44,19 +58,31 @@ class TraceWriter:
     def __init__(self, identity: TraceIdentity) -> None:
         self._identity = identity.as_json()
         self._scope = identity.scope
-        self._prefix = f"lashlang_execution:{identity.run_id}"
+        self._prefix = f"lashlang_execution:{identity.run_id or identity.graph_key}"
 
     def _event(self, kind: str, key: str, **fields: Json) -> JsonObject:
         return {"kind": kind, "event_key": f"{self._prefix}:{key}", "identity": self._identity, **fields}
 
     def started(self, execution_map: StaticMap) -> JsonObject:
         """The first event; the map includes reachable processes."""
-        return self._event("execution_started", "started", execution_map=execution_map.as_json())
+        shown = execution_map.as_json()
+        if execution_map.entry_ref is not None:
+            shown["entry_ref"] = execution_map.entry.key
+        return self._event("execution_started", "started", execution_map=shown)
 
     def finished(self, status: Status, error: str | None = None) -> JsonObject:
         """The last event."""
         extra: JsonObject = {} if error is None else {"error": error}
         return self._event("execution_finished", "finished", status=status) | extra
+
+    def child_of(self, node_id: str, occurrence: int, process_id: str) -> JsonObject:
+        """The event of a process that a tool started on behalf of an operation, told by the operation's call site."""
+        return self._child(node_id, occurrence, process_id)
+
+    def _child(self, node_id: str, occurrence: int, process_id: str, **known: Json) -> JsonObject:
+        child: JsonObject = {"scope": self._scope, "subject": {"type": "process", "process_id": process_id}, **known}
+        key = f"child:{node_id}:{occurrence}:{process_id}"
+        return self._event("child_started", key, parent_node_id=node_id, occurrence=occurrence, child=child)
 
     def observed(self, item: Observation) -> JsonObject:
         """The event of one observation."""
@@ -85,21 +111,22 @@ class TraceWriter:
                     selected=selected,
                 )
             case observations.ChildStarted(child=child):
-                target: JsonObject = {
-                    "scope": self._scope,
-                    "subject": {"type": "process", "process_id": child},
-                    "module_ref": item.module_ref,
-                    "entry_ref": item.process_key,
-                    "entry_name": item.process_name,
-                }
-                return self._event(
-                    "child_started", f"child:{key}:{child}", parent_node_id=node, occurrence=count, child=target
+                return self._child(
+                    node,
+                    count,
+                    child,
+                    module_ref=item.module_ref,
+                    entry_ref=item.process_key,
+                    entry_name=item.process_name,
                 )
 
 
 @dataclass(slots=True)
 class TraceGraph:
-    """What the events of one execution add up to; feeding an event twice changes nothing."""
+    """What the events of one execution add up to; feeding an event twice changes nothing.
+
+    `children` maps the id of every started run to the node that started it.
+    """
 
     nodes: dict[str, str] = field(default_factory=dict)
     edges: dict[str, str] = field(default_factory=dict)
@@ -129,7 +156,7 @@ class TraceGraph:
             child = event["child"]
             subject = child["subject"] if isinstance(child, dict) else None
             if isinstance(subject, dict):
-                self.children[str(event["parent_node_id"])] = str(subject["process_id"])
+                self.children[str(subject["process_id"])] = str(event["parent_node_id"])
         else:
             states = {"node_started": "running", "node_completed": "completed", "node_failed": "failed"}
             self.nodes[str(event["node_id"])] = states[str(kind)]

@@ -13,8 +13,8 @@ from typing import Final
 from lash.base.json import Json
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values.coercion import exact_to_float
-from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Image, LazyValue, Resource, Value
-from lash.lashlang.values.room import LONG_TEXT, Room
+from lash.lashlang.values.kinds import Image, LazyValue, Resource, Value
+from lash.lashlang.values.room import ENDLESS, LONG_TEXT, Room
 from lash.lashlang.values.text import image_record
 
 _EXACT: Final = 2**53
@@ -22,9 +22,9 @@ _PLAIN: Final = 2.0**53
 _IMAGE_KEYS: Final = frozenset(("type", "id", "label", "size", "width", "height"))
 
 
-def from_json(data: Json, *, sort_keys: bool = False, depth: int = 0) -> Value:
-    """The value that `data` stands for, `depth` levels down in another."""
-    return _decode(data, sort_keys, depth)
+def from_json(data: Json, *, sort_keys: bool = False, depth: int = 0, room: Room | None = None) -> Value:
+    """The value that `data` stands for, `depth` levels down in another; in all of it `room` may be spent."""
+    return _decode(data, sort_keys, depth, Room(ENDLESS) if room is None else room)
 
 
 def record_from_json(fields: dict[str, Value]) -> Value:
@@ -36,23 +36,23 @@ def record_from_json(fields: dict[str, Value]) -> Value:
     return fields
 
 
-def _decode(data: Json, sort_keys: bool, depth: int) -> Value:
+def _decode(data: Json, sort_keys: bool, depth: int, room: Room) -> Value:
     kind = type(data)
     if kind is str or kind is float or data is None or kind is bool:
         return data
     if kind is int:
         return float(data) if -_EXACT <= data <= _EXACT else data  # type: ignore[arg-type,operator]
-    if depth > DEPTH_LIMIT:
-        raise RuntimeFailure(TOO_DEEP)
     if isinstance(data, list | tuple):
-        return [_decode(item, sort_keys, depth + 1) for item in data]
+        room.enter(len(data), depth)
+        return [_decode(item, sort_keys, depth + 1, room) for item in data]
     if isinstance(data, dict):
+        room.enter(len(data), depth)
         if "type" in data or "__resource__" in data:
             special = _image(data) if data.get("type") == "image" else _resource(data)
             if special is not None:
                 return special
         keys = sorted(data) if sort_keys else data
-        return {str(key): _decode(data[key], sort_keys, depth + 1) for key in keys}
+        return {str(key): _decode(data[key], sort_keys, depth + 1, room) for key in keys}
     if isinstance(data, int | float):
         return exact_to_float(int(data)) if isinstance(data, int) else float(data)
     if isinstance(data, str):
@@ -86,6 +86,11 @@ def _resource(data: dict[str, Json]) -> Resource | None:
 def to_json(value: Value) -> Json:
     """The JSON that stands for `value`."""
     return _encode(value, 0, Room())
+
+
+def json_within(value: Value, room: Room, depth: int = 0) -> Json:
+    """`to_json` of a value `depth` levels down, as long as `room` lasts."""
+    return _encode(value, depth, room)
 
 
 def _encode(value: Value, depth: int, room: Room) -> Json:

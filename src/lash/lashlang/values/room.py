@@ -13,6 +13,8 @@ from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
 from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP
 
 WALK_LIMIT: Final = 4_000_000
+# For data whose parts are not shared, so that walking it ends.
+ENDLESS: Final = 2**62
 # Texts shorter than this are counted as one step.
 LONG_TEXT: Final = 4096
 _TEXT_PER_STEP: Final = 16
@@ -23,8 +25,8 @@ class Room:
 
     __slots__ = ("left",)
 
-    def __init__(self, steps: int = WALK_LIMIT) -> None:
-        self.left = steps
+    def __init__(self, steps: int | None = None) -> None:
+        self.left = WALK_LIMIT if steps is None else steps
 
     def enter(self, size: int, depth: int) -> None:
         """Spends the steps of a container of `size` parts, `depth` levels down."""

@@ -27,13 +27,13 @@ Walk = Generator[int, object, T]
 SLICE: Final = 10_000
 
 
-class _Pace:
+class Pace:
     """What a whole walk may still look at, and what it has since its last rest."""
 
     __slots__ = ("room", "since")
 
-    def __init__(self) -> None:
-        self.room = Room()
+    def __init__(self, room: Room | None = None) -> None:
+        self.room = Room() if room is None else room
         self.since = 0
 
     def spend(self, parts: int) -> None:
@@ -51,7 +51,7 @@ class _Pace:
         return True
 
 
-def _attempt(pace: _Pace, part: Callable[[Room], T]) -> T | Marker:
+def attempt(pace: Pace, part: Callable[[Room], T]) -> T | Marker:
     """`part` within a slice's room, or `UNFINISHED`."""
     room = Room(SLICE)
     try:
@@ -79,12 +79,17 @@ def quick_text(value: Value, integral: Callable[[float], str]) -> str | Marker:
 
 def text_walk(value: Value, integral: Callable[[float], str]) -> Walk[str]:
     """The JSON text of a container."""
+    # A slice's parts are joined before the next: joining all at once would hold the loop.
     parts: list[str] = []
-    yield from _text(value, parts, 0, integral, _Pace())
-    return "".join(parts)
+    joined: list[str] = []
+    for _ in _text(value, parts, 0, integral, Pace()):
+        joined.append("".join(parts))
+        parts.clear()
+        yield 0
+    return "".join([*joined, *parts])
 
 
-def _text(value: Value, parts: list[str], depth: int, integral: Callable[[float], str], pace: _Pace) -> Walk[None]:
+def _text(value: Value, parts: list[str], depth: int, integral: Callable[[float], str], pace: Pace) -> Walk[None]:
     assert isinstance(value, list | dict)
     pace.room.enter(0, depth)
     ends = "[]" if isinstance(value, list) else "{}"
@@ -110,7 +115,7 @@ def _text(value: Value, parts: list[str], depth: int, integral: Callable[[float]
         def write(room: Room, item: Value = item) -> None:
             write_json(item, parts, depth + 1, integral, room)
 
-        if _attempt(pace, write) is UNFINISHED:
+        if attempt(pace, write) is UNFINISHED:
             del parts[at:]
             yield 0
             yield from _text(item, parts, depth + 1, integral, pace)
@@ -142,10 +147,10 @@ def quick_equal(left: Value, right: Value) -> bool | Marker:
 
 def equal_walk(left: Value, right: Value) -> Walk[bool]:
     """`==`."""
-    return (yield from _equal(left, right, 0, _Pace()))
+    return (yield from _equal(left, right, 0, Pace()))
 
 
-def _equal(left: Value, right: Value, depth: int, pace: _Pace) -> Walk[bool]:
+def _equal(left: Value, right: Value, depth: int, pace: Pace) -> Walk[bool]:
     pairs: Iterable[tuple[Value, Value | Marker]]
     if isinstance(left, list) and isinstance(right, list):
         if len(left) != len(right):
@@ -161,7 +166,7 @@ def _equal(left: Value, right: Value, depth: int, pace: _Pace) -> Walk[bool]:
     for item, other in pairs:
         if isinstance(other, Marker):
             return False
-        same = _attempt(pace, lambda room, item=item, other=other: equal_within(item, other, room, depth + 1))  # type: ignore[misc]
+        same = attempt(pace, lambda room, item=item, other=other: equal_within(item, other, room, depth + 1))  # type: ignore[misc]
         if same is UNFINISHED:
             yield 0
             same = yield from _equal(item, other, depth + 1, pace)
@@ -178,11 +183,11 @@ def _equal(left: Value, right: Value, depth: int, pace: _Pace) -> Walk[bool]:
 
 def problem_walk(value: Value, schema: Schema) -> Walk[str | None]:
     """What `find_problem` gives."""
-    return (yield from _problem(value, schema, "$", 0, _Pace()))
+    return (yield from _problem(value, schema, "$", 0, Pace()))
 
 
-def _problem(value: Value, schema: Value, path: str, depth: int, pace: _Pace) -> Walk[str | None]:
-    problem = _attempt(pace, lambda room: find_problem(value, schema, path, depth, room))
+def _problem(value: Value, schema: Value, path: str, depth: int, pace: Pace) -> Walk[str | None]:
+    problem = attempt(pace, lambda room: find_problem(value, schema, path, depth, room))
     if problem is None or isinstance(problem, str):
         return problem
     yield 0

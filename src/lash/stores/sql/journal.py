@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lash.base.errors import ConfigurationError
 from lash.effects.errors import LeaseLost
 from lash.effects.journal import JournalRow
-from lash.effects.lease import Lease
+from lash.effects.lease import Lease, LeaseKind
 from lash.effects.scope import ExecutionScope
 from lash.stores.dialect import Statement
 from lash.stores.program import Query, Row, Steps, each, execute, many, many_each, notify, one, program
@@ -73,22 +72,42 @@ class Key(NamedTuple):
 
 LOAD = Query(EffectRow, f"SELECT {EFFECT_COLUMNS} FROM lash_effect_journal WHERE scope_key = ?1 ORDER BY seq")
 GET = Query(EffectRow, f"SELECT {EFFECT_COLUMNS} FROM lash_effect_journal WHERE scope_key = ?1 AND replay_key = ?2")
-_FENCED_INSERT = """
+# Both leases lie beside what they cover: a turn's in the session's lease row, a process's in its own row.
+_LEASES = {
+    "session": "lash_session_leases WHERE session_id = CAST({key} AS TEXT) AND lease_token = CAST({token} AS TEXT)",
+    "process": "lash_processes WHERE process_id = CAST({key} AS TEXT) AND lease_token = CAST({token} AS TEXT)",
+}
+
+
+def _leased(kind: LeaseKind, key: str, token: str) -> str:
+    return _LEASES[kind].replace("{key}", key).replace("{token}", token)
+
+
+def _owner(kind: LeaseKind) -> str:
+    return "owner" if kind == "session" else "lease_owner"
+
+
+def _fenced_insert(kind: LeaseKind) -> str:
+    return f"""
     INSERT INTO lash_effect_journal
       (scope_key, replay_key, session_id, process_id, effect_kind, envelope_hash, envelope_json, status,
        outcome_json, error_json, lease_owner, lease_token, lease_expires_at_ms, due_at_ms, attempts, never,
        producer, started_at_ms, finished_at_ms)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, owner, lease_token, CAST(?11 AS BIGINT), CAST(?12 AS BIGINT),
-           CAST(?13 AS BIGINT), CAST(?14 AS BIGINT), ?15, CAST(?16 AS BIGINT), CAST(?17 AS BIGINT)
-    FROM lash_session_leases
-    WHERE session_id = CAST(?18 AS TEXT) AND lease_token = CAST(?19 AS TEXT) {for_share}
-"""
-APPEND = Query(Key, _FENCED_INSERT + "ON CONFLICT (scope_key, replay_key) DO NOTHING RETURNING replay_key")
-# Takes over a row that was started and left, unless it is one that must not run twice.
-BEGIN = Query(
-    Key,
-    _FENCED_INSERT
-    + """
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, {_owner(kind)}, lease_token, CAST(?11 AS BIGINT),
+           CAST(?12 AS BIGINT), CAST(?13 AS BIGINT), CAST(?14 AS BIGINT), ?15, CAST(?16 AS BIGINT), CAST(?17 AS BIGINT)
+    FROM {_leased(kind, "?18", "?19")} {{for_share}}
+    """
+
+
+def _append(kind: LeaseKind) -> Query[Key]:
+    return Query(Key, _fenced_insert(kind) + "ON CONFLICT (scope_key, replay_key) DO NOTHING RETURNING replay_key")
+
+
+def _begin(kind: LeaseKind) -> Query[Key]:
+    return Query(
+        Key,
+        _fenced_insert(kind)
+        + """
     ON CONFLICT (scope_key, replay_key) DO UPDATE SET
       lease_owner = excluded.lease_owner, lease_token = excluded.lease_token, attempts = excluded.attempts,
       started_at_ms = excluded.started_at_ms
@@ -98,22 +117,29 @@ BEGIN = Query(
            OR (lash_effect_journal.never = 0 AND lash_effect_journal.lease_expires_at_ms <= {now}))
     RETURNING replay_key
     """,
-)
-FINISH = Query(
-    Key,
-    """
+    )
+
+
+def _finish(kind: LeaseKind) -> Query[Key]:
+    return Query(
+        Key,
+        f"""
     UPDATE lash_effect_journal
     SET status = ?4, outcome_json = ?5, error_json = ?6, finished_at_ms = CAST(?7 AS BIGINT),
         attempts = CAST(?8 AS BIGINT)
     WHERE scope_key = ?1 AND replay_key = ?2 AND envelope_hash = ?3 AND status = 'in_progress'
       AND lease_token = CAST(?9 AS TEXT)
-      AND EXISTS (
-        SELECT 1 FROM lash_session_leases
-        WHERE session_id = CAST(?10 AS TEXT) AND lease_token = CAST(?9 AS TEXT) {for_share}
-      )
+      AND EXISTS (SELECT 1 FROM {_leased(kind, "?10", "?9")} {{for_share}})
     RETURNING replay_key
     """,
-)
+    )
+
+
+_KINDS: tuple[LeaseKind, ...] = ("session", "process")
+APPEND = {kind: _append(kind) for kind in _KINDS}
+# Takes over a row that was started and left, unless it is one that must not run twice.
+BEGIN = {kind: _begin(kind) for kind in _KINDS}
+FINISH = {kind: _finish(kind) for kind in _KINDS}
 SETTLE_DOUBT = Statement(
     """
     UPDATE lash_effect_journal
@@ -139,22 +165,24 @@ def get(scope_key: str, replay_key: str) -> Steps[EffectRow | None]:
 
 
 @program("single")
-def append(rows: Sequence[Row]) -> Steps[list[Key]]:
+def append(kind: LeaseKind, rows: Sequence[Row]) -> Steps[list[Key]]:
     """Writes finished rows under their lease, in one statement; answers the keys that were written."""
-    return (yield from many_each(APPEND, rows))
+    return (yield from many_each(APPEND[kind], rows))
 
 
 @program("write")
-def append_with_blobs(rows: Sequence[Row], blobs: Mapping[str, bytes], now_ms: int) -> Steps[list[Key]]:
+def append_with_blobs(
+    kind: LeaseKind, rows: Sequence[Row], blobs: Mapping[str, bytes], now_ms: int
+) -> Steps[list[Key]]:
     """The same, with the large values that the rows refer to."""
     yield from put_blobs(blobs, now_ms)
-    return (yield from many_each(APPEND, rows))
+    return (yield from many_each(APPEND[kind], rows))
 
 
 @program("single")
-def begin(row: Row) -> Steps[Key | None]:
+def begin(kind: LeaseKind, row: Row) -> Steps[Key | None]:
     """Writes an `in_progress` row under a lease; None when another owner or an outcome stands in its place."""
-    return (yield from one(BEGIN, *row))
+    return (yield from one(BEGIN[kind], *row))
 
 
 @program("write")
@@ -162,7 +190,7 @@ def finish(lease: Lease, scope_key: str, row: JournalRow, blobs: Mapping[str, by
     """Ends a row that `begin` wrote; raises `LeaseLost`. Ending it again in the same way is a repeat."""
     yield from put_blobs(blobs, now_ms)
     done = yield from one(
-        FINISH,
+        FINISH[lease.kind],
         scope_key,
         row.replay_key,
         row.envelope_hash,
@@ -203,9 +231,7 @@ def settle(scope_key: str, replay_key: str, outcome_json: str | None) -> Steps[b
 
 
 def fenced_row(scope: ExecutionScope, lease: Lease, row: JournalRow) -> Row:
-    """The arguments of a fenced insert. Raises `ConfigurationError` for a kind of lease without a table."""
-    if lease.kind != "session":
-        raise ConfigurationError(f"a {lease.kind} lease covers no scope in this store; use a session lease")
+    """The arguments of a fenced insert."""
     return (
         scope.journal_key,
         row.replay_key,

@@ -145,6 +145,7 @@ PARK_ON = Statement(
 )
 # Shared with those who end it: either they see that somebody is parked, or the parker sees that it has ended.
 AWAITED = Query(Status, "SELECT status FROM lash_processes WHERE process_id = ?1 {for_share}")
+IS_RESOLVED = Query(Owner, "SELECT key_id FROM lash_await_events WHERE key_id = ?1 AND terminal_json IS NOT NULL")
 
 
 @program("write")
@@ -170,6 +171,11 @@ def claim(process_id: str, claimant: ProcessClaimant) -> Steps[RecordRow]:
 @program("write")
 def claim_due(claimant: ProcessClaimant, limit: int, now_ms: int) -> Steps[list[RecordRow]]:
     """Takes the leases of up to `limit` processes that nobody runs, the most overdue first, and notes their start."""
+    return (yield from claim_due_steps(claimant, limit, now_ms))
+
+
+def claim_due_steps(claimant: ProcessClaimant, limit: int, now_ms: int) -> Steps[list[RecordRow]]:
+    """The same within another transaction. Claiming again with a token finds what it has claimed."""
     mine = yield from many(CLAIMED, claimant.owner_id, claimant.token)
     if not mine:
         mine = yield from many(CLAIM_DUE, limit, claimant.owner_id, claimant.token, claimant.ttl_ms, NEVER_MS, now_ms)
@@ -212,7 +218,9 @@ def release(completion: ProcessLeaseCompletion, due_at_ms: int) -> Steps[None]:
 
 
 @program("write")
-def park(lease: ProcessLease, seen_sequence: int, due_at_ms: int, awaited: Sequence[str]) -> Steps[bool]:
+def park(
+    lease: ProcessLease, seen_sequence: int, due_at_ms: int, awaited: Sequence[str], wait_ids: Sequence[str]
+) -> Steps[bool]:
     """Gives the lease back until something happens; see `ProcessRegistry.park_process`."""
     row = yield from hold(lease.process_id)
     if row.lease_token != lease.lease_token:
@@ -222,6 +230,10 @@ def park(lease: ProcessLease, seen_sequence: int, due_at_ms: int, awaited: Seque
     for awaited_id in sorted(awaited):
         found = yield from one(AWAITED, awaited_id)
         if found is None or found.status != "running":
+            return False
+    for key_id in wait_ids:
+        # Whoever resolves it holds the process row first: either it is seen here, or they see us parked.
+        if (yield from one(IS_RESOLVED, key_id)) is not None:
             return False
     yield from execute(UNPARK, lease.process_id)
     yield from each(PARK_ON, [(awaited_id, lease.process_id) for awaited_id in sorted(awaited)])

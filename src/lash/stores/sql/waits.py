@@ -28,6 +28,12 @@ class RecordRow(NamedTuple):
     turn_in_flight: str | None
 
 
+class ProcessRow(NamedTuple):
+    """A process by its id."""
+
+    process_id: str
+
+
 class WaitState(NamedTuple):
     """A wait, beside whether its session is revoked."""
 
@@ -105,6 +111,14 @@ CANCEL_OPEN = Statement(
     WHERE session_id = ?1 AND terminal_json IS NULL
     """
 )
+# A process that is parked on the wait is due; one that runs looks for itself.
+HOLD_PROCESS = Query(ProcessRow, "SELECT process_id FROM lash_processes WHERE process_id = ?1 {for_update}")
+WAKE_PROCESS = Statement(
+    """
+    UPDATE lash_processes SET due_at_ms = CAST(?2 AS BIGINT), change_seq = {change}
+    WHERE process_id = ?1 AND status = 'running' AND lease_token = '' AND due_at_ms > CAST(?2 AS BIGINT)
+    """
+)
 
 
 @program("write")
@@ -153,11 +167,16 @@ def resolve(key: AwaitEventKey, terminal_json: str, now_ms: int) -> Steps[tuple[
     A repeat that finds its own words already there cannot tell them from another's: it answers
     "already resolved" with an equal resolution, and nothing is lost.
     """
+    process_id = key.scope.process_id
+    if process_id is not None:
+        yield from one(HOLD_PROCESS, process_id)
     yield from lock(f"wait:{key.key_id}")
     state = yield from _state(key)
     if state.is_revoked is not None or state.terminal_json is not None:
         return state, False
     changed = yield from execute(RESOLVE, *_identity(key), terminal_json, now_ms)
+    if process_id is not None:
+        yield from execute(WAKE_PROCESS, process_id, now_ms)
     yield from notify()
     return (yield from _state(key)), changed > 0
 

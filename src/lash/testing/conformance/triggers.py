@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from lash.base.json import Json
+from lash.processes.inputs import ProcessIdentity
 from lash.testing.conformance.laws import Rows, Suite
 from lash.triggers.delivery import DeliveryFilter, delivery_process_id
 from lash.triggers.errors import InvalidTrigger, OccurrenceConflict, UnknownOccurrence
@@ -12,7 +13,7 @@ from lash.triggers.occurrence import OccurrenceRequest
 from lash.triggers.registrant import SessionScope, session_registrant
 from lash.triggers.sources import empty_source_key
 from lash.triggers.store import TriggerStore
-from lash.triggers.subscription import SubscriptionDraft, SubscriptionFilter, TargetIdentity
+from lash.triggers.subscription import SubscriptionDraft, SubscriptionFilter
 from lash.triggers.template import EventInput
 
 TRIGGER_STORE: Suite[TriggerStore] = Suite("trigger_store")
@@ -46,7 +47,7 @@ def button_draft(session_id: str, process_name: str) -> SubscriptionDraft:
             "required": ["button"],
         },
         target=target,
-        target_identity=TargetIdentity("lashlang", process_name),
+        target_identity=ProcessIdentity("lashlang", process_name),
         input_template={"event": EventInput()},
     )
 

@@ -1,0 +1,119 @@
+"""The plugin that makes a session run in RLM mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lash.base.json import Json
+from lash.lashlang.modules.caches import Compiler
+from lash.machine.prompt import PromptContribution
+from lash.plugins.errors import PluginRegistrationError
+from lash.plugins.execution import TextScreen
+from lash.plugins.hooks import PluginSessionContext, PromptContext
+from lash.plugins.registrar import PluginRegistrar, ProtocolBinding
+from lash.protocols.rlm.cells import CellGrammar, FencedCells
+from lash.protocols.rlm.continue_as import ContinueAs
+from lash.protocols.rlm.driver import RlmDriver
+from lash.protocols.rlm.executor import HISTORY, RlmExecutor
+from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, RlmConfig
+from lash.protocols.rlm.projection import RlmProjection
+from lash.protocols.rlm.prompt import execution_prompt, tools_prompt
+from lash.protocols.rlm.surface import Offers, Surface
+from lash.tools.catalog import ToolCatalog
+
+
+class RlmProtocol:
+    """RLM mode for the sessions of one core.
+
+    `projected` binds read-only names for every program; `plugin_options={"rlm_protocol": …}` of a core
+    or a session says how turns end where they do not say it themselves.
+    """
+
+    id = PLUGIN_ID
+
+    def __init__(
+        self,
+        config: RlmConfig | None = None,
+        *,
+        projected: Mapping[str, Json] | None = None,
+        grammar: CellGrammar | None = None,
+    ) -> None:
+        self.config = config or RlmConfig()
+        self._projected = dict(projected or {})
+        if HISTORY in self._projected:
+            raise PluginRegistrationError(
+                f"projected names {HISTORY!r}, which is the conversation; choose another name"
+            )
+        self._grammar: CellGrammar = grammar or FencedCells()
+        self._compiler = Compiler()
+        self._offers = Offers(self.config, self._told)
+        # One provider for all sessions: catalogs are shared by those whose sources are the same.
+        self._continue_as = ContinueAs(frozenset({HISTORY, *self._projected}))
+
+    def build(self, context: PluginSessionContext) -> RlmSession:
+        """The mode of one session, with variables of its own."""
+        given = context.plugin_options.get(self.id)
+        try:
+            ending = self.config.ending.over(given if isinstance(given, dict) else {})
+        except InvalidTurnOptions as error:
+            raise PluginRegistrationError(f"plugin {self.id!r}: {error}") from error
+        executor = RlmExecutor(self.config, self._compiler, self._offers, self._projected)
+        return RlmSession(context.session_id, self.config, ending, self._grammar, executor, self._continue_as)
+
+    def _told(self, catalog: ToolCatalog, surface: Surface) -> list[PromptContribution]:
+        tools = tools_prompt(catalog, surface.environment)
+        told = [
+            PromptContribution("execution", execution_prompt(surface.environment, self.config.prompt_features)),
+            PromptContribution("execution", tools, title="Host Surface"),
+        ]
+        return [one for one in told if one.content]
+
+
+class RlmSession:
+    """RLM mode in one session."""
+
+    id = PLUGIN_ID
+
+    def __init__(
+        self,
+        session_id: str,
+        config: RlmConfig,
+        ending: Ending,
+        grammar: CellGrammar,
+        executor: RlmExecutor,
+        continue_as: ContinueAs,
+    ) -> None:
+        self._session_id = session_id
+        self._config = config
+        self._ending = ending
+        self._grammar = grammar
+        self._executor = executor
+        self._continue_as = continue_as
+
+    def register(self, registrar: PluginRegistrar) -> None:
+        """Registers the driver, its projection and its executor, the prompt, and `continue_as`."""
+        projection = RlmProjection(self._grammar, self._config.max_output_chars, self._executor.bound)
+        registrar.protocol.driver(
+            ProtocolBinding(
+                RlmDriver(self._config, self._ending, self._grammar),
+                projection.project,
+                projection.project_turn,
+                executor=self._executor,
+                screen=self._screen,
+                shown_text=self._shown_text,
+                offers_tools=False,
+            )
+        )
+        registrar.tools.provider(self._continue_as)
+        registrar.prompt.contribute(self._contribute)
+
+    def _screen(self) -> TextScreen:
+        return self._grammar.screen(PLUGIN_ID)
+
+    def _shown_text(self, text: str) -> str:
+        """A whole text is told without its program: before the cell it is reasoning, like streamed text."""
+        return "" if self._grammar.find(text).code is not None else text
+
+    def _contribute(self, context: PromptContext) -> list[PromptContribution]:
+        del context
+        return self._executor.told

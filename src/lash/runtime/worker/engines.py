@@ -1,0 +1,45 @@
+"""Process engines: what runs inputs that the runtime does not know, by their kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from lash.artifacts.store import ArtifactStore
+from lash.plugins.host import PluginSession
+from lash.processes.environment import ProcessExecutionEnvSpec
+from lash.processes.outputs import ProcessAwaitOutput
+from lash.processes.registry import ProcessRegistry
+from lash.runtime.direct import DirectModel
+from lash.runtime.worker.run import Park, ProcessRun
+from lash.tools.catalog import ToolCatalog
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessParts:
+    """What a process runs with: its environment, rebuilt, and the worker's live parts."""
+
+    env: ProcessExecutionEnvSpec
+    session_id: str
+    plugins: PluginSession
+    catalog: ToolCatalog
+    processes: ProcessRegistry
+    artifacts: ArtifactStore
+    # For tools that ask a model something themselves.
+    model: DirectModel
+
+
+EngineOutcome: TypeAlias = ProcessAwaitOutput | Park
+
+
+class ProcessEngine(Protocol):
+    """Runs processes of one kind of input (`engine{kind}`; `lashlang` for lashlang processes).
+
+    A run may be repeated from its beginning at any time: everything that meets the world goes
+    through `run.controller`, which answers what is recorded. While it only waits it stands in
+    `async with run.waiting():`, or answers `Park` and is run again when there is something to do.
+    """
+
+    async def run(self, run: ProcessRun, parts: ProcessParts) -> EngineOutcome:
+        """Runs until the process ends or waits. Raises what no process can end with."""
+        ...

@@ -1,0 +1,32 @@
+"""What a process runs with, rebuilt from references alone (docs/spec/durability.md §5.3).
+
+The session that started the process is never opened: it may be gone. Providers and
+plugins are the worker's, options and policy are what was captured.
+"""
+
+from __future__ import annotations
+
+from lash.artifacts.environments import load_process_env
+from lash.plugins.errors import PluginSessionError
+from lash.plugins.hooks import PluginSessionContext
+from lash.processes.environment import ProcessExecutionEnvSpec
+from lash.processes.registration import ProcessRegistration
+from lash.runtime.direct import DirectModel
+from lash.runtime.input import TurnOptions
+from lash.runtime.worker.config import ProcessWorkerConfig
+from lash.runtime.worker.engines import ProcessParts
+
+
+async def rebuild(config: ProcessWorkerConfig, registration: ProcessRegistration) -> ProcessParts:
+    """The parts of a run. Raises `PluginSessionError` and `ProcessEnvError`."""
+    if registration.env_ref is None:
+        raise PluginSessionError(f"process `{registration.id}` is missing a captured execution env")
+    env = await load_process_env(config.process_envs, registration.env_ref, ProcessExecutionEnvSpec)
+    session_id = f"process-env:{registration.id}"
+    options = {**config.engine.options.plugin_options, **env.plugin_options}
+    plugins = config.engine.plugins.build(PluginSessionContext(session_id, plugin_options=options))
+    catalog = config.engine.options.build_catalog(plugins)
+    engine = config.engine
+    chosen = engine.options.choose_model(TurnOptions())
+    model = DirectModel(chosen.provider, chosen.facts, chosen.capability, engine.load_attachment)
+    return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model)

@@ -1,0 +1,352 @@
+"""The worker of a core: claims what is due, runs it, ends it, and sees to wakes.
+
+```
+          look ──due──► turn over ──claimed──► run ──► output ─┐
+           ▲  ▲             ▲                   │              │
+   changes,│  └─────────────┴───── ended ◄──────┼──────────────┘
+   timer   └────────────────────── parked ◄─────┘
+```
+
+One loop does all writing of ends and claims: what ended since its last transaction ends
+in the next one, which also takes what comes next. Nothing is polled: the change feed says
+that something happened, the due time of the next row says when something will.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from lash.base.cancel import CancelToken
+from lash.base.waiting import first_of
+from lash.effects.errors import EffectInDoubt, LeaseLost
+from lash.effects.ports import EffectController
+from lash.effects.scope import ExecutionScope
+from lash.processes.errors import ProcessError, ProcessLeaseLost
+from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput
+from lash.processes.record import ProcessRecord
+from lash.processes.registration import ProcessRegistration
+from lash.processes.registry import ClaimedProcess, ProcessEnd
+from lash.runtime.engine import DoubtfulEffect
+from lash.runtime.leases import Holding
+from lash.runtime.worker.config import ProcessWorkerConfig
+from lash.runtime.worker.run import Park, ProcessRun
+from lash.runtime.worker.runner import NOT_ITS_FAULT, ProcessRunner
+from lash.runtime.worker.slots import Slots
+from lash.runtime.worker.ticking import TriggerTicking
+from lash.sessions.errors import StoreError
+
+logger = logging.getLogger("lash.worker")
+
+# A store that cannot be reached is asked again after so long.
+STORE_PAUSE_MS = 500
+# While others hold leases their executors are looked at so often: one that is dead loses them at once.
+PROBE_MS = 1_000
+# A process that cannot go on here and now (doubt, trouble of the store) is looked at again after so long.
+LATER_MS = 30_000
+# How long the feed must be quiet before the worker looks who wants what cancelled.
+CANCEL_LOOK_MS = 20
+
+
+class ProcessWorker:
+    """Runs the processes of one store. Several workers, in one process or many, are always safe."""
+
+    def __init__(self, config: ProcessWorkerConfig) -> None:
+        self._config = config
+        self._engine = config.engine
+        self._registry = config.processes
+        self._runner = ProcessRunner(config)
+        self._stirred = asyncio.Event()
+        self.slots = Slots(config.concurrency, self._stirred.set)
+        self._loop: asyncio.Task[None] | None = None
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._holdings: dict[str, Holding] = {}
+        self._watcher: asyncio.Task[None] | None = None
+        self._ended: list[ProcessEnd] = []
+        self._may_be_due = True
+        self._is_draining = False
+        self._claim_token = config.engine.ids.new_token()
+        # The clock of triggers runs where processes run.
+        self.ticking: TriggerTicking | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it looks for work."""
+        return self._loop is not None and not self._loop.done()
+
+    @property
+    def running(self) -> list[str]:
+        """The processes that run here now, by id."""
+        return sorted(self._runs)
+
+    def poke(self) -> None:
+        """There may be work: look now. Starts the worker. A hint: what it misses the change feed tells."""
+        self._may_be_due = True
+        self._stirred.set()
+        if not self.is_started and not self._engine.is_closing and not self._is_draining:
+            self._loop = self._engine.spawn(self._work(), "process worker")
+            if self.ticking is not None:
+                self.ticking.start()
+
+    async def go_on(self, process_id: str) -> None:
+        """What the process waited for here was settled: it is due now."""
+        lease = await self._registry.claim_process_lease(
+            process_id, self._engine.executor_id, self._engine.options.timings.ttl_ms
+        )
+        await self._registry.complete_process_lease(lease.completion())
+        self.poke()
+
+    async def start_if_needed(self) -> None:
+        """Starts when there is something to do now or later: one read. For the opening of a core."""
+        outlook = await self._registry.look_for_work(self._engine.executor_id)
+        if outlook.due_in_ms is not None or outlook.has_wakes or outlook.has_other_workers:
+            self.poke()
+        if self.ticking is not None:
+            await self.ticking.start_if_needed()
+
+    async def drain(self, timeout_ms: int = 30_000) -> None:
+        """Takes nothing more and waits for what runs; what has not ended then is left to others.
+
+        Nothing of what is left is recorded as ended: its lease is given back, whoever claims it goes on.
+        """
+        self._is_draining = True
+        if self.ticking is not None:
+            await self.ticking.stop()
+        deadline = self._engine.clock.monotonic() + timeout_ms / 1000
+        while self._runs or self._ended:
+            left_ms = round((deadline - self._engine.clock.monotonic()) * 1000)
+            if left_ms <= 0:
+                break
+            await first_of(self._until_idle(), self._engine.clock.sleep(left_ms))
+        for run in list(self._runs.values()):
+            run.cancel()
+        if self._runs:
+            await asyncio.wait(list(self._runs.values()))
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.wait([self._loop])
+
+    async def _until_idle(self) -> None:
+        if self._runs:
+            await asyncio.wait(list(self._runs.values()))
+        while self._ended:
+            await self._turn_over()
+
+    # the loop
+
+    async def _work(self) -> None:
+        try:
+            await self._free_the_dead()
+            while True:
+                try:
+                    await self._round()
+                except StoreError as error:
+                    logger.warning("the worker tries again in %d ms: %s", STORE_PAUSE_MS, error)
+                    await self._engine.clock.sleep(STORE_PAUSE_MS)
+        finally:
+            if self._ended:  # what ended here is not to be run again
+                with contextlib.suppress(Exception):
+                    await asyncio.shield(self._turn_over())
+
+    async def _round(self) -> None:
+        """Does what there is to do, then waits for more."""
+        changes = self._engine.store.changes
+        generation = changes.generation()
+        self._stirred.clear()
+        if self._ended or (self._may_be_due and self._room):
+            await self._turn_over()
+            if self._may_be_due and self._room:
+                return
+            if self._ended:
+                return
+        outlook = await self._registry.look_for_work(self._engine.executor_id)
+        if outlook.has_wakes:
+            await self._deliver_wakes()
+        if outlook.due_in_ms is not None and outlook.due_in_ms <= 0 and self._room:
+            self._may_be_due = True
+            return
+        waits: list[Coroutine[Any, Any, object]] = [self._stirred.wait(), changes.changed(generation)]
+        if outlook.due_in_ms is not None and self._room:
+            waits.append(self._engine.clock.sleep(outlook.due_in_ms))
+        if outlook.has_other_workers:
+            waits.append(self._probe())
+        await first_of(*waits)
+
+    @property
+    def _room(self) -> int:
+        return 0 if self._is_draining else self.slots.free
+
+    async def _turn_over(self) -> None:
+        """Ends what ended and takes what is due, in one transaction."""
+        ends, self._ended = self._ended, []
+        limit = self._room
+        try:
+            turned = await self._registry.turn_over(
+                ends, self._engine.executor_id, self._claim_token, self._engine.options.timings.ttl_ms, limit
+            )
+        except BaseException:
+            self._ended = [*ends, *self._ended]
+            raise
+        self._claim_token = self._engine.ids.new_token()
+        self._may_be_due = limit > 0 and len(turned.claimed) == limit
+        for process_id in turned.lost:
+            logger.warning("process %s was taken over; what came of it here is dropped", process_id)
+        for claimed in turned.claimed:
+            self._start(claimed)
+
+    async def _probe(self) -> None:
+        await self._engine.clock.sleep(PROBE_MS)
+        await self._free_the_dead()
+
+    async def _free_the_dead(self) -> None:
+        """Executors that are provably gone lose their leases at once."""
+        for owner in await self._registry.list_lease_owners():
+            if owner != self._engine.executor_id and await self._engine.store.liveness.is_dead(owner):
+                freed = await self._registry.free_leases_of(owner)
+                logger.info("executor %s is gone; %d processes go on", owner, freed)
+                self._may_be_due = True
+
+    async def _deliver_wakes(self) -> None:
+        """Wakes become queued work, and their sessions run it, open or not."""
+        drained = await self._registry.deliver_pending_wakes()
+        for session_id in drained.session_ids:
+            self._config.actor_of(session_id).poke()
+
+    # one process
+
+    def _start(self, claimed: ClaimedProcess) -> None:
+        process_id = claimed.record.id
+        self.slots.take()
+        holding = Holding(claimed.lease.as_lease(), CancelToken(), process=claimed.lease)
+        self._holdings[process_id] = holding
+        self._engine.keeper.hold(holding)
+        self._runs[process_id] = self._engine.spawn(self._run(claimed, holding), f"process {process_id}")
+        if self._watcher is None or self._watcher.done():
+            self._watcher = self._engine.spawn(self._watch_cancels(), "process cancels")
+
+    async def _run(self, claimed: ClaimedProcess, holding: Holding) -> None:
+        """One run under its lease. Whatever happens, the lease is ended, parked or given back."""
+        process_id, lease = claimed.record.id, claimed.lease
+        later_ms = 0
+        is_kept = True
+        try:
+            outcome = await self._outcome(claimed, holding)
+            if isinstance(outcome, Park):
+                is_kept = not await self._registry.park_process(
+                    lease,
+                    seen_sequence=claimed.record.last_sequence,
+                    until_ms=outcome.until_ms,
+                    awaited=outcome.awaited,
+                    wait_ids=outcome.wait_ids,
+                )
+            elif outcome is not None:
+                self._ended.append(ProcessEnd(lease, outcome))
+                is_kept = False
+            else:
+                is_kept = holding.cancel.reason != "lease_lost"
+                later_ms = LATER_MS
+        except ProcessLeaseLost:
+            is_kept = False
+        except (StoreError, ProcessError) as error:
+            logger.warning("process %s is left for a while: %s", process_id, error)
+            later_ms = LATER_MS
+        finally:
+            self._engine.keeper.drop(holding)
+            del self._holdings[process_id], self._runs[process_id]
+            self.slots.give()
+            self._stirred.set()
+            if is_kept:
+                due_at_ms = self._engine.clock.now_ms() + later_ms if later_ms else 0
+                with contextlib.suppress(Exception):  # the lease runs out by itself otherwise
+                    await asyncio.shield(self._registry.complete_process_lease(lease.completion(), due_at_ms=due_at_ms))
+
+    async def _outcome(self, claimed: ClaimedProcess, holding: Holding) -> ProcessAwaitOutput | Park | None:
+        """How the process ended or why it waits; None when this worker cannot say."""
+        record, lease, cancel = claimed.record, claimed.lease, holding.cancel
+        if record.recovery == "owner_bound" and record.first_started_by != self._engine.executor_id:
+            return FailureOutput(
+                "unavailable", "process_owner_lost", f"process `{record.id}` was bound to {record.first_started_by}"
+            )
+        try:
+            if record.last_sequence:  # a request from before the run counts
+                await self._engine.keeper.look_for_cancels([holding])
+            controller = await self._engine.host.owned(
+                ExecutionScope.process(record.id),
+                lease.as_lease(),
+                is_fresh=lease.fencing_token == 1,
+                on_lost=lambda: cancel.cancel("lease_lost"),
+            )
+            outcome = await self._runner.run(self._process_run(record, controller, cancel))
+            await self._settle(controller, outcome)
+            return outcome
+        except asyncio.CancelledError:
+            cancel.cancel("shutdown")
+            raise
+        except EffectInDoubt as doubt:
+            self._note_doubt(record.id, doubt.replay_key)
+            return None
+        except NOT_ITS_FAULT as error:
+            logger.warning("process %s stops here: %s", record.id, error)
+            if isinstance(error, LeaseLost):
+                cancel.cancel("lease_lost")
+            return None
+        except Exception as error:
+            if cancel.is_cancelled and not cancel.is_requested:
+                return None
+            if cancel.is_requested:
+                return CancelledOutput(f"process `{record.id}` was cancelled")
+            logger.warning("process %s failed", record.id, exc_info=True)
+            return FailureOutput("execution", "process_recovery_failed", str(error) or type(error).__name__)
+
+    async def _settle(self, controller: EffectController, outcome: ProcessAwaitOutput | Park) -> None:
+        """What was recorded is durable before the process is parked; of one that ended nothing is needed any more."""
+        if isinstance(outcome, Park):
+            await controller.barrier()
+        else:
+            await controller.retract()
+
+    def _process_run(self, record: ProcessRecord, controller: EffectController, cancel: CancelToken) -> ProcessRun:
+        is_durable = controller.durability_tier() == "durable"
+        return ProcessRun(
+            registration_of(record),
+            controller,
+            cancel,
+            self._engine.clock,
+            self.slots,
+            self._config.park_after_ms if is_durable else None,
+            record.last_sequence,
+        )
+
+    def _note_doubt(self, process_id: str, replay_key: str) -> None:
+        doubt = DoubtfulEffect("", "", replay_key, process_id)
+        if doubt not in self._engine.recovery.in_doubt:
+            self._engine.recovery.in_doubt.append(doubt)
+
+    async def _watch_cancels(self) -> None:
+        """While something runs: looks after changes who wants what cancelled. The heartbeat looks too."""
+        changes = self._engine.store.changes
+        while self._holdings:
+            generation = changes.generation()
+            await self._engine.clock.sleep(CANCEL_LOOK_MS)
+            if not self._holdings:
+                return
+            with contextlib.suppress(StoreError):
+                await self._engine.keeper.look_for_cancels(list(self._holdings.values()))
+            await changes.changed(generation)
+
+
+def registration_of(record: ProcessRecord) -> ProcessRegistration:
+    """What was registered, from what is stored of it."""
+    return ProcessRegistration(
+        record.id,
+        record.input,
+        record.provenance,
+        record.event_types,
+        record.env_ref,
+        record.wake_target,
+        record.identity,
+        record.recovery,
+    )
