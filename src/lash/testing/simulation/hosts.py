@@ -82,6 +82,11 @@ class HostLife:
         """Whether it takes what it is asked for, now or when it goes on."""
         return self.host.state != "dead" and not self.is_closing
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was killed, or has ended in order."""
+        return self.host.state == "dead" or self.is_closed
+
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """A task of this host."""
         return self.world.loop.start(self.host, work, name)

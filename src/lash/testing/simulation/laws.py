@@ -42,7 +42,8 @@ _AT_REST: Final = {
     "queued input never ended": "SELECT session_id || '/' || coalesce(source_key, batch_id) FROM lash_queued_batches",
     "a lease is held by nobody": "SELECT session_id || ' by ' || owner FROM lash_session_leases "
     "WHERE lease_token <> ''",
-    "a journal row is left": "SELECT scope_key || ' ' || replay_key FROM lash_effect_journal",
+    "a journal row is left": "SELECT scope_key || ' ' || replay_key FROM lash_effect_journal "
+    "WHERE process_id IS NULL",
     "a turn was settled twice": "SELECT session_id || '/' || turn_id FROM lash_turn_commits "
     "GROUP BY session_id, turn_id HAVING count(*) > 1",
     "a process never ended": "SELECT process_id || ' ' || status FROM lash_processes WHERE status = 'running'",
@@ -92,7 +93,7 @@ class Laws:
             self.world.tell("LAW", problem)
 
     def on_run(self, execution: Execution, executor_id: str) -> None:
-        """An effect really runs. One that is recorded must not, unless its driver has lost the lease and not heard yet."""
+        """An effect really runs. One that is recorded must not, if its driver still holds the lease."""
         scope = execution.scope
         held = self.world.query(
             "SELECT 1 FROM lash_session_leases WHERE session_id = ? AND owner = ? AND lease_token <> '' "

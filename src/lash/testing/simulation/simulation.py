@@ -383,10 +383,10 @@ class _Director:
 
     def _leave(self, host: int, turn: str) -> None:
         for call in self._calls:
-            if isinstance(call.step, Run) and call.step.host == host and call.step.turn == turn:
-                if not call.task.done():
-                    self._asked.setdefault(turn, _Asked(call.step)).may_be_gone = True
-                    self.world.loop.call_soon(call.task.cancel, context=self._lives[host].host.context)
+            step = call.step
+            if isinstance(step, Run) and (step.host, step.turn) == (host, turn) and not call.task.done():
+                self._asked.setdefault(turn, _Asked(step)).may_be_gone = True
+                self.world.loop.call_soon(call.task.cancel, context=self._lives[host].host.context)
 
     def _may_be_gone(self, session: str) -> None:
         """Whoever cancels here may hit anything that was said to this session."""
@@ -410,11 +410,10 @@ class _Director:
             elif ending == "close" and life.is_alive:
                 self._call(life, Close(host=-1))
         if ending == "close":
-            await self._until(lambda: all(life.is_closed or life.host.state == "dead" for life in self._all_lives), "close")
+            await self._until(lambda: all(life.is_over for life in self._all_lives), "close")
         # What noticed a death late has noticed it by now.
         await asyncio.sleep(self.world.notice_death_ms / 1_000)
         last = self._start(len(self._lives) + 100)
-        await self._until_done(self._call(last, _Retire()), "retiring schedules")
         await self._until_quiet(last)
         # Whoever got no answer asks again, under the same id.
         for asked in list(self._asked.values()):
@@ -423,7 +422,6 @@ class _Director:
             self._call(last, step)
         for started in list(self._started.values()):
             self._call(last, started)
-        await self._until_done(self._call(last, _Retire()), "finishing orders")
         await self._until_quiet(last)
         said = [Said(asked.run.session, turn, asked.may_be_gone) for turn, asked in self._asked.items()]
         said += [one for _, one in self._queued.values()]
@@ -439,6 +437,7 @@ class _Director:
         started = self.world.loop.time()
         pause_ms = 50
         while True:
+            await self._until_done(self._call(life, _Retire()), "retiring")
             await self._until_done(self._call(life, Answer(host=-1)), "answering")
             for other in [other for other in self._lives.values() if other.is_alive and other.core is not None]:
                 again = self._random.random() < 0.5  # each core knows the doubts that it has met itself
@@ -462,7 +461,8 @@ class _Director:
         waits += [
             f"turn {session}/{turn} of {owner} is open"
             for session, turn, owner in self.world.query(
-                "SELECT session_id, turn_id, owner FROM lash_session_leases WHERE lease_token <> '' OR turn_id IS NOT NULL"
+                "SELECT session_id, turn_id, owner FROM lash_session_leases "
+                "WHERE lease_token <> '' OR turn_id IS NOT NULL"
             )
         ]
         waits += [
