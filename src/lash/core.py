@@ -182,7 +182,8 @@ class LashCore:
         self._background: Background | None = None
         self._store: Store | None = None
         # Fail at construction, not at the first session, when plugins or tools do not fit together.
-        self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
+        self._probe = self._plugin_host.build_probe(self._plugin_options)
+        self._build_catalog(self._probe)
 
     # life
 
@@ -416,8 +417,9 @@ class LashCore:
         self._worker = ProcessWorker(self.process_worker_config())
         # Without workers here, those elsewhere hear of it from the store.
         poke = self._worker.poke if self._workers else _nobody
+        declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}
         self._background = Background(
-            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke
+            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke, declared
         )
         if self._workers:
             self._worker.ticking = TriggerTicking(engine, self._background.ticker)
@@ -467,7 +469,7 @@ class LashCore:
 
     def _own_catalog(self) -> ToolCatalog:
         """The tools that processes may be started with."""
-        return self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
+        return self._build_catalog(self._probe)
 
     def _environment(self) -> ProcessExecutionEnvSpec:
         """What a process that is started now captures; workers add tools and credentials of their own."""
