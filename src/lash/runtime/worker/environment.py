@@ -16,7 +16,6 @@ from lash.runtime.input import TurnOptions
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.engines import ProcessParts
 
-
 # Environments that are kept in memory: they never change under their name.
 KEPT = 256
 
