@@ -31,7 +31,9 @@ check: venv  ## lint, format, types, layers
 bench: venv services  ## us, the peers and the floor in one round, one table (ARGS="W1 W2")
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-docs: venv  ## every link and every example of the documentation
+docs: venv  ## the documentation as a site, strictly, and every example of it
+	$(BIN)/python scripts/reference.py
+	$(BIN)/mkdocs build --quiet --strict
 	$(BIN)/pytest -q tests/docs $(ARGS)
 
 clean:  ## forget everything that was set up or built

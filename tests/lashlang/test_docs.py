@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from lash.lashlang import IMPROVED, Budgets, Continued, Faulted, Finished, LanguageError, parse
+from lash.lashlang import (
+    IMPROVED,
+    Answer,
+    Answered,
+    Budgets,
+    Continued,
+    Faulted,
+    Finished,
+    LanguageError,
+    Request,
+    State,
+    Submit,
+    parse,
+)
 from lash.lashlang.cases.runner import same_json
 from lash.lashlang.cases.world import CaseWorld
 from lash.lashlang.linking.inference import BUILTIN_TYPES
@@ -48,9 +62,41 @@ def test_a_block_does_what_the_page_says(source: str, form: str, expected: str) 
         assert isinstance(outcome, Finished | Continued), outcome
 
 
+_PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_PYTHON = [
+    pytest.param(source, id=f"{page.stem}-{number}")
+    for page in _PAGES
+    for number, source in enumerate(_PYTHON_BLOCK.findall(page.read_text(encoding="utf-8")), 1)
+]
+
+
+class _Host:
+    async def perform(self, request: Request) -> Answer:
+        return Answered(request.value if isinstance(request, Submit) else None)
+
+
+@pytest.mark.parametrize("source", _PYTHON)
+async def test_a_python_block_does_what_the_page_says(source: str) -> None:
+    given: dict[str, object] = {
+        "source": "x = 1\nsubmit x + 1",
+        "environment": ENVIRONMENT,
+        "state": State(),
+        "budgets": Budgets(),
+        "host": _Host(),
+    }
+    lines = "".join(f"    {line}\n" for line in source.splitlines())
+    found: dict[str, Callable[..., Awaitable[tuple[object, State]]]] = {}
+    exec(f"async def block({', '.join(given)}):\n{lines}    return outcome, state", found)
+    outcome, state = await found["block"](**given)
+
+    assert outcome == Finished(2)
+    assert state.variables == {"x": 1}
+
+
 def test_the_pages_hold_programs() -> None:
     assert {page.stem for page in _PAGES} >= {"tutorial", "reference", "limits", "prompt"}
     assert len(_BLOCKS) > 30
+    assert _PYTHON
 
 
 def test_the_summary_names_every_builtin() -> None:

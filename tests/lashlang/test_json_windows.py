@@ -69,6 +69,41 @@ def test_a_broken_document_fails_alike_in_windows(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "EOF while parsing a value at line 1 column 0"),
+        ("{", "EOF while parsing an object at line 1 column 1"),
+        ("[", "EOF while parsing a list at line 1 column 1"),
+        ("[1", "EOF while parsing a list at line 1 column 2"),
+        ('{"a":1', "EOF while parsing an object at line 1 column 6"),
+        ('{"a":', "EOF while parsing a value at line 1 column 5"),
+        ('"ab', "EOF while parsing a string at line 1 column 3"),
+        ("{bad", "key must be a string at line 1 column 2"),
+        ('{"a" 1}', "expected `:` at line 1 column 6"),
+        ("[1 2]", "expected `,` or `]` at line 1 column 4"),
+        ('{"a": [1]\n "b"}', "expected `,` or `}` at line 2 column 2"),
+        ("[1,]", "trailing comma at line 1 column 4"),
+        ('{"a":1,}', "trailing comma at line 1 column 8"),
+        ("[1] x", "trailing characters at line 1 column 5"),
+        ('["é" x]', "expected `,` or `]` at line 1 column 7"),
+        ("nul", "EOF while parsing a value at line 1 column 3"),
+        ("[trup]", "expected ident at line 1 column 5"),
+        ("[1.]", "invalid number at line 1 column 4"),
+        ("01", "invalid number at line 1 column 2"),
+        ("[1, NaN]", "expected value at line 1 column 5"),
+        ('["\\x"]', "invalid escape at line 1 column 4"),
+        ('["a\tb"]', "control character (\\u0000-\\u001F) found while parsing a string at line 1 column 4"),
+        ("'a'", "expected value at line 1 column 1"),
+    ],
+)
+def test_an_error_says_what_is_wrong_and_where(text: str, told: str) -> None:
+    for read in (_in_windows, lambda text: parse_json_text(Meter(Limits()), text)):
+        with pytest.raises(RuntimeFailure) as caught:
+            read(text)
+        assert str(caught.value) == f"invalid json: {told}"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "[" + "1," * 50 + "]",

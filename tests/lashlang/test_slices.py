@@ -126,4 +126,4 @@ def test_conversion_to_json_and_back(value: Value) -> None:
 
     assert repr(data) == repr(to_json(value))
     for sort_keys in (False, True):
-        assert repr(_drained(value_walk(data, sort_keys=sort_keys))) == repr(from_json(data, sort_keys=sort_keys))  # type: ignore[arg-type]
+        assert repr(_drained(value_walk(data, sort_keys=sort_keys))) == repr(from_json(data, sort_keys=sort_keys))

@@ -18,15 +18,20 @@ class AppNotLoaded(lash.ConfigurationError):
     code = "app_not_loaded"
 
 
-def core_of(app: str | None, store: str | None, model: str | None) -> lash.LashCore:
-    """The host's own core, or without an `--app` one made from `--model` and `--store`. Raises `BadOption`."""
+def core_of(app: str | None, store: str | None, model: str | None, mode: str | None = None) -> lash.LashCore:
+    """The host's own core, or without `--app` one made from `--model`, `--mode` and `--store`. Raises `BadOption`."""
     if app is not None:
+        if mode is not None:
+            raise BadOption(f"--mode {mode}: the core {app} has its own mode; leave --mode out")
         return load_app(app, store)
     if model is None:
         raise BadOption(
             "--app and --model are missing; name your own core, --app module:core, or a model, --model openai:…"
         )
-    return lash.StandardCore(model=model, store=store or os.environ.get("LASH_STORE") or ":memory:")
+    where = store or os.environ.get("LASH_STORE") or ":memory:"
+    if mode == "rlm":
+        return lash.RlmCore(model=model, store=where)
+    return lash.StandardCore(model=model, store=where)
 
 
 def load_app(name: str, store: str | None) -> lash.LashCore:

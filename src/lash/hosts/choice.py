@@ -34,7 +34,9 @@ class HostParts:
 class HostChoice(Protocol):
     """A host that still has to be bound to a store."""
 
-    def bind(self, parts: HostParts) -> EffectHost: ...
+    def bind(self, parts: HostParts) -> EffectHost:
+        """The host over the parts of one core."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from lash.plugins.bindings import PluginBinding
 from lash.plugins.directives import CreateSession, Directive, as_directives
 from lash.plugins.errors import PluginError, PluginInvokeError, PluginRegistrationError
 from lash.plugins.hooks import ExtensionContribution, LifecycleEvent, PluginSessionContext
-from lash.plugins.plugin import PluginFactory
+from lash.plugins.plugin import CoreBound, CoreServices, PluginFactory
 from lash.plugins.registrar import Hooks, PluginRegistrar, ProtocolBinding, Registered, Registrations
 from lash.plugins.snapshots import PluginStates, Stateful
 from lash.tools.provider import ToolProvider
@@ -36,11 +36,32 @@ class PluginHost:
                 raise PluginRegistrationError(f"two plugins have the id {factory.id!r}; ids are unique in a core")
             seen.add(factory.id)
         self.factories = [*(builtin for builtin in builtins if builtin.id not in seen), *factories]
+        self._open: list[CoreBound] = []
         self._extensions = _extensions(self.factories)
         # Plugins that take an input with a turn, and whether they need it.
         self.bindings = {
             factory.id: factory.needs_input for factory in self.factories if isinstance(factory, PluginBinding)
         }
+
+    async def open(self, services: CoreServices) -> None:
+        """Opens the factories that live with the core, one after another; closes them again when one fails."""
+        try:
+            for factory in self.factories:
+                if isinstance(factory, CoreBound):
+                    await factory.core_opened(services)
+                    self._open.append(factory)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Closes them, the last first; failures are logged and keep none of the others from it."""
+        while self._open:
+            factory = self._open.pop()
+            try:
+                await factory.core_closed()
+            except Exception:
+                logger.exception("plugin %s failed to close", factory)
 
     def build(self, context: PluginSessionContext) -> PluginSession:
         """Builds and registers every plugin for one session."""

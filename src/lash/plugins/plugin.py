@@ -19,8 +19,11 @@ class AuditFactory:                                     # a factory: one instanc
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from lash.attachments.store import AttachmentStore
+from lash.base.clock import Clock
 from lash.plugins.actions import ACTION_MARK, ActionKind
 from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.hooks import (
@@ -50,18 +53,47 @@ class SessionPlugin(Protocol):
     """A plugin inside one session."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The plugin's id, unique in its core."""
+        ...
 
-    def register(self, registrar: PluginRegistrar) -> None: ...
+    def register(self, registrar: PluginRegistrar) -> None:
+        """Says what the plugin contributes: hooks, tools, prompt, actions."""
+        ...
 
 
 class PluginFactory(Protocol):
     """Makes the plugin of each session. `id` is unique in a core."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """The plugin's id, unique in its core."""
+        ...
 
-    def build(self, context: PluginSessionContext) -> SessionPlugin: ...
+    def build(self, context: PluginSessionContext) -> SessionPlugin:
+        """The plugin of one session; must not wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CoreServices:
+    """What an open core lends to plugins that live as long as it does."""
+
+    attachments: AttachmentStore
+    clock: Clock
+
+
+@runtime_checkable
+class CoreBound(Protocol):
+    """What a factory adds that has something to open and to close with its core. Added in 0.1."""
+
+    async def core_opened(self, services: CoreServices) -> None:
+        """The core opens; nothing of it runs yet. What is raised keeps it closed."""
+        ...
+
+    async def core_closed(self) -> None:
+        """The core has ended what ran."""
+        ...
 
 
 class _HookMarks:

@@ -68,11 +68,11 @@ async def perform(
 
     A `screen` sees the text first: what it holds back is told to nobody, and it may end the call.
     """
-    screening = None if screen is None else Screening(screen, cancel if shaping is None else shaping.stop)
+    stop = cancel if shaping is None else shaping.stop
+    screening = None if screen is None else Screening(screen, stop)
     teller = _Teller(stream, correlation_id, shaping, screening)
     is_heard = stream.is_watched or screening is not None or (shaping is not None and shaping.hears_stream)
     sink: StreamSink | None = teller.tell if is_heard else None
-    stop = cancel if shaping is None else shaping.stop
     if watch is not None:
         watch.asked(request)
         sink = _both(watch.heard, sink)

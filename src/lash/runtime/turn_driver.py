@@ -187,8 +187,8 @@ class TurnDriver:
                 stream=self._stream,
                 correlation_id=correlation_id,
                 shaping=self._shaping(correlation_id) if self._shapes_output else None,
-                watch=None if self._trace is None else self._trace.watch(envelope),
                 screen=None if protocol.screen is None else protocol.screen(),
+                watch=None if self._trace is None else self._trace.watch(envelope),
             )
             return await self._recorded(performing)
 

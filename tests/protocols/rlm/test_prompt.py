@@ -106,9 +106,9 @@ async def test_tools_are_told_by_path_types_and_description() -> None:
 async def test_a_hidden_tool_is_neither_told_nor_callable() -> None:
     model = ScriptedModel([cell('submit await shop.price({ name: "x" })?'), cell("submit history[1].error")])
 
-    async with lash.RlmCore(model=model, tools=[price]) as core:
-        async with core.session("s", hidden_tools=["price", "continue_as"]) as session:
-            turn = await session.run("go")
+    core = lash.RlmCore(model=model, tools=[price])
+    async with core, core.session("s", hidden_tools=["price", "continue_as"]) as session:
+        turn = await session.run("go")
 
     system = model.requests[0].messages[0].text
     assert "shop" not in system

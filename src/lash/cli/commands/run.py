@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("prompt")
 @click.option("--app", envvar="LASH_APP", show_envvar=True, metavar="MODULE:ATTRIBUTE", help="Your core.")
 @click.option("--model", envvar="LASH_MODEL", show_envvar=True, metavar="PROVIDER:ID", help="A model, or another one.")
+@click.option("--mode", type=click.Choice(["standard", "rlm"]), help="With --model: how the agent acts.")
 @click.option("--store", metavar="WHERE", help="For --model, or an --app that is a function taking store=.")
 @click.option("--session", "session_id", metavar="ID", help="The session; a new one by default.")
 @click.option("--turn-id", metavar="ID", help="Makes the turn idempotent: run it again and it goes on, or is answered.")
@@ -27,6 +28,7 @@ def run(
     prompt: str,
     app: str | None,
     model: str | None,
+    mode: str | None,
     store: str | None,
     session_id: str | None,
     turn_id: str | None,
@@ -42,7 +44,7 @@ def run(
 
     if stream and as_json:
         raise BadOption("--stream and --json exclude each other; choose one")
-    core = core_of(app, store, model)
+    core = core_of(app, store, model, mode)
     other = model if app is not None else None
     result = asyncio.run(_run(core, session_id or _fresh_id(), prompt, turn_id, other, stream=stream, as_json=as_json))
     if not result.ok:
@@ -88,6 +90,11 @@ async def _streamed(session: lash.Session, prompt: str, turn_id: str | None, mod
                 case activity.ModelRequestStarted() if told:
                     click.echo()
                     told = False
+                case activity.CodeBlockStarted(code=code):
+                    progress.print(code.rstrip(), style="dim", markup=False, highlight=False)
+                case activity.CodeBlockCompleted(output=output, error=error):
+                    for line in [*output, *([error] if error else [])]:
+                        progress.print(line, style="dim", markup=False, highlight=False)
                 case activity.ToolCallStarted(name=name):
                     progress.print(f"→ {name}", style="dim")
                 case _:
@@ -95,7 +102,7 @@ async def _streamed(session: lash.Session, prompt: str, turn_id: str | None, mod
         result = await running.result()
     if told:
         click.echo()
-    elif result.replayed:
+    elif result.text:  # a submitted value, or an answer from the commit
         click.echo(result.text)
     return result
 

@@ -7,6 +7,7 @@ in `operators.py`; here are names, literals, access and builtins.
 from __future__ import annotations
 
 import ast as py
+from collections.abc import Callable
 from typing import Final
 
 from lash.lashlang.codegen.kinds import ANY, CONTAINER, LIST, NUMBER, RECORD, TEXT, UNSET
@@ -52,8 +53,8 @@ class ExpressionEmitter(OperatorEmitter):
                 return self._binary(node)
             case ast.Unary(op=op, operand=operand):
                 return self._unary(op, operand)
-            case ast.If(condition=condition, then=then, otherwise=otherwise):
-                return self._ternary(node, condition, then, otherwise)
+            case ast.If():
+                return self.ternary(node, self.expr)
             case ast.Field() | ast.Index():
                 return self._access(node, borrow)
             case ast.BuiltinCall(name=name, args=args):
@@ -97,14 +98,15 @@ class ExpressionEmitter(OperatorEmitter):
     def _record(self, entries: tuple[tuple[str, ast.Expr], ...]) -> py.expr:
         return self.build.record([key for key, _ in entries], [self.part(value) for _, value in entries])
 
-    def _ternary(self, node: ast.If, condition: ast.Expr, then: ast.Expr, otherwise: ast.Expr) -> py.expr:
+    def ternary(self, node: ast.If, arm: Callable[[ast.Expr], py.expr]) -> py.expr:
+        """`c ? a : b`, with its arms written by `arm`."""
         build = self.build
-        test = self.truth(condition)
+        test = self.truth(node.condition)
         before = dict(self.kinds)
-        arms = [self.branch_arm(node, "then", self.expr(then))]
+        arms = [self.branch_arm(node, "then", arm(node.then))]
         self.kinds.clear()
         self.kinds.update(before)
-        arms.append(self.branch_arm(node, "else", self.expr(otherwise)))
+        arms.append(self.branch_arm(node, "else", arm(node.otherwise)))
         self.kinds.clear()
         self.kinds.update(before)
         return build.choose(test, *arms)

@@ -10,6 +10,7 @@ known.
 from __future__ import annotations
 
 import ast as py
+from collections.abc import Callable
 
 from lash.lashlang.codegen.frame import Frame
 from lash.lashlang.codegen.kinds import CONTAINER, LAZY, kind_of
@@ -46,6 +47,8 @@ class ReadingEmitter(Frame):
         if not self.meets_lazy:
             return self.expr(node, borrow=borrow)
         with self.at(node):
+            if isinstance(node, ast.If):
+                return self.ternary(node, self.part)
             return self.lazy_chain(node) if self.lazy_root(node) else self.emit(node, borrow=borrow)
 
     def entire(self, node: ast.Expr, *, borrow: bool = False) -> py.expr:
@@ -96,6 +99,10 @@ class ReadingEmitter(Frame):
                 return self.build.call("lazy_index", self.lazy_chain(node.target), self.expr(node.index))
             assert isinstance(node, ast.Variable)
             return self.variable(node.name)
+
+    def ternary(self, node: ast.If, arm: Callable[[ast.Expr], py.expr]) -> py.expr:
+        """`c ? a : b`, with its arms written by `arm`."""
+        raise NotImplementedError
 
     def variable(self, name: str, *, borrow: bool = False) -> py.expr:
         """Reads a variable, ending its ownership unless the value is only borrowed."""

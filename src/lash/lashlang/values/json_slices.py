@@ -16,8 +16,9 @@ from typing import Final
 
 from lash.base.json import Json
 from lash.lashlang.errors import RuntimeFailure
+from lash.lashlang.values.json_errors import explain
 from lash.lashlang.values.json_form import from_json, record_from_json
-from lash.lashlang.values.json_text import as_integer, charge, explain, refuse, refuse_surrogates
+from lash.lashlang.values.json_text import as_integer, charge, refuse, refuse_surrogates
 from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Value
 from lash.lashlang.values.meter import Meter
 
@@ -157,7 +158,7 @@ def read_in_windows(meter: Meter, text: str) -> Slices:
     try:
         return (yield from _read(_Reader(meter, text)))
     except JSONDecodeError as error:
-        raise RuntimeFailure(f"invalid json: {explain(error)}") from None
+        raise RuntimeFailure(f"invalid json: {explain(error, text)}") from None
 
 
 def _read(reader: _Reader) -> Slices:

@@ -7,22 +7,12 @@ import re
 
 from lash.base.json import Json
 from lash.lashlang.errors import RuntimeFailure
+from lash.lashlang.values.json_errors import explain
 from lash.lashlang.values.json_form import from_json
 from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.meter import ITEM_BYTES, RECORD_BYTES, Meter
 from lash.lashlang.values.operators import SMALL_TEXT
 
-_MESSAGES = (
-    ("Expecting property name", "key must be a string"),
-    ("Expecting ':' delimiter", "expected `:`"),
-    ("Expecting ',' delimiter", "expected `,` or a closing bracket"),
-    ("Expecting value", "expected value"),
-    ("Unterminated string", "EOF while parsing a string"),
-    ("Extra data", "trailing characters"),
-    ("Invalid control character", "control character found while parsing a string"),
-    ("Invalid \\escape", "invalid escape"),
-    ("Illegal trailing comma", "trailing comma"),
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -37,7 +27,7 @@ def decode_json_text(meter: Meter, text: str) -> Json:
     try:
         data: Json = json.loads(text, parse_constant=refuse, parse_int=as_integer)
     except json.JSONDecodeError as error:
-        raise RuntimeFailure(f"invalid json: {explain(error)}") from None
+        raise RuntimeFailure(f"invalid json: {explain(error, text)}") from None
     except RecursionError:
         raise RuntimeFailure("invalid json: recursion limit exceeded") from None
     if "\\u" in text:
@@ -64,18 +54,6 @@ def as_integer(digits: str) -> Json:
 def refuse(name: str) -> Json:
     """Refuses `NaN` and `Infinity`."""
     raise json.JSONDecodeError("Expecting value", name, 0)
-
-
-def explain(error: json.JSONDecodeError) -> str:
-    """The error in the language's words."""
-    message = error.msg
-    for start, text in _MESSAGES:
-        if message.startswith(start):
-            message = text
-            break
-    if error.pos >= len(error.doc):
-        message = "EOF while parsing a value" if message == "expected value" else message
-    return f"{message} at line {error.lineno} column {error.colno}"
 
 
 def refuse_surrogates(data: Json) -> None:

@@ -6,7 +6,7 @@ The new frame inherits no messages and no variables: only the task, and what the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from lash.base.canonical import tagged_hash
 from lash.base.codec import to_json
@@ -49,16 +49,11 @@ _CONTRACT: Final = ToolContract(
 )
 
 
-class _Reserving(Protocol):
-    @property
-    def reserved(self) -> frozenset[str]: ...
-
-
 class ContinueAs(ToolProvider):
-    """The tool."""
+    """The tool. `reserved` are names that the host has bound."""
 
-    def __init__(self, names: _Reserving) -> None:
-        self._names = names
+    def __init__(self, reserved: frozenset[str]) -> None:
+        self._reserved = reserved
 
     def tool_manifests(self) -> Sequence[ToolManifest]:
         """The one tool."""
@@ -74,7 +69,7 @@ class ContinueAs(ToolProvider):
         given = call.args.get("seed")
         seed = given if isinstance(given, dict) else {}
         try:
-            record = seed_record(seed, self._names.reserved)
+            record = seed_record(seed, self._reserved)
         except InvalidSeed as error:
             return ToolCallOutput.failure("invalid_request", error.code, str(error))
         context = call.context

@@ -27,6 +27,7 @@ from lash.lashlang.linking.linker import LinkedModule
 from lash.lashlang.modules.caches import Compiler
 from lash.lashlang.values.json_form import from_json as value_of
 from lash.lashlang.values.kinds import LazyValue, Value
+from lash.machine.prompt import PromptContribution
 from lash.plugins.execution import Cell, CellCut, CellEffects, CellsBegin
 from lash.protocols.rlm.answering import CellAnswers, ProcessEffects
 from lash.protocols.rlm.bound import bound_text
@@ -36,7 +37,7 @@ from lash.protocols.rlm.images import ImageShelf
 from lash.protocols.rlm.options import RlmConfig
 from lash.protocols.rlm.response import CellResponse, Submitted
 from lash.protocols.rlm.seeds import planted
-from lash.protocols.rlm.surface import Surface, offered_by, surface_of
+from lash.protocols.rlm.surface import Offer, Offers, Surface
 from lash.tools.catalog import ToolCatalog
 
 HISTORY: Final = "history"
@@ -52,16 +53,18 @@ class RlmExecutor:
         self,
         config: RlmConfig,
         compiler: Compiler,
+        offers: Offers,
         projected: Mapping[str, Json] | None = None,
         processes: ProcessEffects | None = None,
     ) -> None:
         self._config = config
         self._compiler = compiler
+        self._offers = offers
         self._projected = {name: value_of(value) for name, value in (projected or {}).items()}
         self._processes = processes
-        self._catalog: ToolCatalog | None = None
-        self._offered: list[JsonObject] = []
-        self._surface: tuple[Sequence[Json], Surface] | None = None
+        self._offer: Offer | None = None
+        # The surface that the running turn was recorded with.
+        self._recorded: tuple[Sequence[Json], Surface] | None = None
         # What is committed, decoded: it holds while the stored bytes are the same object.
         self._committed: tuple[bytes | None, dict[str, Value]] = (None, {})
         self._base: bytes | None = None
@@ -76,8 +79,7 @@ class RlmExecutor:
         """Goes on from what is committed. Raises `SnapshotError` for what cannot be read."""
         self._base, self._variables = start.snapshot, None
         self._history = start.history
-        if start.catalog is not self._catalog:
-            self._catalog, self._offered = start.catalog, offered_by(start.catalog)
+        self._offer = self._offers.of(start.catalog)
         if start.snapshot is None or start.snapshot is not self._committed[0]:
             self._committed = (start.snapshot, self._decoded(start.snapshot))
         self._variables = planted(self._committed[1], start.records, self.reserved)
@@ -98,21 +100,16 @@ class RlmExecutor:
     @property
     def offered(self) -> list[JsonObject]:
         """What the tools of this drive are to programs; the same object while they are the same."""
-        return self._offered
+        return [] if self._offer is None else self._offer.offered
 
     @property
-    def surface(self) -> Surface:
-        """What programs of this drive may call."""
-        return self._surface_of(self._offered)
+    def told(self) -> list[PromptContribution]:
+        """What the model is told of the language and of these tools."""
+        return [] if self._offer is None else self._offer.told
 
     def environment_of(self, catalog: ToolCatalog) -> HostEnvironment:
         """What programs are linked against with these tools."""
-        return surface_of(offered_by(catalog), self._config).environment
-
-    @property
-    def catalog(self) -> ToolCatalog:
-        """The tools of this drive."""
-        return self._catalog or ToolCatalog()
+        return self._offers.of(catalog).surface.environment
 
     @property
     def reserved(self) -> frozenset[str]:
@@ -223,10 +220,11 @@ class RlmExecutor:
         return count + count_items(cell.messages[:-1])
 
     def _surface_of(self, offered: Sequence[Json]) -> Surface:
-        known = self._surface
-        if known is None or (known[0] is not offered and known[0] != offered):
-            known = self._surface = (offered, surface_of(offered, self._config))
-        return known[1]
+        if self._offer is not None and offered is self._offer.offered:
+            return self._offer.surface
+        if self._recorded is None or self._recorded[0] is not offered:
+            self._recorded = (offered, self._offers.recorded(offered))
+        return self._recorded[1]
 
     def _decoded(self, snapshot: bytes | None) -> dict[str, Value]:
         if snapshot is None:

@@ -18,6 +18,8 @@ from lash.protocols.rlm.executor import HISTORY, RlmExecutor
 from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, RlmConfig
 from lash.protocols.rlm.projection import RlmProjection
 from lash.protocols.rlm.prompt import execution_prompt, tools_prompt
+from lash.protocols.rlm.surface import Offers, Surface
+from lash.tools.catalog import ToolCatalog
 
 
 class RlmProtocol:
@@ -44,6 +46,9 @@ class RlmProtocol:
             )
         self._grammar: CellGrammar = grammar or FencedCells()
         self._compiler = Compiler()
+        self._offers = Offers(self.config, self._told)
+        # One provider for all sessions: catalogs are shared by those whose sources are the same.
+        self._continue_as = ContinueAs(frozenset({HISTORY, *self._projected}))
 
     def build(self, context: PluginSessionContext) -> RlmSession:
         """The mode of one session, with variables of its own."""
@@ -52,8 +57,16 @@ class RlmProtocol:
             ending = self.config.ending.over(given if isinstance(given, dict) else {})
         except InvalidTurnOptions as error:
             raise PluginRegistrationError(f"plugin {self.id!r}: {error}") from error
-        executor = RlmExecutor(self.config, self._compiler, self._projected)
-        return RlmSession(context.session_id, self.config, ending, self._grammar, executor)
+        executor = RlmExecutor(self.config, self._compiler, self._offers, self._projected)
+        return RlmSession(context.session_id, self.config, ending, self._grammar, executor, self._continue_as)
+
+    def _told(self, catalog: ToolCatalog, surface: Surface) -> list[PromptContribution]:
+        tools = tools_prompt(catalog, surface.environment)
+        told = [
+            PromptContribution("execution", execution_prompt(surface.environment, self.config.prompt_features)),
+            PromptContribution("execution", tools, title="Host Surface"),
+        ]
+        return [one for one in told if one.content]
 
 
 class RlmSession:
@@ -62,14 +75,20 @@ class RlmSession:
     id = PLUGIN_ID
 
     def __init__(
-        self, session_id: str, config: RlmConfig, ending: Ending, grammar: CellGrammar, executor: RlmExecutor
+        self,
+        session_id: str,
+        config: RlmConfig,
+        ending: Ending,
+        grammar: CellGrammar,
+        executor: RlmExecutor,
+        continue_as: ContinueAs,
     ) -> None:
         self._session_id = session_id
         self._config = config
         self._ending = ending
         self._grammar = grammar
         self._executor = executor
-        self._prompt: tuple[object, list[PromptContribution]] | None = None
+        self._continue_as = continue_as
 
     def register(self, registrar: PluginRegistrar) -> None:
         """Registers the driver, its projection and its executor, the prompt, and `continue_as`."""
@@ -85,7 +104,7 @@ class RlmSession:
                 offers_tools=False,
             )
         )
-        registrar.tools.provider(ContinueAs(self._executor))
+        registrar.tools.provider(self._continue_as)
         registrar.prompt.contribute(self._contribute)
 
     def _screen(self) -> TextScreen:
@@ -96,17 +115,5 @@ class RlmSession:
         return "" if self._grammar.find(text).code is not None else text
 
     def _contribute(self, context: PromptContext) -> list[PromptContribution]:
-        """What the model is told of the language and its host; made anew only when the host changes."""
         del context
-        offered = self._executor.offered
-        if self._prompt is None or self._prompt[0] is not offered:
-            surface = self._executor.surface
-            features = self._config.prompt_features
-            told = [
-                PromptContribution("execution", execution_prompt(surface.environment, features)),
-                PromptContribution(
-                    "execution", tools_prompt(self._executor.catalog, surface.environment), title="Host Surface"
-                ),
-            ]
-            self._prompt = (offered, [one for one in told if one.content])
-        return self._prompt[1]
+        return self._executor.told

@@ -22,7 +22,8 @@ from lash.tools.definition import ToolDefinition
 # What one prompt describes in full; a host with more tools has them listed by their paths.
 MAX_DESCRIBED: Final = 100
 
-_FRAME: Final = """You act by writing programs in lashlang. Each reply holds exactly one fenced block with the tag `lashlang`; \
+_FRAME: Final = """You act by writing programs in lashlang. Each reply holds exactly one fenced block with the \
+tag `lashlang`; \
 what stands before it is your reasoning, and nothing may follow it. The block runs at once, and you see what \
 it printed in the next message. Keep blocks small and each to one purpose: look first, then compute, then submit. \
 Variables live on in later blocks. `print value` shows a value to you, `submit value` ends the turn with it; \
@@ -30,14 +31,18 @@ a block does not have to submit. When a block fails, what it assigned before sta
 
 _LANGUAGE: Final = """### Language
 
-- Values: `null`, `true`, `false`, numbers, strings in double quotes, lists `[1, 2]`, records `{ key: 1, "any key": 2 }`.
-- Strings: `"…"` with `\\n` and the like, `\"\"\"…\"\"\"` over several lines, `r\"\"\"…\"\"\"` with backslashes as they are. \
+- Values: `null`, `true`, `false`, numbers, strings in double quotes, lists `[1, 2]`, records `{ key: 1, "any \
+key": 2 }`.
+- Strings: `"…"` with `\\n` and the like, `\"\"\"…\"\"\"` over several lines, `r\"\"\"…\"\"\"` with backslashes \
+as they are. \
 There is no interpolation: use `format("{} of {}", a, b)` or `+`.
-- Assignment copies: `x = 1`, `r.a.b = 1`, `xs[0] = 1`, `counts[k] = counts[k] + 1`. A missing field, key or index is `null`.
+- Assignment copies: `x = 1`, `r.a.b = 1`, `xs[0] = 1`, `counts[k] = counts[k] + 1`. A missing field, key or \
+index is `null`.
 - `null`, `false`, `0` and `""` count as false; empty lists and records count as true, so ask `empty(xs)`.
 - `cond ? a : b` inside expressions. As statements: `if c { … } else if d { … } else { … }`, `for x in xs { … }`, \
 `while c { … }`, `break`, `continue`. `submit` ends the turn, `break` only a loop.
-- Comments start with `#`. There is no `return`, `elif`, `True`, `None`, `import`, `try`, lambda, f-string, `'…'` string or method.
+- Comments start with `#`. There is no `return`, `elif`, `True`, `None`, `import`, `try`, lambda, f-string, \
+`'…'` string or method.
 
 ```lashlang
 counts = {}
@@ -54,11 +59,13 @@ print format("{} words, {} different", len(split("a b a", " ")), 2)  # -> 3 word
 
 _OPERATIONS: Final = """### Operations
 
-- `await path.operation({ argument: value })` calls the host and gives `{ ok: true, value }` or `{ ok: false, error }`. \
+- `await path.operation({ argument: value })` calls the host and gives `{ ok: true, value }` or `{ ok: false, \
+error }`. \
 With `?` after it, it gives the value itself, and a failure ends the block: `await path.operation({ … })?`. \
 A field of the result: `(await path.operation({ … })?).field`.
 - Only the paths listed under Host Surface exist. A path is no value: call it where it stands.
-- Independent calls belong into one `await`: `await { a: path.one({ … })?, b: path.two({ … })? }` or a list of calls. \
+- Independent calls belong into one `await`: `await { a: path.one({ … })?, b: path.two({ … })? }` or a list of \
+calls. \
 They run together, and the result has the same shape.
 - Keep what calls give in variables, and print only the part that you need to read."""
 
@@ -78,8 +85,10 @@ _SIGNALS: Final = (
 
 _TRIGGERS: Final = """### Triggers
 
-- `await triggers.register({ source: …, target: process_name, inputs: { … }, name: "…" })?` starts a process at each event; \
-`trigger.event` in `inputs` stands for the event. `triggers.list({ … })` and `triggers.cancel({ handle: h })` manage them."""
+- `await triggers.register({ source: …, target: process_name, inputs: { … }, name: "…" })?` starts a process at \
+each event; \
+`trigger.event` in `inputs` stands for the event. `triggers.list({ … })` and `triggers.cancel({ handle: h })` \
+manage them."""
 
 _LABELS: Final = """### Labels
 
@@ -131,7 +140,8 @@ _MORE_BUILTINS: Final = """| `sort(l)` `sort_by(l, key)` `sum(l)` `min` `max` `u
 _TYPES: Final = """### Types as values
 
 `Type { … }` is a type; `validate(v, T)` gives `v` or ends the block with what is wrong. \
-Types: `str int float bool dict any null list[T] enum["a", "b"] { a: str, b: int? } A | B`; `?` after a field makes it optional.
+Types: `str int float bool dict any null list[T] enum["a", "b"] { a: str, b: int? } A | B`; `?` after a field \
+makes it optional.
 
 ```lashlang
 Person = Type { name: str, age: int? }
@@ -160,7 +170,8 @@ print largest  # -> {"id":2,"total":75}
 
 _IMAGES: Final = """### Images
 
-An image value has `id`, `label`, `size`, `width` and `height`. `print image` shows you the image itself in the next message."""
+An image value has `id`, `label`, `size`, `width` and `height`. `print image` shows you the image itself in the \
+next message."""
 
 _DECOMPOSITION: Final = """### Large tasks
 
@@ -180,7 +191,8 @@ print len(history) >= 0  # -> true
 ```"""
 
 _CONTINUE: Final = """When the context is nearly full, or the rest of the work needs little of it, \
-`await control.continue_as({ task: "…", seed: { name: value } })` goes on in a fresh frame: there, `task` is the first \
+`await control.continue_as({ task: "…", seed: { name: value } })` goes on in a fresh frame: there, `task` is \
+the first \
 message and `seed` becomes its variables. Nothing else is carried over."""
 
 

@@ -62,5 +62,7 @@ def submit_shape(submit: Any) -> SubmitShape:
         codec = type_codec(submit)
     except UnsupportedType as error:
         raise InvalidArgument(f"submit={submit!r} has no JSON form: {error}") from error
-    schema: JsonObject = {**codec.schema, "$defs": dict(codec.definitions)} if codec.definitions else codec.schema
+    schema: JsonObject = dict(codec.schema)
+    if codec.definitions:
+        schema["$defs"] = dict(codec.definitions)
     return SubmitShape(SubmitRequired(schema), codec)

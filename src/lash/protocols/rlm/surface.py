@@ -7,7 +7,8 @@ that is gone after a restart changes no program that ran with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,6 +18,7 @@ from lash.base.json import Json, JsonObject
 from lash.lashlang.host.catalog import Catalog
 from lash.lashlang.host.environment import HostEnvironment
 from lash.lashlang.host.tool_bindings import ToolBinding, add_tool, bind_tool
+from lash.machine.prompt import PromptContribution
 from lash.protocols.rlm.options import RlmConfig
 from lash.tools.catalog import ToolCatalog
 from lash.tools.definition import ToolManifest
@@ -87,3 +89,45 @@ def surface_of(offered: Iterable[Json], config: RlmConfig) -> Surface:
             ToolBinding(one.tool_id, one.module_path, one.operation, one.authority_type, tuple(one.aliases)),
         )
     return Surface(HostEnvironment(catalog, config.abilities, config.language_features), names)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The tools of one catalog: as they are recorded, as programs reach them, as the model is told."""
+
+    catalog: ToolCatalog
+    offered: list[JsonObject]
+    surface: Surface
+    told: list[PromptContribution]
+
+
+class Offers:
+    """What catalogs come to. Sessions of one core mostly share a catalog, and then share all of it."""
+
+    # A core has a handful of shapes of session; beyond them the oldest is made anew.
+    CAPACITY = 32
+
+    def __init__(self, config: RlmConfig, tell: Callable[[ToolCatalog, Surface], list[PromptContribution]]) -> None:
+        self._config = config
+        self._tell = tell
+        self._known: OrderedDict[int, Offer] = OrderedDict()
+
+    def of(self, catalog: ToolCatalog) -> Offer:
+        """What this catalog comes to. Raises `CatalogError` for modules that contradict each other."""
+        known = self._known.get(id(catalog))
+        if known is not None:  # it keeps its catalog, so the id cannot be another's
+            return known
+        offered = offered_by(catalog)
+        surface = surface_of(offered, self._config)
+        offer = Offer(catalog, offered, surface, self._tell(catalog, surface))
+        self._known[id(catalog)] = offer
+        if len(self._known) > self.CAPACITY:
+            self._known.popitem(last=False)
+        return offer
+
+    def recorded(self, offered: Sequence[Json]) -> Surface:
+        """The surface of tools as they were recorded."""
+        for offer in self._known.values():
+            if offer.offered is offered or offer.offered == offered:
+                return offer.surface
+        return surface_of(offered, self._config)

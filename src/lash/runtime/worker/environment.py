@@ -37,9 +37,8 @@ class Environments:
         options = {**config.engine.options.plugin_options, **env.plugin_options}
         plugins = config.engine.plugins.build(PluginSessionContext(session_id, plugin_options=options))
         catalog = config.engine.options.build_catalog(plugins)
-        engine = config.engine
-        chosen = engine.options.choose_model(TurnOptions())
-        model = DirectModel(chosen.provider, chosen.facts, chosen.capability, engine.load_attachment)
+        chosen = config.engine.options.choose_model(TurnOptions())
+        model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
         return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model)
 
     async def _load(self, env_ref: str) -> ProcessExecutionEnvSpec:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -34,7 +35,7 @@ from lash.processes.registry import ClaimedProcess, ProcessEnd, WorkTurnOver
 from lash.runtime.engine import DoubtfulEffect
 from lash.runtime.leases import Holding
 from lash.runtime.worker.config import ProcessWorkerConfig
-from lash.runtime.worker.run import Park, ProcessRun
+from lash.runtime.worker.run import CURRENT_RUN, Park, ProcessRun
 from lash.runtime.worker.runner import NOT_ITS_FAULT, ProcessRunner
 from lash.runtime.worker.slots import Slots
 from lash.runtime.worker.ticking import TriggerTicking
@@ -91,7 +92,9 @@ class ProcessWorker:
         self._may_be_due = True
         self._stirred.set()
         if not self.is_started and not self._engine.is_closing and not self._is_draining:
-            self._loop = self._engine.spawn(self._work(), "process worker")
+            context = contextvars.copy_context()  # whoever pokes may be a process itself, the worker is not
+            context.run(CURRENT_RUN.set, None)
+            self._loop = context.run(self._engine.spawn, self._work(), "process worker")
             if self.ticking is not None:
                 self.ticking.start()
 

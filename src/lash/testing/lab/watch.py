@@ -49,6 +49,10 @@ class EffectWatch:
     asked: list[Execution] = field(default_factory=list)
     executed: list[Execution] = field(default_factory=list)
 
+    def ran(self, execution: Execution) -> None:
+        """Notes an effect that is about to run."""
+        self.executed.append(execution)
+
     def is_cut(self, key: str, when: When) -> bool:
         """Whether the process is to die at this instant of this effect."""
         cut = self.cut_at
@@ -157,7 +161,7 @@ class WatchedController(ScopedController):
         watch = self._watch
 
         async def run(asked: EffectEnvelope) -> EffectOutcome:
-            watch.executed.append(Execution(self._scope, asked.replay_key, name_of(asked)))
+            watch.ran(Execution(self._scope, asked.replay_key, name_of(asked)))
             outcome = await local.run(asked)
             if watch.is_cut(asked.replay_key, "done-not-recorded"):
                 await watch.power.die()

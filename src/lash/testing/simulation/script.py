@@ -1,0 +1,122 @@
+"""Scripts from seeds: what people do, and what goes wrong meanwhile."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+from lash.testing.simulation.agent import PLANS
+from lash.testing.simulation.steps import (
+    Answer,
+    Cancel,
+    ClockSet,
+    Close,
+    Crash,
+    Emit,
+    Enqueue,
+    Fork,
+    Leave,
+    Open,
+    Pause,
+    Reset,
+    Run,
+    Settle,
+    Step,
+    StoreFails,
+    StoreSlow,
+    Wait,
+    Withdraw,
+)
+
+# How long something takes: mostly nothing, sometimes longer than a lease of thirty seconds lasts.
+WAITS_MS: Final = (0, 1, 5, 20, 100, 600, 3_000, 35_000)
+# How far a host comes before it is hit: into an acceptance, a model call, a commit.
+DEPTHS: Final = (0, 3, 10, 25, 60, 120, 250)
+
+
+def make_script(random: Random, length: int, hosts: int) -> list[Step]:
+    """So many steps, after the first host was opened."""
+    return _Writer(random, hosts).write(length)
+
+
+class _Writer:
+    def __init__(self, random: Random, hosts: int) -> None:
+        self._random = random
+        self._hosts = hosts
+        self._sessions = ["s1", "s2"][: 1 + (random.random() < 0.5)]
+        self._turns: list[tuple[str, str, str]] = []
+        self._serial = 0
+
+    def write(self, length: int) -> list[Step]:
+        steps: list[Step] = [Open(host=0)]
+        while len(steps) < length:
+            steps += self._next()
+        return steps
+
+    def _next(self) -> list[Step]:
+        random, host = self._random, int(self._random.random() ** 1.5 * self._hosts)
+        session = random.choice(self._sessions)
+        depth = int(random.choice(DEPTHS) * (0.5 + random.random()))
+        match random.choices(
+            ("run", "again", "enqueue", "wait", "crash", "pause", "trouble", "answer", "cancel", "rare"),
+            (20, 6, 10, 14, 10, 5, 6, 6, 5, 6),
+        )[0]:
+            case "run":
+                turn = self._name("t")
+                self._turns.append((session, turn, self._plan(turn)))
+                return [Run(host, *self._turns[-1])]
+            case "again" if self._turns:
+                return [Run(host, *random.choice(self._turns[-4:]))]
+            case "enqueue":
+                name = self._name("q")
+                early = random.random() < 0.5
+                delivery = "earliest_safe_boundary" if early else "after_current_turn_commit"
+                return [Enqueue(host, session, name, self._plan(name), delivery)]
+            case "crash":
+                return [Crash(host, depth), Wait(random.choice(WAITS_MS)), Open(random.randrange(self._hosts))]
+            case "pause":
+                return [Pause(host, random.choice((2_000, 31_000, 45_000)), depth)]
+            case "trouble":
+                count = random.choice((1, 1, 2, 5))
+                if random.random() < 0.4:
+                    return [StoreSlow(host, count * 3, random.choice((50, 2_000, 20_000)))]
+                return [StoreFails(host, count, random.choice(("refused", "unacknowledged", "repeated")))]
+            case "answer":
+                return [Answer(host, approve=random.random() < 0.8), Settle(host, again=random.random() < 0.5)]
+            case "cancel":
+                if random.random() < 0.4 and self._turns:
+                    return [Leave(host, self._turns[-1][1])]
+                return [Withdraw(host, session) if random.random() < 0.4 else Cancel(host, session)]
+            case "rare":
+                return [self._rare(host, session)]
+            case _:
+                return [Wait(random.choice(WAITS_MS)), Open(random.randrange(self._hosts))]
+
+    def _rare(self, host: int, session: str) -> Step:
+        match self._random.randrange(6):
+            case 0:
+                new = self._name("s")
+                self._sessions.append(new)
+                return Fork(host, session, new)
+            case 1:
+                return Close(host)
+            case 2:
+                return ClockSet(self._random.choice((-40_000, -500, 700, 60_000)))
+            case 3:
+                return Reset(host, session, self._name("r"))
+            case _:
+                return Emit(host, f"e{self._random.randrange(4)}")
+
+    def _plan(self, name: str) -> str:
+        random = self._random
+        steps = [
+            "+".join(random.choice(PLANS[:3] if random.random() < 0.6 else PLANS[:-1]) for _ in range(count))
+            for count in random.choices((1, 2, 3), (6, 3, 1), k=random.choice((0, 1, 1, 2, 3)))
+        ]
+        if random.random() < 0.1:
+            steps.append("lost")
+        return f"{name}: {' '.join(steps)}"
+
+    def _name(self, kind: str) -> str:
+        self._serial += 1
+        return f"{kind}{self._serial}"
