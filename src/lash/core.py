@@ -72,7 +72,9 @@ from lash.tracing.records import TraceContext, TraceLevel, TraceSink
 from lash.tracing.tracer import Tracer
 
 if TYPE_CHECKING:
+    from lash.lashlang.host.environment import HostEnvironment
     from lash.protocols.rlm.options import RlmConfig
+    from lash.protocols.rlm.projections import ProjectionRef, ProjectionResolver
     from lash.providers.named import AnyWire
 
 MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
@@ -585,7 +587,8 @@ class StandardCore(LashCore):
 class RlmCore(LashCore):
     """A core in RLM mode: the model writes programs in lashlang, and tools are modules of the language.
 
-    `rlm` says how programs run and what is shown of them; `projected` binds read-only names in every program.
+    `rlm` says how programs run and what is shown of them; `projected` binds read-only names in every program,
+    by value or by a reference that `resolver` fetches when a program reads it.
     Added in 0.1.
     """
 
@@ -594,7 +597,8 @@ class RlmCore(LashCore):
         *,
         model: ModelChoice | None = None,
         rlm: RlmConfig | None = None,
-        projected: Mapping[str, Json] | None = None,
+        projected: Mapping[str, Json | ProjectionRef] | None = None,
+        resolver: ProjectionResolver | None = None,
         store: str | Store = ":memory:",
         effect_host: HostChoice | EffectHost | None = None,
         attachment_store: AttachmentStore | None = None,
@@ -614,8 +618,9 @@ class RlmCore(LashCore):
     ) -> None:
         from lash.protocols.rlm.plugin import RlmProtocol  # the language is loaded by those who use it
 
+        self._rlm = RlmProtocol(rlm, projected=projected, resolver=resolver)
         super().__init__(
-            protocol=RlmProtocol(rlm, projected=projected),
+            protocol=self._rlm,
             model=model,
             store=store,
             effect_host=effect_host,
@@ -634,6 +639,11 @@ class RlmCore(LashCore):
             clock=clock,
             ids=ids,
         )
+
+    @property
+    def host_environment(self) -> HostEnvironment:
+        """What programs of this core are linked against: give it to `lash.lashlang.compile_module`."""
+        return self._rlm.environment_of(self._build_catalog(self._plugin_host.build_probe(self._plugin_options)))
 
 
 def _tool_plugin(tools: Sequence[Tool[..., Any] | ToolProvider]) -> list[PluginFactory]:

@@ -23,7 +23,7 @@ from lash.processes.inputs import ToolCallInput
 from lash.processes.outputs import SuccessOutput
 from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.runtime.process_admin import ProcessStartConflict
-from lash.runtime.process_handle import ProcessAbandoned, ProcessCancelled, UnknownSignal
+from lash.runtime.process_handle import ProcessAbandoned, ProcessCancelled, ProcessFailed, UnknownSignal
 from lash.runtime.work import InvalidWork, UnknownTool
 from lash.sessions.frames import SessionPolicy
 from lash.testing import ScriptedModel, says
@@ -586,3 +586,26 @@ async def test_a_closed_core_starts_nothing(memory: Place) -> None:
 
     with pytest.raises(lash.ConfigurationError, match="not open"):
         await core.processes.start(DEPLOY)
+
+
+async def test_a_process_that_is_bound_to_its_owner_ends_with_it(durable: Place) -> None:
+    gate = Gate()
+
+    @lash.tool
+    async def hold() -> str:
+        """Holds a connection that nobody else has."""
+        await gate.wait()
+        return "never"
+
+    dying = await durable.core(model(), tools=[hold])
+    await dying.processes.start(hold, id="p", recovery="owner_bound")
+    await gate.arrival()
+    await durable.crash(dying)
+
+    core = await durable.core(model(), tools=[hold])
+    handle = await core.processes.get("p")
+
+    with pytest.raises(ProcessFailed) as lost:
+        await handle.result(timeout=SOON_S)
+    assert lost.value.failure_code == "process_owner_lost"
+    assert gate.visits == 1
