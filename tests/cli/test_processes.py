@@ -64,11 +64,11 @@ class Terminal:
         (folder / "crawler.py").write_text(APP)
         self._children: list[subprocess.Popen[str]] = []
 
-    def spawn(self, *line: str) -> subprocess.Popen[str]:
+    def spawn(self, *line: str, folder: Path | None = None) -> subprocess.Popen[str]:
         """A command that goes on."""
         child = subprocess.Popen(
             [sys.executable, "-m", "lash.cli.main", *line, "--store", self.store],
-            cwd=self.folder,
+            cwd=folder or self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -226,6 +226,21 @@ def test_a_worker_needs_an_app(cli: Cli) -> None:
 
     assert result.exit_code == 2
     assert "--app" in result.stderr
+
+
+def test_the_example_does_as_its_docstring_says(cli: Cli, terminal: Terminal) -> None:
+    root = Path(__file__).parents[2]
+    app = ["--app", "examples.night_reports:core"]
+    terminal.spawn("worker", *app, folder=root)
+
+    line = ["start", "write_report", *app, "--args", '{"topic": "tides"}', "--wake", "desk", "--wait"]
+    reader = terminal.spawn("processes", *line, folder=root)
+    told, failed = reader.communicate(timeout=SOON_S)
+    assert (json.loads(told), failed) == ({"pages": 3, "topic": "tides"}, "")
+
+    deadline = time.monotonic() + SOON_S
+    while "Your report is ready." not in cli("sessions", "show", "desk", "--store", terminal.store).output:
+        assert time.monotonic() < deadline, "the session never spoke"
 
 
 # external work and signals

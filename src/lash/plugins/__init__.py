@@ -33,7 +33,16 @@ from lash.plugins.hooks import (
     TurnFinalized,
     TurnPersisted,
 )
-from lash.plugins.plugin import Plugin, PluginFactory, PluginSpecFactory, SessionPlugin, StaticPluginFactory, hook
+from lash.plugins.plugin import (
+    CoreBound,
+    CoreServices,
+    Plugin,
+    PluginFactory,
+    PluginSpecFactory,
+    SessionPlugin,
+    StaticPluginFactory,
+    hook,
+)
 from lash.plugins.registrar import PluginRegistrar
 from lash.plugins.snapshots import PluginSnapshot, Stateful, StatefulPlugin
 from lash.plugins.transforms import (
@@ -62,6 +71,8 @@ __all__ = [
     "CatalogContribution",
     "CompactContext",
     "ConfigChange",
+    "CoreBound",
+    "CoreServices",
     "CreateSession",
     "CustomEvent",
     "EmitRuntimeEvents",

@@ -50,6 +50,7 @@ from lash.plugins.transforms import (
 from lash.tools.decorator import Tool
 from lash.tools.provider import ToolProvider
 from lash.tools.toolset import ToolSet
+from lash.triggers.sources import TriggerEvent
 
 F = TypeVar("F", bound=Callable[..., Any])
 Register = Callable[[PluginRegistrar], None]
@@ -276,6 +277,10 @@ class Plugin:
     def action(self, name: str, fn: Callable[..., Any], *, kind: ActionKind = "command") -> Plugin:
         """Adds an action for the host: `fn(context, args: Args) -> Report`."""
         return self._with(lambda registrar: registrar.actions.typed(name, fn, kind=kind))
+
+    def trigger(self, event: TriggerEvent) -> Plugin:
+        """Declares a kind of event, and the schema of what it says."""
+        return self._with(lambda registrar: registrar.triggers.declare(event))
 
     def _with(self, register: Register) -> Plugin:
         self._registers.append(register)

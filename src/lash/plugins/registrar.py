@@ -38,6 +38,7 @@ from lash.plugins.transforms import (
     StreamHook,
 )
 from lash.tools.provider import ToolProvider
+from lash.triggers.sources import TriggerEvent, checked_schema
 
 T = TypeVar("T")
 
@@ -139,6 +140,7 @@ class Registrations:
         self.compactors: Ranked[Compactor] = Ranked()
         self.turn_sources: dict[str, Registered[ToolProvider]] = {}
         self.actions: dict[str, Registered[Action]] = {}
+        self.triggers: dict[str, Registered[TriggerEvent]] = {}
 
 
 class PluginRegistrar:
@@ -157,6 +159,7 @@ class PluginRegistrar:
         self.output = OutputRegistrar(plugin_id, into)
         self.context = ContextRegistrar(plugin_id, into)
         self.actions = ActionRegistrar(plugin_id, into)
+        self.triggers = TriggerRegistrar(plugin_id, into)
 
 
 class _Part:
@@ -299,6 +302,21 @@ class ActionRegistrar(_Part):
                 f"plugins {other.plugin_id!r} and {self._plugin_id!r} both register the action {name!r}; rename one"
             )
         self._into.actions[name] = Registered(self._plugin_id, action)
+
+
+class TriggerRegistrar(_Part):
+    """What may happen."""
+
+    def declare(self, event: TriggerEvent) -> None:
+        """Declares a kind of event and the schema of what it says; each kind once in a core."""
+        other = self._into.triggers.get(event.source_type)
+        if other is not None:
+            raise PluginRegistrationError(
+                f"duplicate trigger source `{event.source_type}` declared by plugins {other.plugin_id!r} and "
+                f"{self._plugin_id!r}; rename one"
+            )
+        checked_schema(event.source_type, event.payload_schema)
+        self._into.triggers[event.source_type] = Registered(self._plugin_id, event)
 
 
 class SessionRegistrar(_Part):

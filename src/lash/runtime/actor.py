@@ -159,8 +159,8 @@ class SessionActor:
             slot_policy=slot_policy,
         )
         outcome = await drives.store.enqueue_queued_work_with_outcome(draft)
-        if outcome.status == "inserted":
-            self.poke()
+        if outcome.status != "already_settled":
+            self.poke()  # also for input that is there: whoever stored it may have died before it began to run
         return outcome
 
     async def command(self, command: SessionCommand, key: str | None) -> SessionCommandReceipt:
@@ -169,7 +169,7 @@ class SessionActor:
         drives = await self.running()
         draft = command_draft(self.session_id, command, key or self._engine.ids.new_id())
         outcome = await drives.store.enqueue_queued_work_with_outcome(draft)
-        if outcome.status == "inserted":
+        if outcome.status != "already_settled":
             self.poke()
         return receipt(outcome)
 

@@ -71,6 +71,16 @@ class CallBranch:
             body = yield from self._attempts()
         return body, self._was_recorded
 
+    def put_together(self, output: ToolCallOutput, duration_ms: int) -> Branch[tuple[JsonObject, bool]]:
+        """The body of a call whose output is made of other calls; they are recorded under their own keys."""
+
+        async def finish() -> Json:
+            return await self._run.finished(output, duration_ms)
+
+        envelope = self._envelope("together", durable_step_command("together", {"call": self._asked()}))
+        body = _object((yield from self._do(envelope, finish))["value"])
+        return body, self._was_recorded
+
     # a person's word
 
     def _approved(self) -> Branch[JsonObject | None]:

@@ -51,10 +51,10 @@ class CallPlace:
     stream: ActivityStream
     cancel: CancelToken
     clock: Clock
+    # Questions of tools to a model, by the id of the call.
+    direct: Callable[[str], DirectCalls]
     # What plugins remember is recorded with the effects that changed it; None where no plugin has a state.
     trail: StateTrail | None = None
-    # Questions of tools to a model, by the id of the call; None where no model is lent to them.
-    direct: Callable[[str], DirectCalls] | None = None
 
     def recorded(self, body: JsonObject) -> JsonObject:
         """The body of a live outcome with what plugins remember since the last one."""
@@ -205,7 +205,7 @@ class CallRun:
 
     def _context(self, call: PreparedToolCall, number: int) -> ToolContext:
         place = self._place
-        self._direct = None if place.direct is None else place.direct(call.call_id)
+        self._direct = place.direct(call.call_id)
         return ToolContext(
             session_id=place.scope.session_id,
             turn_id=place.scope.turn_id or "",

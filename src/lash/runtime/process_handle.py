@@ -18,6 +18,7 @@ from lash.processes.events import ProcessEvent, cancel_requested, signal
 from lash.processes.outputs import FailureOutput, ProcessAwaitOutput, SuccessOutput
 from lash.processes.record import ProcessRecord
 from lash.runtime.work import return_json
+from lash.runtime.worker.run import waiting_for_others
 
 if TYPE_CHECKING:
     from lash.runtime.process_admin import ProcessPorts
@@ -98,7 +99,7 @@ class ProcessHandle:
         if timeout is not None and timeout < 0:
             raise InvalidArgument(f"timeout={timeout}: give seconds, or None to wait for ever")
         try:
-            async with asyncio.timeout(timeout) as limit:
+            async with asyncio.timeout(timeout) as limit, waiting_for_others():
                 output = await self._ports.registry.await_process(self._id)
         except TimeoutError:
             if not limit.expired():

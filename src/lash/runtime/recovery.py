@@ -8,6 +8,7 @@ from collections.abc import Callable
 from lash.runtime.actor import SessionActor
 from lash.runtime.engine import Engine, TurnRef
 from lash.sessions.accept import turn_id_of
+from lash.sessions.errors import StoreError
 from lash.sessions.store import OpenTurn
 
 logger = logging.getLogger("lash.runtime")
@@ -19,7 +20,27 @@ async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> No
     A turn whose owner is alive is left to it. One whose owner is provably dead, or whose
     lease has run out, is driven in the background from its journal. One that waits for a
     person or an external system comes back to its wait that way, with its deadline.
+
+    An owner that seems alive may have died a moment ago: while others own open turns, their leases
+    are looked at again once each has had the time to run out.
     """
+    if await _resume(engine, actor_of):
+        engine.spawn(_look_again(engine, actor_of), "recovery")
+
+
+async def _look_again(engine: Engine, actor_of: Callable[[str], SessionActor]) -> None:
+    are_others_at_work = True
+    while are_others_at_work:
+        await engine.clock.sleep(engine.options.timings.ttl_ms)
+        try:
+            are_others_at_work = await _resume(engine, actor_of)
+        except StoreError as error:
+            logger.warning("recovery looks again later: %s", error)
+
+
+async def _resume(engine: Engine, actor_of: Callable[[str], SessionActor]) -> bool:
+    """One look: resumes what nobody drives; whether others drive some."""
+    are_others_at_work = False
     open_turns = await engine.store.sessions.open_turns()
     waiting = await _waiting(engine) if open_turns else set()
     for open_turn in open_turns:
@@ -27,13 +48,17 @@ async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> No
             logger.error("session %s is left alone: %s", open_turn.session_id, open_turn.problem)
             continue
         if await _is_alive(engine, open_turn):
+            are_others_at_work = are_others_at_work or open_turn.owner != engine.executor_id
             continue
         turn_id = _turn_id(open_turn)
         if turn_id is None:
             continue
         turn = TurnRef(open_turn.session_id, turn_id)
-        (engine.recovery.waiting if turn in waiting else engine.recovery.resumed).append(turn)
+        found = engine.recovery.waiting if turn in waiting else engine.recovery.resumed
+        if turn not in found:
+            found.append(turn)
         actor_of(open_turn.session_id).poke()
+    return are_others_at_work
 
 
 async def _waiting(engine: Engine) -> set[TurnRef]:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 import lash
+from lash.attachments.store import AttachmentMeta
 from lash.base.errors import InvalidArgument
 from lash.base.json import Json
 from lash.lashlang.execution.budgets import Budgets
+from lash.machine.llm import ImageBlock
 from lash.machine.outcome import AssistantMessage, Stopped, SubmittedValue, ToolValue
 from lash.plugins.directives import CustomEvent
 from lash.protocols.rlm.options import Ending, ObserveLimits, ProseOrSubmit, RlmConfig
@@ -318,6 +320,31 @@ async def test_the_context_budget_is_told_with_advice() -> None:
 
     assert "Context: 95 of 100 tokens (95 %). Finish this step, then switch" in said(core, 1)
     assert "Context" not in said(core, 0).replace("continue_as", "")
+
+
+async def test_a_printed_image_is_shown_to_the_model_once(tmp_path: Path) -> None:
+    held: list[lash.RlmCore] = []
+
+    @lash.tool
+    async def draw() -> object:
+        """Draws."""
+        png = b"\x89PNG\r\n\x1a\nxx"
+        ref = await held[0].store.attachments.put(png, AttachmentMeta("image/png", label="chart.png"))
+        return {"chart": ref, "title": "sales"}
+
+    steps = [cell("x = tools.draw()?"), cell("print [x.chart, x.chart]"), cell("submit x.chart.label")]
+    where = str(tmp_path / "agent.db")
+    for life in range(2):  # what it knows of the image outlives the process
+        model = ScriptedModel(steps if life == 0 else [*steps, cell("print x.chart"), cell("submit 1")])
+        core = lash.RlmCore(model=model, tools=[draw], store=where)
+        held[:] = [core]
+        async with core, core.session("s") as session:
+            turn = await session.run("go")
+        images = [b for b in model.requests[-1].messages[-2].blocks if isinstance(b, ImageBlock)]
+
+        assert turn.value == ("chart.png" if life == 0 else 1)
+        assert len(images) == 1
+        assert (images[0].attachment.media_type, images[0].attachment.label) == ("image/png", "chart.png")
 
 
 # streams

@@ -145,7 +145,9 @@ def _plan(messages: list[LlmMessage]) -> tuple[list[str], int]:
             done += 1
         texts = [block.text for block in message.blocks if isinstance(block, TextBlock)]
         if message.role == "user" and texts:
-            return texts[-1].partition(": ")[2].split(), done
+            steps = texts[-1].partition(": ")[2].split()
+            # A wake is text as well, and asks for nothing.
+            return [step for step in steps if set(step.split("+")) <= set(PLANS)], done
     return [], done
 
 

@@ -135,10 +135,28 @@ class SimulatedDriver:
         self.is_buried = False
         self._world = world
         self._host = host
+        self._submitted = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def run(self, program: Program[T]) -> T:
         """See `Driver`. Raises `StoreTrouble` as the script said, and `HostKilled` at the funeral."""
         self._refuse()
+        self._submitted += 1
+        self._idle.clear()
+        try:
+            return await self._run(program)
+        finally:
+            self._submitted -= 1
+            if not self._submitted:
+                self._idle.set()
+
+    async def close(self) -> None:
+        """See `Driver`."""
+        if not self.is_buried:
+            await self._idle.wait()
+
+    async def _run(self, program: Program[T]) -> T:
         weather, random = self.weather, self._world.random
         delay_ms = 0
         if weather.slow:
@@ -177,9 +195,6 @@ class SimulatedDriver:
         if trouble == "unacknowledged":
             raise StoreTrouble(f"{program.name}: the connection was lost before the answer came")
         return value  # type: ignore[return-value]
-
-    async def close(self) -> None:
-        """See `Driver`."""
 
     def _refuse(self) -> None:
         if self.is_buried:

@@ -62,6 +62,7 @@ class HostLife:
         self.world = world
         self.host: SimulatedHost = world.loop.add_host(name)
         self.core: LashCore | None = None
+        self.is_closing = False
         self.is_closed = False
         self._opened = asyncio.Event()
         self._make = make
@@ -78,8 +79,13 @@ class HostLife:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs, or will go on."""
-        return self.host.state != "dead" and not self.is_closed
+        """Whether it takes what it is asked for, now or when it goes on."""
+        return self.host.state != "dead" and not self.is_closing
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was killed, or has ended in order."""
+        return self.host.state == "dead" or self.is_closed
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """A task of this host."""
@@ -116,10 +122,11 @@ class HostLife:
     async def close(self) -> None:
         """An orderly end."""
         core = await self.opened()
-        self.is_closed = True
+        self.is_closing = True
         await core.close()
         assert self._store is not None
         await self._store.close()
+        self.is_closed = True
 
     async def bury(self) -> None:
         """Clears away what a killed host left behind, so that nothing of it leaks out of the world."""

@@ -27,24 +27,37 @@ _SETTLED: Final = {
     "usage": "SELECT session_id || '/' || delta_id, input_tokens, output_tokens, source FROM lash_usage_deltas",
     "node": "SELECT session_id || '/' || node_id, parent_node_id, node_json FROM lash_graph_nodes",
     "occurrence": "SELECT occurrence_id, request_hash, payload_json FROM lash_trigger_occurrences",
+    "end of process": "SELECT process_id, status, await_output_json FROM lash_processes WHERE status <> 'running'",
     "process event": "SELECT process_id || '/' || sequence, event_type, payload_json FROM lash_process_events",
 }
 _RISING: Final = {
     "head revision of": "SELECT session_id, head_revision FROM lash_sessions",
     "fence of": "SELECT session_id, fence FROM lash_session_leases",
+    "fence of process": "SELECT process_id, lease_fence FROM lash_processes",
+    "last event of process": "SELECT process_id, last_sequence FROM lash_processes",
 }
 _AT_REST: Final = {
     "a turn never ended": "SELECT session_id || '/' || turn_id FROM lash_session_leases WHERE turn_id IS NOT NULL",
     "queued input never ended": "SELECT session_id || '/' || coalesce(source_key, batch_id) FROM lash_queued_batches",
     "a lease is held by nobody": "SELECT session_id || ' by ' || owner FROM lash_session_leases "
     "WHERE lease_token <> ''",
-    "a journal row is left": "SELECT scope_key || ' ' || replay_key FROM lash_effect_journal",
+    "a journal row is left": "SELECT scope_key || ' ' || replay_key FROM lash_effect_journal "
+    "WHERE process_id IS NULL",
     "a turn was settled twice": "SELECT session_id || '/' || turn_id FROM lash_turn_commits "
     "GROUP BY session_id, turn_id HAVING count(*) > 1",
+    "a process never ended": "SELECT process_id || ' ' || status FROM lash_processes WHERE status = 'running'",
+    "a process is held by nobody": "SELECT process_id || ' by ' || lease_owner FROM lash_processes "
+    "WHERE lease_token <> ''",
+    "a wake was never delivered": "SELECT process_id || '/' || sequence FROM lash_process_wake_outbox "
+    "WHERE state = 'pending'",
+    "a process ended twice": "SELECT process_id FROM lash_process_events WHERE event_type IN "
+    "('process.completed', 'process.failed', 'process.cancelled', 'process.abandoned') "
+    "GROUP BY process_id HAVING count(*) > 1",
     "a delivery was never made": "SELECT occurrence_id || '/' || subscription_id || ' ' || state "
-    "FROM lash_trigger_deliveries WHERE state <> 'started' OR next_attempt_at_ms IS NOT NULL",
+    "FROM lash_trigger_deliveries WHERE state NOT IN ('started', 'skipped') OR next_attempt_at_ms IS NOT NULL",
     "a delivery started no process": "SELECT d.process_id FROM lash_trigger_deliveries d "
-    "LEFT JOIN lash_processes p ON p.process_id = d.process_id WHERE p.process_id IS NULL",
+    "LEFT JOIN lash_processes p ON p.process_id = d.process_id "
+    "WHERE d.state = 'started' AND p.process_id IS NULL",
 }
 _SETTLED_KEY_STILL_QUEUED: Final = (
     "SELECT b.session_id || '/' || b.source_key FROM lash_queued_batches b "
@@ -79,13 +92,14 @@ class Laws:
             self.world.tell("LAW", problem)
 
     def on_run(self, execution: Execution, executor_id: str) -> None:
-        """An effect really runs. One that is recorded must not, unless its driver has lost the lease and not heard yet."""
+        """An effect really runs. One that is recorded must not, if its driver still holds the lease."""
         scope = execution.scope
-        if scope.session_id is None or scope.turn_id is None:
-            return
         held = self.world.query(
-            "SELECT 1 FROM lash_session_leases WHERE session_id = ? AND owner = ? AND lease_token <> ''",
+            "SELECT 1 FROM lash_session_leases WHERE session_id = ? AND owner = ? AND lease_token <> '' "
+            "UNION ALL SELECT 1 FROM lash_processes WHERE process_id = ? AND lease_owner = ? AND lease_token <> ''",
             scope.session_id,
+            executor_id,
+            scope.process_id,
             executor_id,
         )
         if not held:
@@ -99,7 +113,7 @@ class Laws:
             scope.turn_id,
         )
         if recorded:
-            self.broken(f"recorded, and ran again: {execution.name} {execution.key} of {scope.session_id}")
+            self.broken(f"recorded, and ran again: {execution.name} {execution.key} of {scope.id}")
 
     def after_step(self) -> None:
         """What holds at every moment."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -14,16 +15,22 @@ from lash.testing.simulation.steps import (
     Crash,
     Emit,
     Enqueue,
+    Every,
     Fork,
     Leave,
     Open,
+    Order,
     Pause,
+    Report,
     Reset,
     Run,
     Settle,
+    Start,
     Step,
+    Stop,
     StoreFails,
     StoreSlow,
+    Task,
     Wait,
     Withdraw,
 )
@@ -45,6 +52,7 @@ class _Writer:
         self._hosts = hosts
         self._sessions = ["s1", "s2"][: 1 + (random.random() < 0.5)]
         self._turns: list[tuple[str, str, str]] = []
+        self._processes: dict[str, Start | Task | Order] = {}
         self._serial = 0
 
     def write(self, length: int) -> list[Step]:
@@ -58,8 +66,8 @@ class _Writer:
         session = random.choice(self._sessions)
         depth = int(random.choice(DEPTHS) * (0.5 + random.random()))
         match random.choices(
-            ("run", "again", "enqueue", "wait", "crash", "pause", "trouble", "answer", "cancel", "rare"),
-            (20, 6, 10, 14, 10, 5, 6, 6, 5, 6),
+            ("run", "again", "enqueue", "process", "wait", "crash", "pause", "trouble", "answer", "cancel", "rare"),
+            (18, 6, 10, 10, 14, 10, 5, 6, 6, 5, 6),
         )[0]:
             case "run":
                 turn = self._name("t")
@@ -72,6 +80,8 @@ class _Writer:
                 early = random.random() < 0.5
                 delivery = "earliest_safe_boundary" if early else "after_current_turn_commit"
                 return [Enqueue(host, session, name, self._plan(name), delivery)]
+            case "process":
+                return [self._process(host, random.choice((session, None)))]
             case "crash":
                 return [Crash(host, depth), Wait(random.choice(WAITS_MS)), Open(random.randrange(self._hosts))]
             case "pause":
@@ -93,9 +103,9 @@ class _Writer:
                 return [Wait(random.choice(WAITS_MS)), Open(random.randrange(self._hosts))]
 
     def _rare(self, host: int, session: str) -> Step:
-        match self._random.randrange(6):
+        match self._random.randrange(7):
             case 0:
-                new = self._name("s")
+                new = self._name("f")
                 self._sessions.append(new)
                 return Fork(host, session, new)
             case 1:
@@ -104,8 +114,29 @@ class _Writer:
                 return ClockSet(self._random.choice((-40_000, -500, 700, 60_000)))
             case 3:
                 return Reset(host, session, self._name("r"))
+            case 4:
+                return Every(host, self._name("c"), self._random.choice((1, 20)), self._random.choice(PLANS[:3]))
             case _:
                 return Emit(host, f"e{self._random.randrange(4)}")
+
+    def _process(self, host: int, wake: str | None) -> Step:
+        random, known = self._random, self._processes
+        kind = random.choices(("start", "task", "order", "stop", "report"), (8, 3, 2, 2, 2))[0]
+        if kind == "stop" and known:
+            return Stop(host, random.choice(list(known)))
+        if kind == "report" and known:
+            return Report(host, random.choice(list(known)))
+        if known and random.random() < 0.15:
+            return replace(random.choice(list(known.values())[-2:]), host=host)  # under its id it is started once
+        name = self._name("p")
+        match kind:
+            case "task":
+                known[name] = Task(host, name, self._plan(name), wake)
+            case "order":
+                known[name] = Order(host, name, wake)
+            case _:
+                known[name] = Start(host, name, random.choice(PLANS[:-1]), wake)
+        return known[name]
 
     def _plan(self, name: str) -> str:
         random = self._random

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any, Final
@@ -16,10 +16,12 @@ from typing import Any, Final
 from lash.base.errors import ConfigurationError, LashError
 from lash.core import LashCore, StandardCore
 from lash.effects.errors import EffectInDoubt
+from lash.processes.errors import ProcessError
 from lash.runtime.doubt import RUN_AGAIN
 from lash.runtime.engine import CoreClosed
 from lash.runtime.request import TurnInputWithdrawn
-from lash.sessions.errors import StoreUnavailable, UnknownNode, UnsafeBranchPoint
+from lash.runtime.work import External, SessionTurn
+from lash.sessions.errors import SessionExists, StoreUnavailable, UnknownNode, UnsafeBranchPoint
 from lash.testing.lab.watch import Execution
 from lash.testing.simulation.agent import AgentNotes, agent_model, agent_tools
 from lash.testing.simulation.database import World
@@ -35,16 +37,22 @@ from lash.testing.simulation.steps import (
     Crash,
     Emit,
     Enqueue,
+    Every,
     Fork,
     Leave,
     Open,
+    Order,
     Pause,
+    Report,
     Reset,
     Run,
     Settle,
+    Start,
     Step,
+    Stop,
     StoreFails,
     StoreSlow,
+    Task,
     Wait,
     Withdraw,
 )
@@ -55,7 +63,16 @@ from lash.tools.result import ToolCallOutput
 REST_MS: Final = 900_000
 
 # What a caller may hear when hosts die and stores fail; it asks again. Anything else is a broken law.
-_EXPECTED: Final = (StoreUnavailable, CoreClosed, EffectInDoubt, TurnInputWithdrawn, UnknownNode, UnsafeBranchPoint)
+_EXPECTED: Final = (
+    StoreUnavailable,
+    CoreClosed,
+    EffectInDoubt,
+    TurnInputWithdrawn,
+    ProcessError,
+    SessionExists,
+    UnknownNode,
+    UnsafeBranchPoint,
+)
 
 
 @dataclass(slots=True)
@@ -128,12 +145,19 @@ class Simulation:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Retire:
+    """The end of the world: no schedule goes on, every order is done."""
+
+    host: int = -1
+
+
 @dataclass(slots=True)
 class _Call:
     """Somebody who waits on a host for an answer."""
 
     number: int
-    step: Step
+    step: Step | _Retire
     task: asyncio.Task[Any]
 
 
@@ -161,6 +185,9 @@ class _Director:
         self._calls: list[_Call] = []
         self._asked: dict[str, _Asked] = {}
         self._queued: dict[str, tuple[Enqueue, Said]] = {}
+        self._reset: set[str] = set()
+        # Processes and occurrences that somebody wanted, by id and key.
+        self._started: dict[str, Step] = {}
         world.notice_death_ms = self._random.choice((0, 0, 0, 2_000, 40_000))
 
     async def play(self, script: Sequence[Step]) -> None:
@@ -238,15 +265,14 @@ class _Director:
 
     # calls
 
-    def _call(self, life: HostLife, step: Step) -> asyncio.Task[Any]:
-        work = self._work(life, step)
-        call = _Call(len(self._calls), step, life.start(self._answered(life, step, work), type(step).__name__))
+    def _call(self, life: HostLife, step: Step | _Retire) -> asyncio.Task[Any]:
+        call = _Call(len(self._calls), step, life.start(self._answered(life, step), type(step).__name__))
         self._calls.append(call)
         return call.task
 
-    async def _answered(self, life: HostLife, step: Step, work: Coroutine[Any, Any, str]) -> None:
+    async def _answered(self, life: HostLife, step: Step | _Retire) -> None:
         try:
-            answer = await work
+            answer = await self._work(life, step)
         except _EXPECTED as error:
             answer = f"raised {type(error).__name__}"
         except asyncio.CancelledError:
@@ -257,7 +283,7 @@ class _Director:
             self.laws.broken(f"{step} {answer}")
         self.world.tell(life.host.name, f"{step} -> {answer}")
 
-    async def _work(self, life: HostLife, step: Step) -> str:
+    async def _work(self, life: HostLife, step: Step | _Retire) -> str:
         core = await life.opened()
         match step:
             case Run(session=session, turn=turn, say=say):
@@ -287,10 +313,38 @@ class _Director:
                 await (await core.session(session).open()).fork(new)
                 return "forked"
             case Reset(session=session, key=key):
+                self._reset.add(session)
                 opened = await core.session(session).open()
                 return repr(await opened.commands.reset("the script says so", key=key))
-            case Emit():
-                return "nobody listens yet"
+            case Start(id=name, tool=tool, wake=wake):
+                self._started.setdefault(name, step)
+                return (await core.processes.start(tool, args={"n": 3}, id=name, wake=wake)).id
+            case Task(id=name, say=say, wake=wake):
+                self._started.setdefault(name, step)
+                return (await core.processes.start(SessionTurn(say), id=name, wake=wake)).id
+            case Order(id=name, wake=wake):
+                self._started.setdefault(name, step)
+                return (await core.processes.start(External("order"), id=name, wake=wake)).id
+            case Stop(id=name):
+                await (await core.processes.get(name)).cancel("the script says so")
+                return "asked to stop"
+            case Report(id=name):
+                await core.processes.complete(name, "done elsewhere")
+                return "reported"
+            case Emit(key=key):
+                self._started.setdefault(key, step)
+                await core.triggers.subscribe("world.rang", "nap", inputs={"n": "event"}, wake="s1", key="bell")
+                return repr((await core.triggers.emit("world.rang", 3, key=key)).started_process_ids)
+            case Every(key=key, seconds=seconds, tool=tool):
+                await core.triggers.every(timedelta(seconds=seconds), start=tool, args={"n": 1}, key=key)
+                return "put"
+            case _Retire():
+                for schedule in await core.triggers.schedules():
+                    await core.triggers.cancel(schedule)
+                for record in await core.processes.list(status="running"):
+                    if isinstance(self._started.get(record.id), Order):
+                        await core.processes.complete(record.id, "done in the end")
+                return "retired"
             case Close():
                 await life.close()
                 return "closed"
@@ -304,7 +358,7 @@ class _Director:
             asked.may_be_gone = True
         if asked.text is None:
             asked.text = answer
-        elif asked.text != answer:
+        elif asked.text != answer and session not in self._reset:  # what was said there may be forgotten
             self.laws.broken(f"turn {turn} was told in two ways: {asked.text} and {answer}")
         return answer
 
@@ -329,10 +383,10 @@ class _Director:
 
     def _leave(self, host: int, turn: str) -> None:
         for call in self._calls:
-            if isinstance(call.step, Run) and call.step.host == host and call.step.turn == turn:
-                if not call.task.done():
-                    self._asked.setdefault(turn, _Asked(call.step)).may_be_gone = True
-                    self.world.loop.call_soon(call.task.cancel, context=self._lives[host].host.context)
+            step = call.step
+            if isinstance(step, Run) and (step.host, step.turn) == (host, turn) and not call.task.done():
+                self._asked.setdefault(turn, _Asked(step)).may_be_gone = True
+                self.world.loop.call_soon(call.task.cancel, context=self._lives[host].host.context)
 
     def _may_be_gone(self, session: str) -> None:
         """Whoever cancels here may hit anything that was said to this session."""
@@ -356,7 +410,7 @@ class _Director:
             elif ending == "close" and life.is_alive:
                 self._call(life, Close(host=-1))
         if ending == "close":
-            await self._until(lambda: not any(life.is_alive for life in self._lives.values()), "close")
+            await self._until(lambda: all(life.is_over for life in self._all_lives), "close")
         # What noticed a death late has noticed it by now.
         await asyncio.sleep(self.world.notice_death_ms / 1_000)
         last = self._start(len(self._lives) + 100)
@@ -366,13 +420,14 @@ class _Director:
             self._call(last, asked.run)
         for step, _ in list(self._queued.values()):
             self._call(last, step)
+        for started in list(self._started.values()):
+            self._call(last, started)
         await self._until_quiet(last)
-        self.laws.at_rest(
-            [
-                *(Said(asked.run.session, turn, asked.may_be_gone) for turn, asked in self._asked.items()),
-                *(said for _, said in self._queued.values()),
-            ]
-        )
+        said = [Said(asked.run.session, turn, asked.may_be_gone) for turn, asked in self._asked.items()]
+        said += [one for _, one in self._queued.values()]
+        for one in said:
+            one.may_be_gone = one.may_be_gone or one.session in self._reset
+        self.laws.at_rest(said)
         for life in list(self._lives.values()):
             if life.is_alive:
                 await self._until_done(self._call(life, Close(host=-1)), "an orderly close")
@@ -382,8 +437,11 @@ class _Director:
         started = self.world.loop.time()
         pause_ms = 50
         while True:
-            for step in (Answer(host=-1), Settle(host=-1, again=self._random.random() < 0.5)):
-                await self._until_done(self._call(life, step), repr(step))
+            await self._until_done(self._call(life, _Retire()), "retiring")
+            await self._until_done(self._call(life, Answer(host=-1)), "answering")
+            for other in [other for other in self._lives.values() if other.is_alive and other.core is not None]:
+                again = self._random.random() < 0.5  # each core knows the doubts that it has met itself
+                await self._until_done(self._call(other, Settle(host=-1, again=again)), "settling")
             waits = self._open_work()
             if not waits:
                 return
@@ -403,7 +461,26 @@ class _Director:
         waits += [
             f"turn {session}/{turn} of {owner} is open"
             for session, turn, owner in self.world.query(
-                "SELECT session_id, turn_id, owner FROM lash_session_leases WHERE lease_token <> '' OR turn_id IS NOT NULL"
+                "SELECT session_id, turn_id, owner FROM lash_session_leases "
+                "WHERE lease_token <> '' OR turn_id IS NOT NULL"
+            )
+        ]
+        waits += [
+            f"process {process_id} runs, held by {owner or 'nobody'}"
+            for process_id, owner in self.world.query(
+                "SELECT process_id, lease_owner FROM lash_processes WHERE status = 'running' OR lease_token <> ''"
+            )
+        ]
+        waits += [
+            f"wake {process_id}/{sequence} is not delivered"
+            for process_id, sequence in self.world.query(
+                "SELECT process_id, sequence FROM lash_process_wake_outbox WHERE state = 'pending'"
+            )
+        ]
+        waits += [
+            f"delivery {process_id} is open"
+            for (process_id,) in self.world.query(
+                "SELECT process_id FROM lash_trigger_deliveries WHERE next_attempt_at_ms IS NOT NULL"
             )
         ]
         waits += [

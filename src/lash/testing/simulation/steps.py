@@ -119,11 +119,66 @@ class Reset(_Step):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Start(_Step):
+    """Somebody starts a process that runs a tool; `wake` names the session that is told of its end."""
+
+    host: int
+    id: str
+    tool: str
+    wake: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Task(_Step):
+    """Somebody starts a process that is one turn of a session of its own."""
+
+    host: int
+    id: str
+    say: str
+    wake: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Order(_Step):
+    """Somebody starts a process that is done elsewhere; at the end of the world it is reported as done."""
+
+    host: int
+    id: str
+    wake: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Stop(_Step):
+    """Somebody asks a process to stop."""
+
+    host: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(_Step):
+    """Whoever does the work of an order says that it is done."""
+
+    host: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Emit(_Step):
     """Something happened to which a subscription starts a process. The same key is the same thing."""
 
     host: int
     key: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Every(_Step):
+    """A schedule starts a process every so often, until the end of the world."""
+
+    host: int
+    key: str
+    seconds: int
+    tool: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -187,7 +242,13 @@ Step: TypeAlias = (
     | Settle
     | Fork
     | Reset
+    | Start
+    | Task
+    | Order
+    | Stop
+    | Report
     | Emit
+    | Every
     | Wait
     | Crash
     | Pause
