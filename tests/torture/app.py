@@ -52,6 +52,7 @@ def core(place: Place, store: lash.Store, *, workers: int) -> lash.StandardCore:
         tools=_tools(place.log),
         store=store,
         workers=workers,
+        worker_concurrency=16,
         recover=workers > 0,
         host_id="torture",
         lease_timings=TIMINGS,
@@ -120,7 +121,7 @@ def _tools(log: EffectsLog) -> list[Tool[..., Any]]:
         await asyncio.sleep(0.005 * (number % 10))
         return {"number": number, "twice": 2 * number}
 
-    @lash.tool(retry=lash.Retry(attempts=3, max_ms=1_300))
+    @lash.tool(repeat="idempotent", retry=lash.Retry(attempts=3, max_ms=1_300))
     async def flaky(ctx: lash.ToolContext, number: int) -> lash.ToolResult:
         """Fails twice: it is tried again after a short pause, and after one that is parked."""
         _note(log, ctx)

@@ -151,7 +151,7 @@ class Driver:
     async def _emit(self, number: int) -> None:
         await self._pause()
         for _ in range(2):  # whoever is not sure emits again
-            await self._core.triggers.emit("torture.happened", {"number": number}, key=f"emit-{number}")
+            await self._core.triggers.emit("torture.happened", number, key=f"emit-{number}")
         self.book.emits.append(f"emit-{number}")
 
     async def _signal(self, process_id: str, count: int) -> None:
