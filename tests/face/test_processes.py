@@ -228,6 +228,7 @@ async def test_a_wait_that_times_out_says_what_is_waited_for(place: Place) -> No
 async def test_workers_work_cannot_be_completed_by_hand(memory: Place) -> None:
     core = await memory.core(model(), tools=[research])
     registry = core.store.processes
+    await core.worker.drain(0)  # nobody runs it meanwhile
     await core.processes.start(research, args={"topic": "tides"}, id="p")
     record = await registry.get_process("p")
     assert record is not None
