@@ -154,6 +154,6 @@ def test_a_clipped_text_keeps_head_and_tail_and_names_its_place() -> None:
 
 
 def test_images_are_found_inside_values_in_order() -> None:
-    image = {"type": "image", "id": "one"}
+    image: JsonObject = {"type": "image", "id": "one"}
 
     assert list(images_in({"a": [image, {"b": {"type": "image", "id": "two"}}], "c": image})) == ["one", "two", "one"]

@@ -19,6 +19,8 @@ from lash.plugins.directives import CustomEvent
 from lash.protocols.rlm.options import Ending, ObserveLimits, ProseOrSubmit, RlmConfig
 from lash.protocols.rlm.submitting import SubmittedValueMismatch
 from lash.runtime import activity
+from lash.sessions.commit import CommitResult, RuntimeCommit
+from lash.sessions.errors import ValueTooLarge
 from lash.testing import ScriptedModel, cell, fails, says, thinks
 from lash.testing.script import Step
 from lash.tools import ToolResult
@@ -541,3 +543,25 @@ async def test_the_execution_graph_says_what_ran() -> None:
         assert arms == [("then", "selected"), ("else", "selected"), ("then", "rejected"), ("else", "selected")]
         with pytest.raises(InvalidArgument, match="no execution graph"):
             await session.execution_graph("other")
+
+
+async def test_variables_that_cannot_be_stored_cost_the_turn_and_not_the_session(tmp_path: Path) -> None:
+    steps = [cell("x = 1\nsubmit x"), cell("x = 2\nsubmit x"), cell("submit x")]
+    core = lash.RlmCore(model=ScriptedModel(steps), store=str(tmp_path / "agent.db"))
+    async with core, core.session("s") as session:
+        await session.run("one")
+        store = session._actor.store
+        commit = store.commit
+
+        async def narrow(plan: RuntimeCommit) -> CommitResult:
+            if plan.checkpoint.execution_state is not None:
+                raise ValueTooLarge("agent.db", 2, 1)
+            return await commit(plan)
+
+        store.commit = narrow  # type: ignore[method-assign]
+        lost = await session.run("two")
+        store.commit = commit  # type: ignore[method-assign]
+
+        assert lost.outcome == Stopped("runtime_error")
+        assert session.globals == {"x": 1}
+        assert (await session.run("three")).ok
