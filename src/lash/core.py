@@ -301,6 +301,7 @@ class LashCore:
         # The deletion does both by itself; asked for here, they say what they did.
         processes = await self.store.processes.delete_session_process_state(session_id)
         subscription_count = await self.store.triggers.delete_session_subscriptions(session_id)
+        # Last before the deletion: a turn that meets a revoked wait shall find its session gone.
         await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
         return SessionDeleteReport(session_id, processes, subscription_count)

@@ -34,6 +34,12 @@ from lash.testing import ScriptedModel
 HERE = Path(__file__).parent
 
 
+@lash.tool(approve=True)
+async def wipe(what: str) -> str:
+    """Wipes something, if it may."""
+    return f"wiped {what}"
+
+
 @lash.tool
 async def crawl(pages: int) -> int:
     """Visits pages, once it may."""
@@ -48,7 +54,7 @@ def core(store: str) -> lash.StandardCore:
     """The agent."""
     return lash.StandardCore(
         model=ScriptedModel([]),
-        tools=[crawl],
+        tools=[crawl, wipe],
         store=store,
         lease_timings=lash.LeaseTimings(ttl_ms=2_000, renew_ms=500),
     )
@@ -208,6 +214,25 @@ def test_a_cancel_from_another_terminal_stops_the_run(
     assert cancelled.stdout == "c is asked to stop\n"
     assert '{"reason":"enough"}' in told
     assert shown(cli, terminal, "c")["status"] == "cancelled"
+
+
+def test_a_tool_in_the_background_waits_for_its_approval(cli: Cli, terminal: Terminal) -> None:
+    line = ["processes", "start", "wipe", "--app", "crawler:core", "--args", '{"what": "disk"}', "--id", "w", "--wait"]
+    waiting = terminal.spawn(*line)
+    terminal.worker()
+    deadline = time.monotonic() + SOON_S
+    pending: list[dict[str, str]] = []
+    while not pending:
+        assert time.monotonic() < deadline, "nobody was asked"
+        pending = json.loads(cli("approvals", "ls", "--store", terminal.store, "--json").stdout)
+
+    listed = cli("approvals", "ls", "--store", terminal.store, COLUMNS="200").stdout
+    approved = cli("approvals", "approve", pending[0]["id"], "--store", terminal.store)
+    told, _ = waiting.communicate(timeout=SOON_S)
+
+    assert ("process w" in listed, pending[0]["process_id"]) == (True, "w")
+    assert approved.stdout == "wipe in process w is approved\n"
+    assert told == "wiped disk\n"
 
 
 def test_the_result_of_a_start_may_be_waited_for(terminal: Terminal) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lash.base.json import Json
 from lash.cli.commands import worker as command
 from lash.machine.llm import LlmRequest, ToolResultBlock
 from lash.runtime.worker import worker as runtime_worker
+from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.testing import ScriptedModel, calls, says
 from lash.tools.decorator import Tool
 from torture.effects_log import EffectsLog
@@ -45,17 +46,30 @@ class Place:
         return await lash.Store.open(self.url, schema=self.schema)
 
 
-def core(place: Place, store: lash.Store, *, workers: int) -> lash.StandardCore:
+class Core(lash.StandardCore):
+    """A core that runs ordeals too."""
+
+    log: EffectsLog
+
+    def process_worker_config(self) -> ProcessWorkerConfig:
+        """See `LashCore`."""
+        return replace(super().process_worker_config(), engines={KIND: OrdealEngine(self.log)})
+
+
+def core(place: Place, store: lash.Store, *, workers: int) -> Core:
     """The core of a worker, or of the driver that only asks."""
-    return lash.StandardCore(
+    made = Core(
         model=ScriptedModel(_answer),
         tools=_tools(place.log),
         store=store,
         workers=workers,
+        worker_concurrency=16,
         recover=workers > 0,
         host_id="torture",
         lease_timings=TIMINGS,
     )
+    made.log = place.log
+    return made
 
 
 def worker_main(place: Place, name: str, ready: Any) -> None:
@@ -72,8 +86,6 @@ async def _work(place: Place, name: str, ready: Any) -> int:
     async with await place.open() as store:
         worker = core(place, store, workers=1)
         await worker.open()
-        engines: Any = worker._running().options.process_engines
-        engines[KIND] = OrdealEngine(place.log)
         settling = asyncio.create_task(_settle_doubts(worker))
         # Runs when the worker waits for the first time: from then on it hears signals.
         asyncio.get_running_loop().call_soon(ready.send, worker.executor_id)
@@ -120,7 +132,7 @@ def _tools(log: EffectsLog) -> list[Tool[..., Any]]:
         await asyncio.sleep(0.005 * (number % 10))
         return {"number": number, "twice": 2 * number}
 
-    @lash.tool(retry=lash.Retry(attempts=3, max_ms=1_300))
+    @lash.tool(repeat="idempotent", retry=lash.Retry(attempts=3, max_ms=1_300))
     async def flaky(ctx: lash.ToolContext, number: int) -> lash.ToolResult:
         """Fails twice: it is tried again after a short pause, and after one that is parked."""
         _note(log, ctx)

@@ -61,7 +61,7 @@ class Fleet:
             worker = self.workers[slot]
             if worker.process.exitcode is not None:
                 self.exits.append((worker.name, worker.process.exitcode))  # nobody ended it
-            elif chance.random() < 0.6:
+            elif chance.random() < 0.6 or not worker.ready.poll():  # it does not hear signals yet
                 self._kill(worker)
                 await _gone(worker)
             else:

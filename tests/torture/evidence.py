@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from lash.base.json import Json
-from lash.sessions.graph import FullGraph
+from lash.sessions.graph import Conversation, FullGraph
 from torture.app import Place
 from torture.effects_log import Execution
 from torture.load import Book
@@ -176,9 +176,9 @@ async def collect(place: Place, book: Book) -> Evidence:
             stored = None if session is None else await session.load_session(FullGraph())
             nodes = [] if stored is None else stored.graph.nodes
             for node in nodes:
-                text = _text_of(node.payload)
-                found = [WakeSeen(session_id, each[1], int(each[2])) for each in _WAKE.finditer(text)]
-                evidence.wakes_seen += found
+                text = node.payload.message.text if isinstance(node.payload, Conversation) else ""
+                for found in _WAKE.finditer(text):
+                    evidence.wakes_seen.append(WakeSeen(session_id, found[1], int(found[2])))
     evidence.executions = place.log.read()
     return evidence
 
@@ -191,12 +191,6 @@ def value_of(output_json: str | None) -> Json:
     if isinstance(value, dict) and "turn" in value:
         value = value["turn"]["text"]  # type: ignore[index, call-overload]
     return value
-
-
-def _text_of(payload: object) -> str:
-    message = getattr(payload, "message", None)
-    blocks = getattr(message, "parts", None) or getattr(message, "blocks", None) or []
-    return "\n".join(text for block in blocks if isinstance(text := getattr(block, "text", None), str))
 
 
 def _logged_name(scope_key: str, replay_key: str) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from torture.evidence import DeliveryRow, EventRow, Evidence, value_of
 
 TERMINAL = ("process.completed", "process.failed", "process.cancelled", "process.abandoned")
+# The steps of an ordeal, in their order.
+STEPS = ("begin", "joined", "heard-1", "heard-2", "heard-3", "end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def judge(evidence: Evidence) -> Verdict:
         list(_wakes(evidence)),
         list(_leases(evidence)),
         [f"{each.effect} ran in {each.pid} when it was recorded" for each in evidence.executed_again]
-        + list(_ran_after_the_end(evidence)),
+        + list(_ran_out_of_turn(evidence)),
         list(_keys(evidence)),
         list(_occurrences(evidence)),
         [f"{name} was told to go and ended with {code}" for name, code in evidence.exits if code != 0],
@@ -112,16 +114,19 @@ def _leases(evidence: Evidence) -> Iterator[str]:
         yield f"session {session_id} has {source_key} in its queue"
 
 
-def _ran_after_the_end(evidence: Evidence) -> Iterator[str]:
-    """Effects in a row: when a later one has begun, the earlier ones are recorded."""
-    begun: dict[str, list[str]] = defaultdict(list)
+def _ran_out_of_turn(evidence: Evidence) -> Iterator[str]:
+    """Effects that change something begin when what came before them is recorded; so none ever comes after a later one."""
+    begun: dict[str, list[int]] = defaultdict(list)
     for each in evidence.executions:
-        name, _, attempt = each.effect.rpartition(":attempt:")
-        if name:
-            begun[name].append(attempt)
-    for name, attempts in begun.items():
-        if attempts != sorted(attempts, key=int):
-            yield f"{name} made its attempts in the order {', '.join(attempts)}"
+        call, _, attempt = each.effect.rpartition(":attempt:")
+        process, _, step = each.effect.rpartition(":step:")
+        if call:
+            begun[call].append(int(attempt))
+        elif process:
+            begun[process].append(STEPS.index(step))
+    for name, places in begun.items():
+        if places != sorted(places):
+            yield f"{name} ran its effects in the order {', '.join(map(str, places))}"
 
 
 def _keys(evidence: Evidence) -> Iterator[str]:

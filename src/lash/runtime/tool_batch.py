@@ -98,8 +98,8 @@ class ToolBatch:
             stream,
             cancel,
             clock,
-            lambda call_id: DirectCalls(controller, scope, call_id, model, cancel=cancel, clock=clock),
-            trail,
+            direct=lambda call_id: DirectCalls(controller, scope, call_id, model, cancel=cancel, clock=clock),
+            trail=trail,
         )
 
     async def run(self, calls: list[PendingCall], names: Sequence[str] | None = None) -> BatchResult:

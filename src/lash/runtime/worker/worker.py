@@ -19,7 +19,7 @@ import contextlib
 import contextvars
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from lash.base.cancel import CancelToken
 from lash.base.waiting import first_of
@@ -55,6 +55,13 @@ BUSY_LOOK_MS = 100
 CANCEL_LOOK_MS = 20
 
 
+class Ended(NamedTuple):
+    """An end that is not written yet. Its lease is kept until it is: nobody runs again what has ended here."""
+
+    end: ProcessEnd
+    holding: Holding
+
+
 class ProcessWorker:
     """Runs the processes of one store. Several workers, in one process or many, are always safe."""
 
@@ -69,7 +76,7 @@ class ProcessWorker:
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._holdings: dict[str, Holding] = {}
         self._watcher: asyncio.Task[None] | None = None
-        self._ended: list[ProcessEnd] = []
+        self._ended: list[Ended] = []
         self._may_be_due = True
         self._is_draining = False
         self._looked_at = 0.0
@@ -196,7 +203,8 @@ class ProcessWorker:
 
     async def _turn_over(self) -> None:
         """Ends what ended and takes what is due, in one transaction."""
-        ends, self._ended = self._ended, []
+        ended, self._ended = self._ended, []
+        ends = [each.end for each in ended]
         limit = self._room
         writing = asyncio.ensure_future(
             self._registry.turn_over(
@@ -206,16 +214,19 @@ class ProcessWorker:
         try:
             turned = await asyncio.shield(writing)
         except asyncio.CancelledError:
-            await self._undo(writing, ends)
+            await self._undo(writing, ended)
             raise
         except StoreError:
-            self._ended = [*ends, *self._ended]
+            self._ended = [*ended, *self._ended]
             raise
         except Exception:
             logger.exception("what ended cannot be written together; each is written by itself")
-            for end in ends:
-                await self._end_alone(end)
+            for each in ended:
+                await self._end_alone(each.end)
+                self._engine.keeper.drop(each.holding)
             return
+        for each in ended:
+            self._engine.keeper.drop(each.holding)
         self._claim_token = self._engine.ids.new_token()
         self._may_be_due = limit > 0 and len(turned.claimed) == limit
         for process_id in turned.lost:
@@ -223,11 +234,11 @@ class ProcessWorker:
         for claimed in turned.claimed:
             self._start(claimed)
 
-    async def _undo(self, writing: asyncio.Future[WorkTurnOver], ends: list[ProcessEnd]) -> None:
+    async def _undo(self, writing: asyncio.Future[WorkTurnOver], ended: list[Ended]) -> None:
         """This worker is leaving: what it has just taken is given back."""
         await asyncio.wait([writing])
         if writing.cancelled() or writing.exception() is not None:
-            self._ended = [*ends, *self._ended]
+            self._ended = [*ended, *self._ended]
             return
         for claimed in writing.result().claimed:
             with contextlib.suppress(Exception):  # the lease runs out by itself otherwise
@@ -289,6 +300,7 @@ class ProcessWorker:
         process_id, lease = claimed.record.id, claimed.lease
         later_ms = 0
         is_kept = True
+        has_ended = False
         try:
             outcome = await self._outcome(claimed, holding)
             if isinstance(outcome, Park):
@@ -300,8 +312,8 @@ class ProcessWorker:
                     wait_ids=outcome.wait_ids,
                 )
             elif outcome is not None:
-                self._ended.append(ProcessEnd(lease, outcome))
-                is_kept = False
+                self._ended.append(Ended(ProcessEnd(lease, outcome), holding))
+                has_ended, is_kept = True, False
             else:
                 is_kept = holding.cancel.reason != "lease_lost"
                 later_ms = LATER_MS
@@ -311,7 +323,8 @@ class ProcessWorker:
             logger.warning("process %s is left for a while: %s", process_id, error)
             later_ms = LATER_MS
         finally:
-            self._engine.keeper.drop(holding)
+            if not has_ended:
+                self._engine.keeper.drop(holding)
             del self._holdings[process_id], self._runs[process_id]
             self.slots.give()
             self._stirred.set()

@@ -41,8 +41,7 @@ _AT_REST: Final = {
     "queued input never ended": "SELECT session_id || '/' || coalesce(source_key, batch_id) FROM lash_queued_batches",
     "a lease is held by nobody": "SELECT session_id || ' by ' || owner FROM lash_session_leases "
     "WHERE lease_token <> ''",
-    "a journal row is left": "SELECT scope_key || ' ' || replay_key FROM lash_effect_journal "
-    "WHERE process_id IS NULL",
+    "a journal row is left": "SELECT scope_key || ' ' || replay_key FROM lash_effect_journal WHERE process_id IS NULL",
     "a turn was settled twice": "SELECT session_id || '/' || turn_id FROM lash_turn_commits "
     "GROUP BY session_id, turn_id HAVING count(*) > 1",
     "a process never ended": "SELECT process_id || ' ' || status FROM lash_processes WHERE status = 'running'",
