@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ import lash
 from face.places import Gate, Place, recorded
 from lash.plugins import PluginRegistrationError, PreparedContext, ShownTools, TurnContext
 from lash.testing import ScriptedModel, calls, says
+from lash.tools.decorator import Tool
 
 
 @lash.tool
@@ -120,7 +122,7 @@ async def test_the_tools_of_a_turn_are_there_when_it_goes_on_elsewhere(file: Pla
     [([look], ["feet"], "chose tool source 'feet'; registered: hands, nose"), ([touch], ["hands"], "tools that clash")],
 )
 async def test_tools_that_cannot_be_given_end_the_turn(
-    memory: Place, tools: list[lash.Tool[..., object]], sources: list[str], said: str
+    memory: Place, tools: list[Tool[..., Any]], sources: list[str], said: str
 ) -> None:
     core = await memory.core(ScriptedModel([says("ok")]), tools=tools, plugins=[giving(*sources)])
     async with core.session("s") as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import lash
 from face.places import Place, drained, until
@@ -14,6 +15,7 @@ from lash.runtime.activity import PluginRuntime
 from lash.stock import PlanMode, PlanModeStatus
 from lash.testing import Lab, Life, ScriptedModel, calls, says
 from lash.testing.script import Answer
+from lash.tools.decorator import Tool
 
 
 @lash.tool(repeat="idempotent")
@@ -34,7 +36,7 @@ async def write_file(path: str, text: str) -> str:
     return f"{len(text)} characters"
 
 
-TOOLS = [delete, read_file, write_file]
+TOOLS: list[Tool[..., Any]] = [delete, read_file, write_file]
 PLAN = "Delete a.txt."
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import lash
@@ -11,6 +13,7 @@ from lash.plugins import CatalogContext
 from lash.stock import ToolDiscovery
 from lash.testing import Lab, Life, ScriptedModel, calls, says
 from lash.tools.catalog import ToolKeywords
+from lash.tools.decorator import Tool
 
 
 @lash.tool(repeat="idempotent")
@@ -25,7 +28,7 @@ async def delete_branch(name: str) -> str:
     return f"{name} is gone"
 
 
-TOOLS = [send_email, delete_branch]
+TOOLS: list[Tool[..., Any]] = [send_email, delete_branch]
 
 
 def offered(model: ScriptedModel, number: int = -1) -> list[str]:
