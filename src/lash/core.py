@@ -72,7 +72,9 @@ from lash.tracing.records import TraceContext, TraceLevel, TraceSink
 from lash.tracing.tracer import Tracer
 
 if TYPE_CHECKING:
+    from lash.lashlang.host.environment import HostEnvironment
     from lash.protocols.rlm.options import RlmConfig
+    from lash.protocols.rlm.projections import ProjectionRef, ProjectionResolver
     from lash.providers.named import AnyWire
 
 MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
@@ -180,7 +182,8 @@ class LashCore:
         self._background: Background | None = None
         self._store: Store | None = None
         # Fail at construction, not at the first session, when plugins or tools do not fit together.
-        self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
+        self._probe = self._plugin_host.build_probe(self._plugin_options)
+        self._build_catalog(self._probe)
 
     # life
 
@@ -298,6 +301,7 @@ class LashCore:
         # The deletion does both by itself; asked for here, they say what they did.
         processes = await self.store.processes.delete_session_process_state(session_id)
         subscription_count = await self.store.triggers.delete_session_subscriptions(session_id)
+        # Last before the deletion: a turn that meets a revoked wait shall find its session gone.
         await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
         return SessionDeleteReport(session_id, processes, subscription_count)
@@ -414,8 +418,9 @@ class LashCore:
         self._worker = ProcessWorker(self.process_worker_config())
         # Without workers here, those elsewhere hear of it from the store.
         poke = self._worker.poke if self._workers else _nobody
+        declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}
         self._background = Background(
-            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke
+            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke, declared
         )
         if self._workers:
             self._worker.ticking = TriggerTicking(engine, self._background.ticker)
@@ -465,7 +470,7 @@ class LashCore:
 
     def _own_catalog(self) -> ToolCatalog:
         """The tools that processes may be started with."""
-        return self._build_catalog(self._plugin_host.build_probe(self._plugin_options))
+        return self._build_catalog(self._probe)
 
     def _environment(self) -> ProcessExecutionEnvSpec:
         """What a process that is started now captures; workers add tools and credentials of their own."""
@@ -582,7 +587,8 @@ class StandardCore(LashCore):
 class RlmCore(LashCore):
     """A core in RLM mode: the model writes programs in lashlang, and tools are modules of the language.
 
-    `rlm` says how programs run and what is shown of them; `projected` binds read-only names in every program.
+    `rlm` says how programs run and what is shown of them; `projected` binds read-only names in every program,
+    by value or by a reference that `resolver` fetches when a program reads it.
     Added in 0.1.
     """
 
@@ -591,7 +597,8 @@ class RlmCore(LashCore):
         *,
         model: ModelChoice | None = None,
         rlm: RlmConfig | None = None,
-        projected: Mapping[str, Json] | None = None,
+        projected: Mapping[str, Json | ProjectionRef] | None = None,
+        resolver: ProjectionResolver | None = None,
         store: str | Store = ":memory:",
         effect_host: HostChoice | EffectHost | None = None,
         attachment_store: AttachmentStore | None = None,
@@ -611,8 +618,9 @@ class RlmCore(LashCore):
     ) -> None:
         from lash.protocols.rlm.plugin import RlmProtocol  # the language is loaded by those who use it
 
+        self._rlm = RlmProtocol(rlm, projected=projected, resolver=resolver)
         super().__init__(
-            protocol=RlmProtocol(rlm, projected=projected),
+            protocol=self._rlm,
             model=model,
             store=store,
             effect_host=effect_host,
@@ -631,6 +639,11 @@ class RlmCore(LashCore):
             clock=clock,
             ids=ids,
         )
+
+    @property
+    def host_environment(self) -> HostEnvironment:
+        """What programs of this core are linked against: give it to `lash.lashlang.compile_module`."""
+        return self._rlm.environment_of(self._build_catalog(self._plugin_host.build_probe(self._plugin_options)))
 
 
 def _tool_plugin(tools: Sequence[Tool[..., Any] | ToolProvider]) -> list[PluginFactory]:

@@ -34,6 +34,12 @@ from lash.testing import ScriptedModel
 HERE = Path(__file__).parent
 
 
+@lash.tool(approve=True)
+async def wipe(what: str) -> str:
+    """Wipes something, if it may."""
+    return f"wiped {what}"
+
+
 @lash.tool
 async def crawl(pages: int) -> int:
     """Visits pages, once it may."""
@@ -48,7 +54,7 @@ def core(store: str) -> lash.StandardCore:
     """The agent."""
     return lash.StandardCore(
         model=ScriptedModel([]),
-        tools=[crawl],
+        tools=[crawl, wipe],
         store=store,
         lease_timings=lash.LeaseTimings(ttl_ms=2_000, renew_ms=500),
     )
@@ -64,11 +70,11 @@ class Terminal:
         (folder / "crawler.py").write_text(APP)
         self._children: list[subprocess.Popen[str]] = []
 
-    def spawn(self, *line: str) -> subprocess.Popen[str]:
+    def spawn(self, *line: str, folder: Path | None = None) -> subprocess.Popen[str]:
         """A command that goes on."""
         child = subprocess.Popen(
             [sys.executable, "-m", "lash.cli.main", *line, "--store", self.store],
-            cwd=self.folder,
+            cwd=folder or self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -210,6 +216,25 @@ def test_a_cancel_from_another_terminal_stops_the_run(
     assert shown(cli, terminal, "c")["status"] == "cancelled"
 
 
+def test_a_tool_in_the_background_waits_for_its_approval(cli: Cli, terminal: Terminal) -> None:
+    line = ["processes", "start", "wipe", "--app", "crawler:core", "--args", '{"what": "disk"}', "--id", "w", "--wait"]
+    waiting = terminal.spawn(*line)
+    terminal.worker()
+    deadline = time.monotonic() + SOON_S
+    pending: list[dict[str, str]] = []
+    while not pending:
+        assert time.monotonic() < deadline, "nobody was asked"
+        pending = json.loads(cli("approvals", "ls", "--store", terminal.store, "--json").stdout)
+
+    listed = cli("approvals", "ls", "--store", terminal.store, COLUMNS="200").stdout
+    approved = cli("approvals", "approve", pending[0]["id"], "--store", terminal.store)
+    told, _ = waiting.communicate(timeout=SOON_S)
+
+    assert ("process w" in listed, pending[0]["process_id"]) == (True, "w")
+    assert approved.stdout == "wipe in process w is approved\n"
+    assert told == "wiped disk\n"
+
+
 def test_the_result_of_a_start_may_be_waited_for(terminal: Terminal) -> None:
     terminal.let_go()
     terminal.worker()
@@ -226,6 +251,21 @@ def test_a_worker_needs_an_app(cli: Cli) -> None:
 
     assert result.exit_code == 2
     assert "--app" in result.stderr
+
+
+def test_the_example_does_as_its_docstring_says(cli: Cli, terminal: Terminal) -> None:
+    root = Path(__file__).parents[2]
+    app = ["--app", "examples.night_reports:core"]
+    terminal.spawn("worker", *app, folder=root)
+
+    line = ["start", "write_report", *app, "--args", '{"topic": "tides"}', "--wake", "desk", "--wait"]
+    reader = terminal.spawn("processes", *line, folder=root)
+    told, failed = reader.communicate(timeout=SOON_S)
+    assert (json.loads(told), failed) == ({"pages": 3, "topic": "tides"}, "")
+
+    deadline = time.monotonic() + SOON_S
+    while "Your report is ready." not in cli("sessions", "show", "desk", "--store", terminal.store).output:
+        assert time.monotonic() < deadline, "the session never spoke"
 
 
 # external work and signals

@@ -310,6 +310,61 @@ async def test_a_deadline_may_stop_the_turn() -> None:
 # cancelled, deleted
 
 
+@pytest.mark.parametrize("is_wanted", [True, False])
+async def test_a_cancelled_turn_cancels_the_external_work_where_the_tool_says_so(place: Place, is_wanted: bool) -> None:
+    cancelled: list[tuple[str, str]] = []
+
+    async def cancel(args: dict[str, Any], ctx: lash.ToolContext) -> None:
+        cancelled.append((args["sample"], ctx.effect_key))
+        raise ConnectionError("the lab does not answer")  # is logged, and changes nothing
+
+    ordered: list[tuple[str, str]] = []
+
+    @lash.tool(cancel=cancel)
+    async def order(ctx: lash.ToolContext, sample: str) -> lash.ToolResult:
+        """Has a sample analysed."""
+        await ctx.completion_key()
+        ordered.append((sample, ctx.effect_key))
+        return lash.ToolResult.pending(on_cancel="cancel_external_work" if is_wanted else "ignore")
+
+    core = await place.core(ScriptedModel([calls("order", sample="blood")]), tools=[order])
+    async with core.session("s") as session:
+        running = asyncio.create_task(session.run("go", turn_id="t"))
+        await waiting(core)
+        assert await session.cancel()
+        turn = await running
+
+        assert turn.outcome == Stopped("cancelled")
+        assert "cancelled" in results(session)[0]
+        assert unsettled_tool_calls(session.messages) == []
+    assert cancelled == (ordered if is_wanted else [])
+
+
+async def test_external_work_is_cancelled_by_whoever_goes_on_with_the_turn(durable: Place) -> None:
+    cancelled: list[str] = []
+
+    @lash.tool(cancel=lambda args, ctx: cancelled.append(args["sample"]))
+    async def order(ctx: lash.ToolContext, sample: str) -> lash.ToolResult:
+        """Has a sample analysed."""
+        await ctx.completion_key()
+        return lash.ToolResult.pending(on_cancel="cancel_external_work")
+
+    dying = await durable.core(ScriptedModel([calls("order", sample="blood")]), tools=[order])
+    session = await dying.session("s").open()
+    lost = asyncio.create_task(session.run("go", turn_id="t"))
+    [detached] = await waiting(dying)
+    await durable.crash(dying)
+    await asyncio.gather(lost, return_exceptions=True)
+
+    core = await durable.core(ScriptedModel([calls("order", sample="blood"), says("ok")]), tools=[order], recover=False)
+    await core.completions.cancel(detached.key)
+    async with core.session("s") as again:
+        turn = await again.run("go", turn_id="t")
+
+    assert turn.text == "ok"
+    assert cancelled == ["blood"]
+
+
 async def test_cancelling_a_turn_that_waits_leaves_a_valid_history(place: Place) -> None:
     lab = Lab()
     core = await place.core(ScriptedModel([calls("order", sample="x"), says("again")]), tools=[lab.order])

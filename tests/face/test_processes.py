@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 import lash
-from face.places import Gate, Place, settled, texts
+from face.places import Gate, Place, settled, texts, until
 from lash.base.json import JsonObject
 from lash.processes.errors import (
     CompletionNotAllowed,
@@ -23,8 +23,9 @@ from lash.processes.inputs import ToolCallInput
 from lash.processes.outputs import SuccessOutput
 from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.runtime.process_admin import ProcessStartConflict
-from lash.runtime.process_handle import ProcessAbandoned, ProcessCancelled, UnknownSignal
+from lash.runtime.process_handle import ProcessAbandoned, ProcessCancelled, ProcessFailed, UnknownSignal
 from lash.runtime.work import InvalidWork, UnknownTool
+from lash.sessions.frames import SessionPolicy
 from lash.testing import ScriptedModel, says
 
 # Longer than any machine needs; what never comes fails all the same.
@@ -77,6 +78,47 @@ async def test_starting_again_under_an_id_is_starting_once(place: Place) -> None
     assert [record.id for record in await core.processes.list()] == ["deploy-7"]
     with pytest.raises(ProcessStartConflict, match="another id="):
         await core.processes.start(lash.External("deploy"), id="deploy-7")
+
+
+async def test_a_start_after_an_upgrade_finds_what_was_started_before(place: Place) -> None:
+    before = await place.core(model(), tools=[research])
+    work = {"topic": "tides"}
+    started = await before.processes.start(research, args=work, id="r")
+    upgraded = lash.StandardCore(model=model(), max_turns=3, tools=[research], store=await place.open_store())
+    upgraded._default_policy = lambda: SessionPolicy(provider_id="another")  # type: ignore[method-assign]
+
+    async with upgraded:
+        found = await upgraded.processes.start(research, args=work, id="r")
+        with pytest.raises(ProcessStartConflict):
+            await upgraded.processes.start(research, args={"topic": "winds"}, id="r")
+        with pytest.raises(ProcessStartConflict):
+            await upgraded.processes.start(research, args=work, id="r", wake="s")
+        with pytest.raises(ProcessStartConflict):
+            await upgraded.processes.start(research, args=work, id="r", recovery="owner_bound")
+
+    assert found.id == started.id
+
+
+async def test_a_session_that_was_deleted_is_told_of_nothing(place: Place) -> None:
+    core = await place.core(model(), tools=[research])
+    async with core.session("s") as session:
+        await core.triggers.subscribe("asked", research, args={"topic": "tides"}, wake=session)
+    await core.delete_session("s")
+
+    report = await core.triggers.emit("asked", None, key="1")
+    job = await core.processes.start(research, args={"topic": "winds"}, wake="s")
+
+    for process_id in (job.id, *report.started_process_ids):
+        assert "3 pages" in str(await (await core.processes.get(process_id)).result(timeout=SOON_S))
+    assert [found.state for found in await core.triggers.deliveries()] == ["started"]
+    pruned: set[str] = set()
+
+    async def all_pruned() -> bool:
+        # A worker has to give up the wake first.
+        pruned.update((await core.processes.prune(timedelta(0))).pruned)
+        return pruned == {job.id, *report.started_process_ids}
+
+    await until(all_pruned, "both are forgotten")
 
 
 async def test_a_tool_is_started_with_its_arguments_and_environment_captured(place: Place) -> None:
@@ -190,14 +232,10 @@ async def test_a_wait_that_times_out_says_what_is_waited_for(place: Place) -> No
     assert await handle.result(timeout=0) is None
 
 
-async def test_workers_work_cannot_be_completed_by_hand(memory: Place) -> None:
-    core = await memory.core(model(), tools=[research])
-    registry = core.store.processes
-    await core.processes.start(research, args={"topic": "tides"}, id="p")
-    record = await registry.get_process("p")
-    assert record is not None
+async def test_workers_work_cannot_be_completed_by_hand() -> None:
+    async with lash.StandardCore(model=model(), tools=[research], workers=0) as core:
+        await core.processes.start(research, args={"topic": "tides"}, id="p")
 
-    if not record.is_terminal:
         with pytest.raises(CompletionNotAllowed):
             await core.processes.complete("p", "done")
         with pytest.raises(CompletionNotAllowed):
@@ -381,6 +419,19 @@ async def test_a_tool_that_raises_is_a_failed_process(place: Place) -> None:
         await handle.result(timeout=SOON_S)
 
 
+async def test_a_worker_without_the_tool_says_so(file: Place) -> None:
+    worker = await file.core(model(), tools=[research])
+    worker.worker.poke()
+    asking = lash.StandardCore(model=model(), tools=[elsewhere], store=await file.open_store()).only_asking()
+    async with asking:
+        handle = await asking.processes.start(elsewhere)
+
+        with pytest.raises(lash.ProcessFailed, match="no tool 'elsewhere'; available: research") as caught:
+            await (await worker.processes.get(handle.id)).result(timeout=SOON_S)
+
+    assert caught.value.failure_code == "tool_unavailable"
+
+
 async def test_a_running_process_is_cancelled(place: Place) -> None:
     gate = Gate()
 
@@ -538,3 +589,26 @@ async def test_a_closed_core_starts_nothing(memory: Place) -> None:
 
     with pytest.raises(lash.ConfigurationError, match="not open"):
         await core.processes.start(DEPLOY)
+
+
+async def test_a_process_that_is_bound_to_its_owner_ends_with_it(durable: Place) -> None:
+    gate = Gate()
+
+    @lash.tool
+    async def hold() -> str:
+        """Holds a connection that nobody else has."""
+        await gate.wait()
+        return "never"
+
+    dying = await durable.core(model(), tools=[hold])
+    await dying.processes.start(hold, id="p", recovery="owner_bound")
+    await gate.arrival()
+    await durable.crash(dying)
+
+    core = await durable.core(model(), tools=[hold])
+    handle = await core.processes.get("p")
+
+    with pytest.raises(ProcessFailed) as lost:
+        await handle.result(timeout=SOON_S)
+    assert lost.value.failure_code == "process_owner_lost"
+    assert gate.visits == 1

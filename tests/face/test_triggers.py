@@ -11,12 +11,14 @@ import pytest
 import lash
 from face.places import Place, until
 from lash.base.json import JsonObject
+from lash.plugins.errors import PluginRegistrationError
 from lash.processes.inputs import ToolCallInput
 from lash.processes.scopes import SessionScope
 from lash.runtime.work import InvalidWork, UnknownTool
 from lash.testing import ScriptedModel, says
 from lash.triggers.delivery import DeliveryFilter
 from lash.triggers.errors import InvalidSchedule, InvalidTrigger, OccurrenceConflict
+from lash.triggers.sources import TriggerEvent
 
 # Longer than any machine needs; what never comes fails all the same.
 SOON_S = 30
@@ -233,6 +235,30 @@ async def test_deleting_a_session_takes_its_triggers_away(place: Place) -> None:
     assert report.subscription_count > 0
     assert [found.label for found in await core.triggers.list()] == ["of the host"]
     assert await core.triggers.schedules() == []
+
+
+PAID = TriggerEvent("shop", "shop", "paid", {"type": "object", "required": ["from", "amount"]})
+
+
+async def test_an_event_that_a_plugin_declares_says_what_was_declared(place: Place) -> None:
+    core = await place.core(model(), tools=[book], plugins=[lash.Plugin("shop").trigger(PAID)])
+    subscription = await core.triggers.subscribe("shop.paid", book, inputs={"payment": "event"})
+
+    with pytest.raises(InvalidTrigger, match=r"payload of `shop.paid` is not as declared: .*amount"):
+        await core.triggers.emit("shop.paid", {"from": "Ada"}, key="d-1")
+    report = await core.triggers.emit("shop.paid", PAYMENT, key="d-1")
+
+    assert core.triggers.declared() == {"shop.paid": PAID}
+    assert subscription.draft.payload_schema == PAID.payload_schema
+    assert len(report.started_process_ids) == 1
+
+
+def test_an_event_is_declared_once_and_with_a_schema_that_compiles() -> None:
+    with pytest.raises(PluginRegistrationError, match="declared by plugins 'one' and 'two'"):
+        lash.StandardCore(model=model(), plugins=[lash.Plugin("one").trigger(PAID), lash.Plugin("two").trigger(PAID)])
+    broken = TriggerEvent("shop", "shop", "sold", {"type": "strin"})
+    with pytest.raises(InvalidTrigger, match="payload_schema"):
+        lash.StandardCore(model=model(), plugins=[lash.Plugin("one").trigger(broken)])
 
 
 async def test_a_session_cancels_its_own_triggers_only(place: Place) -> None:

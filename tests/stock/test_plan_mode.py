@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import lash
-from face.places import Place, drained
+from face.places import Place, drained, until
 from lash.base.json import Json
 from lash.machine.llm import LlmRequest
 from lash.machine.outcome import FrameSwitch
@@ -14,6 +15,7 @@ from lash.runtime.activity import PluginRuntime
 from lash.stock import PlanMode, PlanModeStatus
 from lash.testing import Lab, Life, ScriptedModel, calls, says
 from lash.testing.script import Answer
+from lash.tools.decorator import Tool
 
 
 @lash.tool(repeat="idempotent")
@@ -34,7 +36,7 @@ async def write_file(path: str, text: str) -> str:
     return f"{len(text)} characters"
 
 
-TOOLS = [delete, read_file, write_file]
+TOOLS: list[Tool[..., Any]] = [delete, read_file, write_file]
 PLAN = "Delete a.txt."
 
 
@@ -54,12 +56,16 @@ async def invoke(session: lash.Session, action: str) -> PlanModeStatus:
 
 async def decided(core: lash.StandardCore, *, approve: bool) -> None:
     """Answers what waits for an approval."""
-    while not (waiting := await core.approvals.pending()):
-        await asyncio.sleep(0)
+
+    async def is_waiting() -> bool:
+        return bool(await core.approvals.pending())
+
+    await until(is_waiting, "a plan that waits for approval")
+    [waiting] = await core.approvals.pending()
     if approve:
-        await core.approvals.approve(waiting[0])
+        await core.approvals.approve(waiting)
     else:
-        await core.approvals.deny(waiting[0], "too short")
+        await core.approvals.deny(waiting, "too short")
 
 
 async def approving(core: lash.StandardCore) -> None:
@@ -223,7 +229,7 @@ async def test_what_was_approved_survives_a_kill_everywhere() -> None:
             status = await invoke(session, "status")
             return f"{running.result().text} {status.enabled} {await session.tools.names()}"
 
-    report = await Lab(make).kill_everywhere(program)
+    report = await Lab(make).kill_everywhere(program, limit=24)
 
     report.raise_for_problems()
     assert report.kills >= 20

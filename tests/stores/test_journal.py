@@ -99,6 +99,7 @@ async def test_a_new_owner_does_not_begin_what_may_have_happened(store: Store, s
 async def test_a_doubt_is_settled_with_an_outcome(store: Store, session: SessionStore) -> None:
     owned = await accepted(session, "t1", claimant("a"))
     await store.journal.begin(scope("t1"), owned.lease, _begun("k1"))
+    await session.release_session_lease(owned.lease)
 
     assert await store.journal.settle(scope("t1"), "k1", '{"said":1}')
     assert not await store.journal.settle(scope("t1"), "k2", '{"said":1}')
@@ -106,6 +107,15 @@ async def test_a_doubt_is_settled_with_an_outcome(store: Store, session: Session
     row = await store.journal.get(scope("t1"), "k1")
     assert row is not None
     assert (row.status, row.outcome_json) == ("completed", '{"said":1}')
+
+
+@pytest.mark.parametrize("outcome", [None, '{"said":1}'])
+async def test_what_runs_right_now_is_not_in_doubt(store: Store, session: SessionStore, outcome: str | None) -> None:
+    owned = await accepted(session, "t1", claimant("a"))
+    await store.journal.begin(scope("t1"), owned.lease, _begun("k1"))
+
+    assert not await store.journal.settle(scope("t1"), "k1", outcome)
+    await store.journal.finish(scope("t1"), owned.lease, done("k1"), {})
 
 
 async def test_large_values_lie_beside_their_rows(store: Store, session: SessionStore) -> None:

@@ -30,6 +30,12 @@ class PendingApproval(msgspec.Struct, frozen=True):
     call_id: str
     asked_at_ms: int
     deadline_ms: int | None
+    process_id: str | None
+
+    @property
+    def place(self) -> str:
+        """Where the call was made."""
+        return self.session_id if self.process_id is None else f"process {self.process_id}"
 
     @property
     def args_text(self) -> str:
@@ -55,7 +61,8 @@ async def answer(where: str, approval_id: str, denial: str | None) -> str:
         outcome = await (approvals.approve(approval) if denial is None else approvals.deny(approval, denial))
         if not isinstance(outcome, Accepted):
             raise NotFound(f"approval {approval_id!r} was answered by somebody else meanwhile")
-        return f"{approval.tool} in session {approval.session_id} is {'approved' if denial is None else 'denied'}"
+        where_from = f"session {approval.session_id}" if approval.process_id is None else _printable(approval).place
+        return f"{approval.tool} in {where_from} is {'approved' if denial is None else 'denied'}"
 
 
 def _approvals(store: lash.Store) -> Approvals:
@@ -72,4 +79,5 @@ def _printable(approval: Approval) -> PendingApproval:
         approval.call_id,
         approval.asked_at_ms,
         approval.deadline_ms,
+        approval.process_id,
     )

@@ -33,7 +33,16 @@ from lash.plugins.hooks import (
     TurnFinalized,
     TurnPersisted,
 )
-from lash.plugins.plugin import Plugin, PluginFactory, PluginSpecFactory, SessionPlugin, StaticPluginFactory, hook
+from lash.plugins.plugin import (
+    CoreBound,
+    CoreServices,
+    Plugin,
+    PluginFactory,
+    PluginSpecFactory,
+    SessionPlugin,
+    StaticPluginFactory,
+    hook,
+)
 from lash.plugins.registrar import PluginRegistrar
 from lash.plugins.snapshots import PluginSnapshot, Stateful, StatefulPlugin
 from lash.plugins.transforms import (
@@ -43,6 +52,7 @@ from lash.plugins.transforms import (
     ConfigChange,
     PreparedContext,
     ResponseContext,
+    ShownTools,
     StreamAnswer,
     StreamChunk,
     TurnContext,
@@ -61,6 +71,8 @@ __all__ = [
     "CatalogContribution",
     "CompactContext",
     "ConfigChange",
+    "CoreBound",
+    "CoreServices",
     "CreateSession",
     "CustomEvent",
     "EmitRuntimeEvents",
@@ -87,6 +99,7 @@ __all__ = [
     "SessionPlugin",
     "SessionRestored",
     "ShortCircuitTool",
+    "ShownTools",
     "Stateful",
     "StatefulPlugin",
     "StaticPluginFactory",

@@ -37,10 +37,20 @@ from lash.plugins.hooks import (
     PromptHook,
 )
 from lash.plugins.registrar import PluginRegistrar
-from lash.plugins.transforms import CatalogHook, Compactor, ConfigMutator, ContextTransform, ResponseHook, StreamHook
+from lash.plugins.transforms import (
+    CatalogHook,
+    Compactor,
+    ConcealHook,
+    ConfigMutator,
+    ContextTransform,
+    DiscoveryHook,
+    ResponseHook,
+    StreamHook,
+)
 from lash.tools.decorator import Tool
 from lash.tools.provider import ToolProvider
 from lash.tools.toolset import ToolSet
+from lash.triggers.sources import TriggerEvent
 
 F = TypeVar("F", bound=Callable[..., Any])
 Register = Callable[[PluginRegistrar], None]
@@ -146,6 +156,14 @@ class _HookMarks:
         """The tools of a turn."""
         return _mark(method, "tool_catalog")
 
+    def conceal(self, method: F) -> F:
+        """The tools that a model call is not shown."""
+        return _mark(method, "conceal")
+
+    def discovery(self, method: F) -> F:
+        """What tools are found under."""
+        return _mark(method, "discovery")
+
     def config_mutator(self, method: F) -> F:
         """A change of the session's configuration."""
         return _mark(method, "config_mutator")
@@ -240,6 +258,18 @@ class Plugin:
         """Adds a word on the tools of each turn."""
         return self._with(lambda registrar: registrar.tool_catalog.contribute(fn))
 
+    def turn_tools(self, source_id: str, provider: ToolProvider) -> Plugin:
+        """Adds tools that a transform may give to single turns."""
+        return self._with(lambda registrar: registrar.context.tool_source(source_id, provider))
+
+    def conceal(self, fn: ConcealHook) -> Plugin:
+        """Adds a word on which tools the model is not shown."""
+        return self._with(lambda registrar: registrar.tool_catalog.conceal(fn))
+
+    def discovery(self, fn: DiscoveryHook) -> Plugin:
+        """Adds what tools are found under."""
+        return self._with(lambda registrar: registrar.discovery.contribute(fn))
+
     def config_mutator(self, fn: ConfigMutator) -> Plugin:
         """Adds a word on changes of the configuration."""
         return self._with(lambda registrar: registrar.session.config_mutator(fn))
@@ -247,6 +277,10 @@ class Plugin:
     def action(self, name: str, fn: Callable[..., Any], *, kind: ActionKind = "command") -> Plugin:
         """Adds an action for the host: `fn(context, args: Args) -> Report`."""
         return self._with(lambda registrar: registrar.actions.typed(name, fn, kind=kind))
+
+    def trigger(self, event: TriggerEvent) -> Plugin:
+        """Declares a kind of event, and the schema of what it says."""
+        return self._with(lambda registrar: registrar.triggers.declare(event))
 
     def _with(self, register: Register) -> Plugin:
         self._registers.append(register)
@@ -291,6 +325,8 @@ _REGISTER: dict[str, Callable[[PluginRegistrar, Any], None]] = {
     "stream": lambda registrar, fn: registrar.output.stream(fn),
     "response": lambda registrar, fn: registrar.output.response(fn),
     "tool_catalog": lambda registrar, fn: registrar.tool_catalog.contribute(fn),
+    "conceal": lambda registrar, fn: registrar.tool_catalog.conceal(fn),
+    "discovery": lambda registrar, fn: registrar.discovery.contribute(fn),
     "config_mutator": lambda registrar, fn: registrar.session.config_mutator(fn),
 }
 

@@ -30,12 +30,15 @@ from lash.plugins.hooks import (
 from lash.plugins.transforms import (
     CatalogHook,
     Compactor,
+    ConcealHook,
     ConfigMutator,
     ContextTransform,
+    DiscoveryHook,
     ResponseHook,
     StreamHook,
 )
 from lash.tools.provider import ToolProvider
+from lash.triggers.sources import TriggerEvent, checked_schema
 
 T = TypeVar("T")
 
@@ -128,12 +131,16 @@ class Registrations:
         self.tool_result_projector: Exclusive[ToolResultProjector] = Exclusive("tool result projector")
         self.protocol: Exclusive[ProtocolBinding] = Exclusive("protocol driver")
         self.tool_catalog: Hooks[CatalogHook] = Hooks()
+        self.conceal: Hooks[ConcealHook] = Hooks()
+        self.discovery: Hooks[DiscoveryHook] = Hooks()
         self.config_mutators: Hooks[ConfigMutator] = Hooks()
         self.stream: Hooks[StreamHook] = Hooks()
         self.response: Hooks[ResponseHook] = Hooks()
         self.context_transforms: Ranked[ContextTransform] = Ranked()
         self.compactors: Ranked[Compactor] = Ranked()
+        self.turn_sources: dict[str, Registered[ToolProvider]] = {}
         self.actions: dict[str, Registered[Action]] = {}
+        self.triggers: dict[str, Registered[TriggerEvent]] = {}
 
 
 class PluginRegistrar:
@@ -148,9 +155,11 @@ class PluginRegistrar:
         self.session = SessionRegistrar(plugin_id, into)
         self.protocol = ProtocolRegistrar(plugin_id, into)
         self.tool_catalog = ToolCatalogRegistrar(plugin_id, into)
+        self.discovery = DiscoveryRegistrar(plugin_id, into)
         self.output = OutputRegistrar(plugin_id, into)
         self.context = ContextRegistrar(plugin_id, into)
         self.actions = ActionRegistrar(plugin_id, into)
+        self.triggers = TriggerRegistrar(plugin_id, into)
 
 
 class _Part:
@@ -222,6 +231,18 @@ class ToolCatalogRegistrar(_Part):
         """Asked when a turn puts its tools together: what to turn off, what to note on tools."""
         self._into.tool_catalog.add(self._plugin_id, hook)
 
+    def conceal(self, hook: ConcealHook) -> None:
+        """Asked before each model call: tools that are not shown to the model, and may be called all the same."""
+        self._into.conceal.add(self._plugin_id, hook)
+
+
+class DiscoveryRegistrar(_Part):
+    """Tool search."""
+
+    def contribute(self, hook: DiscoveryHook) -> None:
+        """Asked when a turn puts its tools together: namespaces and other names that tools are found under."""
+        self._into.discovery.add(self._plugin_id, hook)
+
 
 class OutputRegistrar(_Part):
     """What the model says, on its way out."""
@@ -241,6 +262,19 @@ class ContextRegistrar(_Part):
     def prepare_turn(self, priority: int, transform: ContextTransform) -> None:
         """Runs before `before_turn` hooks, highest priority first; the result is recorded with the turn."""
         self._into.context_transforms.add(self._plugin_id, priority, transform)
+
+    def tool_source(self, source_id: str, provider: ToolProvider) -> None:
+        """Tools for single turns: a transform names the source in `PreparedContext.tool_sources`.
+
+        By name, so that a turn that goes on in another process finds them there.
+        """
+        other = self._into.turn_sources.get(source_id)
+        if other is not None:
+            raise PluginRegistrationError(
+                f"plugins {other.plugin_id!r} and {self._plugin_id!r} both register the tool source {source_id!r}; "
+                "rename one"
+            )
+        self._into.turn_sources[source_id] = Registered(self._plugin_id, provider)
 
     def compact(self, priority: int, compactor: Compactor) -> None:
         """Asked by `session.compact()`, highest priority first; the first that answers wins."""
@@ -268,6 +302,21 @@ class ActionRegistrar(_Part):
                 f"plugins {other.plugin_id!r} and {self._plugin_id!r} both register the action {name!r}; rename one"
             )
         self._into.actions[name] = Registered(self._plugin_id, action)
+
+
+class TriggerRegistrar(_Part):
+    """What may happen."""
+
+    def declare(self, event: TriggerEvent) -> None:
+        """Declares a kind of event and the schema of what it says; each kind once in a core."""
+        other = self._into.triggers.get(event.source_type)
+        if other is not None:
+            raise PluginRegistrationError(
+                f"duplicate trigger source `{event.source_type}` declared by plugins {other.plugin_id!r} and "
+                f"{self._plugin_id!r}; rename one"
+            )
+        checked_schema(event.source_type, event.payload_schema)
+        self._into.triggers[event.source_type] = Registered(self._plugin_id, event)
 
 
 class SessionRegistrar(_Part):

@@ -5,7 +5,7 @@ Everything here runs inside a recorded effect or between turns, never on replay.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -15,6 +15,7 @@ from lash.machine.llm import LlmResponse
 from lash.machine.prompt import PromptContribution
 from lash.plugins.directives import RuntimeEvent
 from lash.sessions.frames import SessionPolicy
+from lash.tools.catalog import ToolKeywords
 from lash.tools.definition import Availability
 
 # context
@@ -37,10 +38,16 @@ class TurnContext:
 
 @dataclass(frozen=True, slots=True)
 class PreparedContext:
-    """What the model is shown in place of it, for this turn only; history itself stays."""
+    """What the model is shown in place of it, for this turn only; history itself stays.
+
+    `tool_sources` are names of `registrar.context.tool_source`: their tools join those of the session, or
+    stand in their place where `include_base_tools` is False.
+    """
 
     messages: Sequence[Message]
     prompt_contributions: Sequence[PromptContribution] = ()
+    tool_sources: Sequence[str] = ()
+    include_base_tools: bool = True
 
 
 class Completing(Protocol):
@@ -115,6 +122,15 @@ class CatalogContribution:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownTools:
+    """Before each model call: the tools that it would be shown."""
+
+    session_id: str
+    turn_id: str
+    tool_names: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigChange:
     """`session.configure` asks: the policy as it was, and as it shall be."""
 
@@ -129,4 +145,8 @@ Compactor: TypeAlias = Callable[[CompactContext], object]  # messages or None
 StreamHook: TypeAlias = Callable[[StreamChunk], StreamAnswer | str | None]
 ResponseHook: TypeAlias = Callable[[ResponseContext], object]  # LlmResponse, text, EmitRuntimeEvents or None
 CatalogHook: TypeAlias = Callable[[CatalogContext], CatalogContribution | None]
+# Names of tools that are not shown, and may be called all the same.
+ConcealHook: TypeAlias = Callable[[ShownTools], Collection[str]]
+# What tools are found under, by name or id.
+DiscoveryHook: TypeAlias = Callable[[CatalogContext], Mapping[str, ToolKeywords] | None]
 ConfigMutator: TypeAlias = Callable[[ConfigChange], object]  # SessionPolicy or None

@@ -36,6 +36,8 @@ class Approval:
     call_id: str
     asked_at_ms: int
     deadline_ms: int | None
+    # The background process that made the call; then session and turn are empty.
+    process_id: str | None = None
 
 
 # An approval, its id, its key, or the token of its key.
@@ -63,6 +65,7 @@ class Approvals:
                 call_id=str(wait.subject["call_id"]),
                 asked_at_ms=wait.created_at_ms,
                 deadline_ms=wait.deadline_ms,
+                process_id=wait.key.scope.process_id,
             )
             for wait in await described(self._host, "approval", session_id)
         ]

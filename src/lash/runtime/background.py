@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from lash.artifacts.environments import ProcessEnvStore
@@ -20,6 +20,7 @@ from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.trigger_router import TriggerRouter
 from lash.runtime.work import WorkPlanner
 from lash.tools.catalog import ToolCatalog
+from lash.triggers.sources import TriggerEvent
 from lash.triggers.store import TriggerStore
 
 
@@ -48,24 +49,28 @@ class Background:
         environment: Callable[[], ProcessExecutionEnvSpec],
         attachments: AttachmentStore,
         poke: Callable[[], None] = lambda: None,
+        declared: Mapping[str, TriggerEvent] | None = None,
     ) -> None:
         """`poke` tells whoever runs processes here that there may be something to do."""
         self._ports = ProcessPorts(store.processes, ids, clock, poke)
         self._planner = WorkPlanner(catalog, environment, store.process_envs, attachments)
         self._triggers = store.triggers
+        self._declared = declared or {}
         self.processes = ProcessAdmin(self._ports, self._planner)
         self.router = TriggerRouter(
             store.triggers, RegistryStarter(store.processes), on_started=poke, on_left=self._left
         )
         self.ticker = ScheduleClock(store.triggers, self.router, clock)
-        self.triggers = TriggerAdmin(store.triggers, self.router, self.ticker, planner=self._planner)
+        self.triggers = TriggerAdmin(
+            store.triggers, self.router, self.ticker, planner=self._planner, declared=self._declared
+        )
 
     def _left(self) -> None:
         self.ticker.poke()
 
     def triggers_of(self, session_id: str) -> SessionTriggers:
         """The triggers of one session."""
-        return SessionTriggers(session_id, self._triggers, self.router, self.ticker, self._planner)
+        return SessionTriggers(session_id, self._triggers, self.router, self.ticker, self._planner, self._declared)
 
     def processes_of(self, session_id: str, opened: Callable[[], Awaitable[object]]) -> SessionProcesses:
         """The processes of one session."""

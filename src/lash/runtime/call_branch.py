@@ -29,7 +29,7 @@ from lash.effects.errors import EffectControllerError
 from lash.effects.invocation import Invocation
 from lash.effects.local import Branch, EffectRequest, Local
 from lash.effects.ports import EffectController
-from lash.effects.waits import AwaitEventKey, CustomWait, Resolution, ResolvedErr, ToolCompletionWait
+from lash.effects.waits import AwaitEventKey, CustomWait, Resolution, ResolvedErr, ToolCompletionWait, WaitCancelled
 from lash.machine.values import PendingCall
 from lash.runtime import activity, verdicts
 from lash.runtime.call_run import CallPlace, CallRun
@@ -69,6 +69,16 @@ class CallBranch:
         body = yield from self._approved()
         if body is None:
             body = yield from self._attempts()
+        return body, self._was_recorded
+
+    def put_together(self, output: ToolCallOutput, duration_ms: int) -> Branch[tuple[JsonObject, bool]]:
+        """The body of a call whose output is made of other calls; they are recorded under their own keys."""
+
+        async def finish() -> Json:
+            return await self._run.finished(output, duration_ms)
+
+        envelope = self._envelope("together", durable_step_command("together", {"call": self._asked()}))
+        body = _object((yield from self._do(envelope, finish))["value"])
         return body, self._was_recorded
 
     # a person's word
@@ -150,9 +160,18 @@ class CallBranch:
             self._subject("completion", _object(pending["args"])),
             activity.ToolCallPending(key.key_id, self._call.call_id, self._call.tool_name, deadline_ms),
         )
+        if isinstance(resolution, WaitCancelled) and "cancel" in pending:
+            yield from self._cancelled_outside(number, pending["cancel"])
         on_timeout = cast("OnTimeout", pending["on_timeout"])
         output = verdicts.completed(self._call.tool_name, resolution, on_timeout)
         return (yield from self._result(output, cast("int", pending["duration_ms"])))
+
+    def _cancelled_outside(self, number: int, prepared: Json) -> Branch[None]:
+        async def cancel() -> Json:
+            return await self._run.cancel_external(prepared, number)
+
+        suffix = f"attempt:{number}:cancel"
+        yield from self._do(self._envelope(suffix, durable_step_command("cancel", {"call": self._asked()})), cancel)
 
     def _completion_key(self) -> AwaitEventKey:
         return self._controller.completion_key(ToolCompletionWait(self._call.call_id))

@@ -7,6 +7,7 @@ branch of the call does (runtime/call_branch.py), from what is recorded.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,14 +27,16 @@ from lash.runtime import direct
 from lash.runtime.activity import ActivityStream, ToolCallProgress
 from lash.runtime.direct import DirectCalls
 from lash.runtime.tool_hooks import ToolHooks
-from lash.tools.calls import PreparedToolCall, ToolCall
+from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
 from lash.tools.catalog import ToolCatalog
 from lash.tools.context import ToolContext
 from lash.tools.definition import AttemptPolicy
 from lash.tools.dispatch import asks_for_approval, finish_call, prepare_call, run_attempt
+from lash.tools.provider import CancelsCalls
 from lash.tools.result import PendingToolCall, ToolCallOutput, ToolCallRecord
 from lash.tools.retry import allowed_attempts, next_attempt, settled
 
+logger = logging.getLogger("lash.runtime")
 _IMPACT: dict[str, Impact] = {"safe": "reads", "idempotent": "changes", "never": "never"}
 
 
@@ -48,10 +51,10 @@ class CallPlace:
     stream: ActivityStream
     cancel: CancelToken
     clock: Clock
+    # Questions of tools to a model, by the id of the call.
+    direct: Callable[[str], DirectCalls]
     # What plugins remember is recorded with the effects that changed it; None where no plugin has a state.
     trail: StateTrail | None = None
-    # Questions of tools to a model, by the id of the call; None where no model is lent to them.
-    direct: Callable[[str], DirectCalls] | None = None
 
     def recorded(self, body: JsonObject) -> JsonObject:
         """The body of a live outcome with what plugins remember since the last one."""
@@ -133,20 +136,34 @@ class CallRun:
             body["messages"] = to_json(messages)
         return body
 
+    async def cancel_external(self, prepared: Json, number: int) -> Json:
+        """Tells the tool that nobody waits for its detached call any more; whether it could be told."""
+        call = from_json(prepared, PreparedToolCall)
+        entry = self._place.catalog.resolve_id(call.tool_id)
+        if entry is None or not isinstance(entry.source.provider, CancelsCalls):
+            return {"is_told": False}
+        try:
+            await entry.source.provider.cancel_call(ToolExecution(call, self._context(call, number)))
+        except Exception:
+            logger.warning("tool %s: its external work could not be cancelled", call.tool_name, exc_info=True)
+            return {"is_told": False}
+        return {"is_told": True}
+
     async def _attempt(self, number: int) -> JsonObject:
         clock = self._place.clock
         started = clock.monotonic()
         output = await self._output(number)
         elapsed_ms = round((clock.monotonic() - started) * 1000)
         if isinstance(output, PendingToolCall):
-            return {
-                "pending": {
-                    "args": self._args(),
-                    "deadline_ms": self._after(output.deadline_ms),
-                    "on_timeout": output.on_timeout,
-                    "duration_ms": elapsed_ms,
-                }
+            pending: JsonObject = {
+                "args": self._args(),
+                "deadline_ms": self._after(output.deadline_ms),
+                "on_timeout": output.on_timeout,
+                "duration_ms": elapsed_ms,
             }
+            if output.on_cancel == "cancel_external_work":
+                pending["cancel"] = to_json(self._prepared)
+            return {"pending": pending}
         delay_ms = None
         if not self._place.cancel.is_cancelled:
             delay_ms = next_attempt(output, self._policy, number)
@@ -188,7 +205,7 @@ class CallRun:
 
     def _context(self, call: PreparedToolCall, number: int) -> ToolContext:
         place = self._place
-        self._direct = None if place.direct is None else place.direct(call.call_id)
+        self._direct = place.direct(call.call_id)
         return ToolContext(
             session_id=place.scope.session_id,
             turn_id=place.scope.turn_id or "",
@@ -205,4 +222,5 @@ class CallRun:
             ),
             make_key=self._make_key,
             direct=self._direct,
+            catalog=place.catalog,
         )

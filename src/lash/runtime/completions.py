@@ -46,6 +46,8 @@ class PendingCompletion:
     call_id: str
     started_at_ms: int
     deadline_ms: int | None
+    # The background process that made the call; then session and turn are empty.
+    process_id: str | None = None
 
 
 class Completions:
@@ -104,6 +106,7 @@ class Completions:
                 call_id=str(wait.subject["call_id"]),
                 started_at_ms=wait.created_at_ms,
                 deadline_ms=wait.deadline_ms,
+                process_id=wait.key.scope.process_id,
             )
             for wait in await described(self._host, "completion", session_id)
         ]

@@ -31,13 +31,16 @@ async def settle_doubt(engine: Engine, doubt: DoubtfulEffect, decision: ToolCall
     else:
         scope = ExecutionScope.turn(doubt.session_id, doubt.turn_id)
     row = await engine.store.journal.get(scope, doubt.replay_key)
-    if row is None or row.status != "in_progress":
-        raise InvalidArgument(f"effect {doubt.replay_key} is not in doubt; core.recovery.in_doubt lists those that are")
-    outcome = None
-    if isinstance(decision, ToolCallOutput):
-        outcome = canonical_json(_outcome(row.envelope_json or "{}", decision).to_json())
-    await engine.store.journal.settle(scope, doubt.replay_key, outcome)
+    is_settled = False
+    if row is not None and row.status == "in_progress":
+        outcome = None
+        if isinstance(decision, ToolCallOutput):
+            outcome = canonical_json(_outcome(row.envelope_json or "{}", decision).to_json())
+        is_settled = await engine.store.journal.settle(scope, doubt.replay_key, outcome)
+    # Also one that somebody else has settled, or that runs again by now, is no longer in doubt.
     engine.recovery.in_doubt[:] = [other for other in engine.recovery.in_doubt if other != doubt]
+    if not is_settled:
+        raise InvalidArgument(f"effect {doubt.replay_key} is not in doubt; core.recovery.in_doubt lists those that are")
 
 
 def _outcome(envelope_json: str, output: ToolCallOutput) -> EffectOutcome:

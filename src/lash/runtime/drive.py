@@ -23,7 +23,6 @@ from lash.effects.invocation import RuntimeScope
 from lash.effects.ports import EffectController
 from lash.effects.scope import ExecutionScope
 from lash.machine.driver import message_id
-from lash.machine.llm import ToolSpec
 from lash.machine.outcome import Stopped
 from lash.machine.turn import MachineConfig, TurnMachine
 from lash.machine.values import Said
@@ -46,6 +45,7 @@ from lash.runtime.result import TurnIssue, TurnResult
 from lash.runtime.settlement import Reached, TurnSettlement
 from lash.runtime.tooling import SessionTools
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
+from lash.runtime.turn_tools import TurnTools
 from lash.sessions.accept import Owned
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
 from lash.sessions.store import SessionStore
@@ -86,13 +86,7 @@ class Applied:
 Driven: TypeAlias = TurnResult | Lost | Parked | Applied
 
 
-_NO_SPECS: Final[list[ToolSpec]] = []
 _NOTHING: Final[list[JsonObject]] = []
-
-
-def _no_specs() -> list[ToolSpec]:
-    """The tools of a mode that offers none natively: one object, so that environments are told apart by identity."""
-    return _NO_SPECS
 
 
 class TurnDrive:
@@ -258,6 +252,14 @@ class TurnDrive:
         if protocol.executor is not None:
             records = [event.payload for event in memory.records if event.plugin_id == protocol.driver.plugin_id]
             protocol.executor.begin(CellsBegin(memory.execution_state, catalog, memory.history.messages, records))
+        tools = TurnTools(
+            catalog,
+            self._plugins,
+            memory.assignment.tool_access,
+            session_id=memory.session_id,
+            turn_id=self._turn_id,
+            offers_tools=protocol.offers_tools,
+        )
         environment = EnvironmentSync(
             turn=TurnIdentity(
                 memory.session_id,
@@ -280,12 +282,12 @@ class TurnDrive:
                     memory.policy.prompt,
                     options.prompt,
                     self._plugins,
-                    catalog,
+                    tools.catalog,
                     context_prompt,
                     self._turn_inputs,
                 )
             ),
-            tool_specs=catalog.specs if protocol.offers_tools else _no_specs,
+            tools=tools,
             offered=_NOTHING if protocol.executor is None else protocol.executor.offered,
             stream=self._stream,
             causes=[],
@@ -296,7 +298,7 @@ class TurnDrive:
             machine=machine,
             controller=controller,
             environment=environment,
-            catalog=catalog,
+            tools=tools,
             plugins=self._plugins,
             queue=QueueInbox(self._store, memory.session_id, self._holding, engine.ids, engine.options.timings),
             history=HistoryRef(memory.leaf_node_id, memory.frame_id),

@@ -38,6 +38,7 @@ from lash.plugins.transforms import PreparedContext, TurnContext
 from lash.runtime.activity import ActivityStream
 from lash.runtime.asides import carry_out
 from lash.runtime.direct import DirectModel
+from lash.runtime.turn_tools import TurnTools
 from lash.runtime.view import HistoryView, messages_of, view_of
 
 
@@ -70,6 +71,8 @@ class _Prepared(msgspec.Struct, frozen=True):
 
     view: HistoryView | None = None
     prompt: list[PromptContribution] = []
+    tool_sources: list[str] = []
+    includes_base_tools: bool = True
 
 
 UNCHANGED = _Prepared()
@@ -109,7 +112,7 @@ class EnvironmentSync:
         history: History,
         plugins: PluginSession,
         render_prompt: Callable[[int, Sequence[PromptContribution]], str],
-        tool_specs: Callable[[], list[ToolSpec]],
+        tools: TurnTools,
         offered: list[JsonObject],
         stream: ActivityStream,
         causes: list[TurnCause],
@@ -124,7 +127,7 @@ class EnvironmentSync:
         self._history = history
         self._plugins = plugins
         self._render_prompt = render_prompt
-        self._tool_specs = tool_specs
+        self._tools = tools
         self._offered = offered
         self._stream = stream
         self._causes = causes
@@ -150,7 +153,7 @@ class EnvironmentSync:
         messages: list[Message] = []
         registrations = self._plugins.registrations
         if machine.environment is None and registrations.context_transforms.items:
-            self._prepared = await self._transformed(machine)
+            self._take(await self._transformed(machine))
         if machine.environment is None and registrations.before_turn.items:
             try:
                 messages = await self._before_turn(machine)
@@ -158,7 +161,7 @@ class EnvironmentSync:
                 abort = Abort(refused.plugin_id, refused.code, refused.message)
                 return _outcome(Synced(abort=abort), {})
         system_prompt = self._render_prompt(machine.iteration, self._prepared.prompt)
-        text, environment = _addressed(system_prompt, self._tool_specs(), self._offered, self._prepared)
+        text, environment = _addressed(system_prompt, self._tools.specs(), self._offered, self._prepared)
         ref = environment.ref
         self._known[ref] = environment
         if machine.environment is not None and machine.environment.ref == ref:
@@ -218,6 +221,8 @@ class EnvironmentSync:
         history = tuple(self._history.messages)
         shown: Sequence[Message] = history
         prompt: list[PromptContribution] = []
+        sources: list[str] = []
+        includes_base = True
         for hook in self._plugins.registrations.context_transforms.items:
             context = TurnContext(
                 self._turn.session_id,
@@ -237,12 +242,28 @@ class EnvironmentSync:
                 )
             shown = said.messages
             prompt += said.prompt_contributions
+            sources += self._known_sources(hook.plugin_id, said.tool_sources)
+            includes_base = includes_base and said.include_base_tools
             if shown is not context.messages and (broken := unsettled_tool_calls(shown)):
                 raise PluginInvokeError(
                     f"plugin {hook.plugin_id!r}: hook prepare_turn tears call {broken[0]!r} from its result; "
                     "keep or drop both"
                 )
-        return _Prepared(view_of(history, shown), prompt)
+        return _Prepared(view_of(history, shown), prompt, list(dict.fromkeys(sources)), includes_base)
+
+    def _known_sources(self, plugin_id: str, chosen: Sequence[str]) -> Sequence[str]:
+        registered = self._plugins.registrations.turn_sources
+        for source_id in chosen:
+            if source_id not in registered:
+                known = ", ".join(sorted(registered)) or "none"
+                raise PluginInvokeError(
+                    f"plugin {plugin_id!r}: hook prepare_turn chose tool source {source_id!r}; registered: {known}"
+                )
+        return chosen
+
+    def _take(self, prepared: _Prepared) -> None:
+        self._prepared = prepared
+        self._tools.choose(prepared.tool_sources, includes_base=prepared.includes_base_tools)
 
     async def _before_turn(self, machine: TurnMachine) -> list[Message]:
         context = BeforeTurn(
@@ -276,7 +297,7 @@ class EnvironmentSync:
                 raise EffectCorrupt(ref, "the recorded environment is gone")
             body = decode(data, _Body)
             known = self._known[ref] = Environment(ref, body.system_prompt, body.tool_specs, body.offered)
-            self._prepared = body.prepared
+            self._take(body.prepared)
         return known
 
 

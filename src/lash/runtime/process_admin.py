@@ -23,6 +23,7 @@ from lash.processes.authority import (
 )
 from lash.processes.definitions import ProcessDefinition
 from lash.processes.errors import ProcessError, RegistrationConflict
+from lash.processes.event_types import ENDED
 from lash.processes.events import AppendRequest
 from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
 from lash.processes.listing import matches_input
@@ -140,7 +141,10 @@ class ProcessAdmin:
         try:
             record = await self._registry.register_process(registration, grant=grant)
         except RegistrationConflict as error:
-            raise ProcessStartConflict(registration.id) from error
+            known = await self._registry.get_process(registration.id)
+            if known is None or not _is_same_work(known, registration):
+                raise ProcessStartConflict(registration.id) from error
+            record = known
         self._ports.poke()
         return ProcessHandle(record.id, self._ports)
 
@@ -247,6 +251,15 @@ def scope_of(wake: WakeChoice | SessionScope | None) -> SessionScope | None:
     if not isinstance(session_id, str) or not is_name(session_id):
         raise InvalidArgument(f"wake={wake!r} is no session; give a session or its id")
     return SessionScope(session_id)
+
+
+def _is_same_work(known: ProcessRecord, asked: ProcessRegistration) -> bool:
+    """Whether a start asks for what is there, from a program whose model or plugins have changed since."""
+    is_rerun = known.recovery == (asked.recovery or known.recovery)
+    # One that was to wake a session which is gone is detached by now.
+    was_detached = known.wake_target == "detached" and known.event_type(ENDED) is not None
+    is_told = known.wake_target == asked.wake_target or was_detached
+    return is_rerun and is_told and (known.input, known.provenance) == (asked.input, asked.provenance)
 
 
 def _wake_target(target: SessionScope | None) -> WakeTarget:

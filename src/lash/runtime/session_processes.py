@@ -17,6 +17,7 @@ from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.runtime.process_admin import ProcessAdmin, ProcessPorts
 from lash.runtime.process_handle import ProcessHandle
 from lash.runtime.work import Work, WorkPlanner
+from lash.runtime.worker.run import waiting_for_others
 
 
 class SessionProcesses:
@@ -55,7 +56,8 @@ class SessionProcesses:
 
     async def await_all(self) -> dict[str, ProcessAwaitOutput]:
         """Waits for everything that runs now; how each ended, by id."""
-        return {summary.id: await self._ports.registry.await_process(summary.id) for summary in await self.list()}
+        async with waiting_for_others():
+            return {summary.id: await self._ports.registry.await_process(summary.id) for summary in await self.list()}
 
     async def cancel(self, process_id: str, reason: str | None = None) -> None:
         """Asks one to stop. Raises `HandleNotVisible` and `ProcessAlreadyTerminal`."""
@@ -63,7 +65,7 @@ class SessionProcesses:
 
     async def cancel_all(self, reason: str | None = None) -> list[str]:
         """Asks everything that runs to stop; the ids."""
-        asked = []
+        asked: list[str] = []
         for summary in await self.list():
             try:
                 await self.cancel(summary.id, reason)

@@ -6,12 +6,15 @@ started goes on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.trigger_router import TriggerRouter
 from lash.runtime.work import WorkPlanner
 from lash.triggers.registrant import session_registrant
 from lash.triggers.schedules import Schedule
+from lash.triggers.sources import TriggerEvent
 from lash.triggers.store import TriggerStore
 from lash.triggers.subscription import Subscription, SubscriptionFilter
 
@@ -20,9 +23,15 @@ class SessionTriggers(TriggerAdmin):
     """`session.triggers`. Added in 0.1."""
 
     def __init__(
-        self, session_id: str, store: TriggerStore, router: TriggerRouter, ticker: ScheduleClock, planner: WorkPlanner
+        self,
+        session_id: str,
+        store: TriggerStore,
+        router: TriggerRouter,
+        ticker: ScheduleClock,
+        planner: WorkPlanner,
+        declared: Mapping[str, TriggerEvent],
     ) -> None:
-        super().__init__(store, router, ticker, session_registrant(session_id), planner)
+        super().__init__(store, router, ticker, session_registrant(session_id), planner, declared)
         self._session_id = session_id
 
     async def list_all(self) -> list[Subscription]:

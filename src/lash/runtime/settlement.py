@@ -81,9 +81,15 @@ class TurnSettlement:
         self.is_settled = False
 
     async def commit(
-        self, driven: DrivenTurn, machine: TurnMachine, controller: EffectController, options: TurnOptions
+        self,
+        driven: DrivenTurn,
+        machine: TurnMachine,
+        controller: EffectController,
+        options: TurnOptions,
+        *,
+        keeps_variables: bool = True,
     ) -> TurnResult:
-        """Makes the turn true."""
+        """Makes the turn true. Without `keeps_variables` those of the execution mode stay as they were."""
         memory, engine = self._memory, self._engine
         turn_index = memory.turn_index + 1
         await self._plugins.tell(TurnFinalized(memory.session_id, self._turn_id, driven.done.outcome))
@@ -91,7 +97,7 @@ class TurnSettlement:
         prefix = f"{memory.session_id}:{self._turn_id}:{turn_index}:"
         commit = turn_commit(
             memory,
-            checkpoint=with_variables(self._checkpoint(driven), memory, self._plugins),
+            checkpoint=self._checkpoint(driven, keeps_variables=keeps_variables),
             turn_id=self._turn_id,
             turn_index=turn_index,
             records=driven.done.records,
@@ -152,13 +158,14 @@ class TurnSettlement:
             told = [(issue.kind, issue.code) for issue in issues]
             self._trace.completed(outcome_name(outcome), is_ok=not isinstance(outcome, Stopped), issues=told)
 
-    def _checkpoint(self, driven: DrivenTurn) -> Checkpoint:
+    def _checkpoint(self, driven: DrivenTurn, *, keeps_variables: bool) -> Checkpoint:
         try:
-            return carried(self._memory, self._plugins, self._tools)
+            checkpoint = carried(self._memory, self._plugins, self._tools)
         except PluginSnapshotError as error:
             # What the turn did is not lost with a state that cannot be stored.
             driven.issues.append(TurnIssue("plugin", error.code, None, error.message))
-            return with_tools(self._memory, self._tools)
+            checkpoint = with_tools(self._memory, self._tools)
+        return with_variables(checkpoint, self._memory, self._plugins) if keeps_variables else checkpoint
 
     async def without_history(self, outcome: TurnOutcome, issue: TurnIssue) -> TurnResult:
         """Outcomes that change no history still settle their input (decisions 7)."""
@@ -198,7 +205,8 @@ class TurnSettlement:
         machine = TurnMachine(config, [input_message(message_id(turn_index, 0), inputs)])
         machine.interrupt(Stopped("runtime_error"))
         driven = DrivenTurn(Done(Stopped("runtime_error"), machine.records, 0), [issue])
-        return await self.commit(driven, machine, await self._controller(), TurnOptions())
+        # Not the variables either: they may be what is too large.
+        return await self.commit(driven, machine, await self._controller(), TurnOptions(), keeps_variables=False)
 
     async def _give_up_with(self, reached: Reached, issue: TurnIssue) -> TurnResult:
         machine = reached.machine

@@ -12,11 +12,12 @@ under a turn in flight; recorded outcomes stand and the rest runs with what is t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
 from lash.base.codec import from_json, to_json
+from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry
 from lash.effects.invocation import RuntimeScope
@@ -27,6 +28,7 @@ from lash.plugins.host import PluginSession
 from lash.plugins.snapshots import StateTrail
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.batch_calls import calls_inside, is_batch, together
 from lash.runtime.call_branch import CallBranch
 from lash.runtime.call_run import CallPlace
 from lash.runtime.direct import DirectCalls, DirectModel
@@ -96,8 +98,8 @@ class ToolBatch:
             stream,
             cancel,
             clock,
-            trail,
-            lambda call_id: DirectCalls(controller, scope, call_id, model, cancel=cancel, clock=clock),
+            direct=lambda call_id: DirectCalls(controller, scope, call_id, model, cancel=cancel, clock=clock),
+            trail=trail,
         )
 
     async def run(self, calls: list[PendingCall], names: Sequence[str] | None = None) -> BatchResult:
@@ -106,11 +108,10 @@ class ToolBatch:
         `names` tell the calls apart in keys; by default their places do.
         """
         named = names or [child_suffix(index, call) for index, call in enumerate(calls)]
-        by_index: dict[int, _Settled] = {}
-        for wave in waves([self._scheduling(call) for call in calls]):
-            branches = [self._branch(named[index], calls[index]) for index in wave]
-            by_index.update(zip(wave, await self._controller.run_group(branches), strict=True))
-        done_in_order = [by_index[index] for index in range(len(calls))]
+        if any(is_batch(call, self._catalog) for call in calls):
+            done_in_order = await self._run_taken_apart(calls, named)
+        else:
+            done_in_order = await self._run_all(calls, named)
         return BatchResult(
             completed=[_completed(done) for done in done_in_order],
             records=[done.record for done in done_in_order],
@@ -119,6 +120,50 @@ class ToolBatch:
             usage=[entry for done in done_in_order for entry in done.usage],
         )
 
+    async def _run_all(self, calls: Sequence[PendingCall], named: Sequence[str]) -> list[_Settled]:
+        by_index: dict[int, _Settled] = {}
+        for wave in waves([self._scheduling(call) for call in calls]):
+            branches = [self._branch(named[index], calls[index]) for index in wave]
+            by_index.update(zip(wave, await self._controller.run_group(branches), strict=True))
+        return [by_index[index] for index in range(len(calls))]
+
+    async def _run_taken_apart(self, calls: Sequence[PendingCall], named: Sequence[str]) -> list[_Settled]:
+        """The same where some calls hold others: those run in their place, and are put together at the end."""
+        flat: list[PendingCall] = []
+        names: list[str] = []
+        spans: list[range] = []
+        for call, name in zip(calls, named, strict=True):
+            inside = calls_inside(call) if is_batch(call, self._catalog) else None
+            start = len(flat)
+            if inside is None:
+                flat.append(call)
+                names.append(name)
+            else:
+                flat += inside
+                names += [inner_name(name, one) for one in inside]
+                self._stream.tell(
+                    f"tool:{call.call_id}", activity.ToolCallStarted(call.call_id, call.tool_name, call.args or {})
+                )
+            spans.append(range(start, len(flat)))
+        ran = await self._run_all(flat, names)
+        done: list[_Settled] = []
+        for call, name, span in zip(calls, named, spans, strict=True):
+            if not is_batch(call, self._catalog):
+                done.append(ran[span.start])
+                continue
+            branch = self._together(name, call, [ran[place] for place in span])
+            done += await self._controller.run_group([branch])
+        return done
+
+    def _together(self, child: str, call: PendingCall, inside: list[_Settled]) -> Branch[_Settled]:
+        records = [one.record for one in inside]
+        branch = self._call_branch(child, call)
+        body, was_recorded = yield from branch.put_together(
+            together(call, records), max((record.duration_ms for record in records), default=0)
+        )
+        settled = self._settled(call, body, [entry for one in inside for entry in one.usage], was_recorded)
+        return replace(settled, messages=[message for one in [*inside, settled] for message in one.messages])
+
     def _scheduling(self, call: PendingCall) -> Scheduling:
         entry = self._catalog.resolve(call.tool_name)
         return "parallel" if entry is None else entry.manifest.scheduling
@@ -126,23 +171,29 @@ class ToolBatch:
     def _branch(self, child: str, call: PendingCall) -> Branch[_Settled]:
         correlation_id = f"tool:{call.call_id}"
         self._stream.tell(correlation_id, activity.ToolCallStarted(call.call_id, call.tool_name, call.args or {}))
-        branch = CallBranch(
+        branch = self._call_branch(child, call)
+        body, was_recorded = yield from branch.effects()
+        return self._settled(call, body, branch.usage, was_recorded)
+
+    def _call_branch(self, child: str, call: PendingCall) -> CallBranch:
+        return CallBranch(
             self._place,
             self._controller,
             call,
             effect_id=f"{self._number}:{child}",
             replay_key=f"{self._parent_key}:{child}",
         )
-        body, was_recorded = yield from branch.effects()
+
+    def _settled(self, call: PendingCall, body: JsonObject, usage: list[LedgerEntry], was_recorded: bool) -> _Settled:
         record = from_json(body["record"], ToolCallRecord)
         messages = from_json(body.get("messages") or [], list[Message])
         self._stream.tell(
-            correlation_id,
+            f"tool:{call.call_id}",
             activity.ToolCallCompleted(
                 call.call_id, call.tool_name, record.args, record.output, record.duration_ms, was_recorded
             ),
         )
-        return _Settled(record, str(body.get("model_text", "")), messages, body.get("is_shaped") is True, branch.usage)
+        return _Settled(record, str(body.get("model_text", "")), messages, body.get("is_shaped") is True, usage)
 
 
 def child_suffix(index: int, call: PendingCall) -> str:
@@ -150,9 +201,16 @@ def child_suffix(index: int, call: PendingCall) -> str:
     return f"child:{index}:{call.call_id}"
 
 
-def first_suffixes(index: int, call: PendingCall) -> tuple[str, str]:
-    """The effects that one call may begin with: the question to a person, or its first attempt."""
-    return first_effects(child_suffix(index, call))
+def inner_name(name: str, inside: PendingCall) -> str:
+    """Names a call inside a call."""
+    return f"{name}:inside:{inside.call_id}"
+
+
+def first_suffixes(index: int, call: PendingCall) -> list[str]:
+    """The effects that one call may begin with: the question to a person, or its first attempt; or of those inside."""
+    child = child_suffix(index, call)
+    names = [child, *(inner_name(child, inside) for inside in calls_inside(call))]
+    return [effect for name in names for effect in first_effects(name)]
 
 
 def first_effects(name: str) -> tuple[str, str]:

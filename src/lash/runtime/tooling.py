@@ -7,6 +7,7 @@ turn pays for a few comparisons of identity.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,7 @@ from lash.plugins.errors import PluginInvokeError
 from lash.plugins.host import PluginSession
 from lash.plugins.transforms import CatalogContext, CatalogContribution
 from lash.sessions.frames import ToolAccess
-from lash.tools.catalog import CatalogEntry, ToolCatalog
+from lash.tools.catalog import CatalogEntry, ToolCatalog, ToolKeywords
 from lash.tools.definition import Availability
 from lash.tools.state import ToolState, overrides, rebind
 
@@ -35,7 +36,7 @@ class SessionTools:
         self._offered: ToolCatalog | None = None
         self._bound_from: ToolState | None = None
         self._state = ToolState()
-        self._key: tuple[ToolState, ToolAccess, list[CatalogContribution]] | None = None
+        self._key: tuple[ToolState, ToolAccess, list[CatalogContribution], dict[str, ToolKeywords]] | None = None
         self._catalog = ToolCatalog()
 
     @property
@@ -49,19 +50,36 @@ class SessionTools:
         if offered is not self._offered or stored is not self._bound_from:
             self._state = rebind(stored, offered)
             self._offered, self._bound_from, self._key = offered, stored, None
-        key = (self._state, self._memory.assignment.tool_access, self._contributions(offered))
+        context = CatalogContext(self._memory.session_id, sorted(offered.callable_names)) if self._is_asked else None
+        key = (
+            self._state,
+            self._memory.assignment.tool_access,
+            [] if context is None else self._contributions(context),
+            {} if context is None else self._keywords(context),
+        )
         if self._key is None or self._key[0] is not key[0] or self._key[1:] != key[1:]:
             self._catalog = _effective(offered, *key)
             self._key = key
         return self._catalog
 
-    def _contributions(self, offered: ToolCatalog) -> list[CatalogContribution]:
-        hooks = self._plugins.registrations.tool_catalog.items
-        if not hooks:
-            return []
-        context = CatalogContext(self._memory.session_id, sorted(offered.callable_names))
+    @property
+    def _is_asked(self) -> bool:
+        registered = self._plugins.registrations
+        return bool(registered.tool_catalog.items or registered.discovery.items)
+
+    def _keywords(self, context: CatalogContext) -> dict[str, ToolKeywords]:
+        found: dict[str, ToolKeywords] = {}
+        for hook in self._plugins.registrations.discovery.items:
+            try:
+                said = hook.value(context)
+                found |= {name: _more(found.get(name), keywords) for name, keywords in (said or {}).items()}
+            except Exception as error:
+                raise PluginInvokeError(f"plugin {hook.plugin_id!r}: hook discovery raised {error!r}") from error
+        return found
+
+    def _contributions(self, context: CatalogContext) -> list[CatalogContribution]:
         found: list[CatalogContribution] = []
-        for hook in hooks:
+        for hook in self._plugins.registrations.tool_catalog.items:
             try:
                 said = hook.value(context)
             except Exception as error:
@@ -76,7 +94,11 @@ class SessionTools:
 
 
 def _effective(
-    offered: ToolCatalog, state: ToolState, access: ToolAccess, contributions: list[CatalogContribution]
+    offered: ToolCatalog,
+    state: ToolState,
+    access: ToolAccess,
+    contributions: list[CatalogContribution],
+    keywords: dict[str, ToolKeywords],
 ) -> ToolCatalog:
     catalog = offered
     if access.tools or access.hidden_tools:
@@ -87,7 +109,14 @@ def _effective(
     catalog = catalog.with_availability(availability)
     for contribution in contributions:
         catalog = _noted(catalog, contribution.notes)
-    return catalog
+    return catalog.with_keywords(keywords)
+
+
+def _more(known: ToolKeywords | None, said: ToolKeywords) -> ToolKeywords:
+    """What two plugins say of one tool: the later namespace, if it gives one, and all the names."""
+    if known is None:
+        return said
+    return ToolKeywords(said.namespace or known.namespace, [*known.aliases, *said.aliases])
 
 
 def _restricted(
@@ -112,7 +141,7 @@ def _noted(catalog: ToolCatalog, notes: Mapping[str, str]) -> ToolCatalog:
         if note:
             description = f"{entry.manifest.description}\n\n{note}".strip()
             manifest = msgspec.structs.replace(entry.manifest, description=description)
-            entries.append(CatalogEntry(manifest, entry.source))
+            entries.append(replace(entry, manifest=manifest))
         else:
             entries.append(entry)
     return ToolCatalog(entries)

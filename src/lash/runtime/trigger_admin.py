@@ -14,13 +14,14 @@ import msgspec
 from lash.base.canonical import tagged_hash
 from lash.base.codec import struct_to_json
 from lash.base.json import Json, JsonObject
+from lash.base.schema import compile_schema
 from lash.processes.inputs import ProcessIdentity
 from lash.runtime.process_admin import WakeChoice, scope_of
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_router import TriggerEmitReport, TriggerRouter
 from lash.runtime.work import InvalidWork, Work, WorkPlanner, as_target
 from lash.triggers.delivery import Delivery, DeliveryFilter
-from lash.triggers.errors import InvalidSchedule
+from lash.triggers.errors import InvalidSchedule, InvalidTrigger
 from lash.triggers.occurrence import OccurrenceRequest
 from lash.triggers.registrant import HostOriginator, Registrant, SessionScope
 from lash.triggers.schedules import (
@@ -36,7 +37,7 @@ from lash.triggers.schedules import (
     ScheduleSpec,
     schedule_source_key,
 )
-from lash.triggers.sources import source_key
+from lash.triggers.sources import TriggerEvent, source_key
 from lash.triggers.store import TriggerStore
 from lash.triggers.subscription import (
     Overlap,
@@ -73,21 +74,30 @@ class TriggerAdmin:
         ticker: ScheduleClock,
         registrant: Registrant = HOST,
         planner: WorkPlanner | None = None,
+        declared: Mapping[str, TriggerEvent] | None = None,
     ) -> None:
-        """`planner` knows the tools of a core; without one only a `TriggerTarget` can be started."""
+        """`planner` knows the tools of a core; without one only a `TriggerTarget` can be started.
+
+        `declared` are the events that plugins declare, by source type.
+        """
         self._store = store
         self._router = router
         self._ticker = ticker
         self._registrant = registrant
         self._planner = planner
+        self._declared = declared or {}
 
     async def emit(self, source_type: str, payload: Json, *, key: str, source: Json = None) -> TriggerEmitReport:
         """Tells that something happened; the same `key` again is the same thing. Returns once it is durable.
 
         `source` says to which one of its type it happened; `{}` when left out. Raises `InvalidTrigger`
-        and `OccurrenceConflict`.
+        and `OccurrenceConflict`; an event that a plugin declares must say what was declared.
         """
         source = {} if source is None else source
+        if (event := self._declared.get(source_type)) is not None:
+            problems = compile_schema(event.payload_schema).problems(payload)
+            if problems:
+                raise InvalidTrigger(f"payload of `{source_type}` is not as declared: {problems[0]}")
         return await self._router.emit(
             OccurrenceRequest(
                 source_type=source_type,
@@ -106,7 +116,7 @@ class TriggerAdmin:
         source: Json = None,
         args: Mapping[str, Json] | None = None,
         inputs: Mapping[str, Json] | None = None,
-        payload_schema: Json = True,
+        payload_schema: Json = None,
         wake: WakeChoice | SessionScope | None = None,
         name: str | None = None,
         key: str | None = None,
@@ -116,7 +126,8 @@ class TriggerAdmin:
 
         `start` is a tool of the core, `lash.External(…)` or a stored target; `args` are its arguments,
         the same every time, and `inputs` says per parameter `"event"` (it gets what happened) or
-        `{"fixed": value}`. The end of each run wakes `wake`, a session or its id. With a `key` the
+        `{"fixed": value}`. `payload_schema` is the one that a plugin declares, or anything. The end of each run
+        wakes `wake`, a session or its id. With a `key` the
         call may be repeated: it changes the subscription instead of adding one. Raises `InvalidTrigger`.
         """
         source = {} if source is None else source
@@ -127,7 +138,7 @@ class TriggerAdmin:
             source_type=source_type,
             source_key=source_key(source_type, source),
             source=source,
-            payload_schema=payload_schema,
+            payload_schema=self._schema_of(source_type) if payload_schema is None else payload_schema,
             target=target.input,
             target_identity=target.identity,
             input_template=template_of(inputs or {}),
@@ -184,6 +195,10 @@ class TriggerAdmin:
             raise InvalidSchedule("at", when.isoformat(), "has no time zone; pass an aware datetime")
         at_ms = (when - _EPOCH) // timedelta(milliseconds=1)
         return await self._put(key, At(at_ms), CatchUp(), start, args, inputs, wake, "allow")
+
+    def declared(self) -> Mapping[str, TriggerEvent]:
+        """What the plugins of the core declare, by source type."""
+        return self._declared
 
     async def schedules(self) -> list[Schedule]:
         """Schedules of everybody, by id."""
@@ -245,6 +260,10 @@ class TriggerAdmin:
         found = await self._store.put_schedule(draft, subscription)
         self._ticker.poke()
         return found
+
+    def _schema_of(self, source_type: str) -> Json:
+        event = self._declared.get(source_type)
+        return True if event is None else event.payload_schema
 
     async def _target(
         self,

@@ -54,7 +54,7 @@ from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform
 from lash.runtime.output import OutputShaping
 from lash.runtime.result import TurnIssue
 from lash.runtime.tool_batch import ToolBatch, first_suffixes
-from lash.tools.catalog import ToolCatalog
+from lash.runtime.turn_tools import TurnTools
 from lash.tools.result import ToolCallRecord
 from lash.tracing.turn import TurnTrace
 
@@ -81,7 +81,7 @@ class TurnDriver:
         machine: TurnMachine,
         controller: EffectController,
         environment: EnvironmentSync,
-        catalog: ToolCatalog,
+        tools: TurnTools,
         plugins: PluginSession,
         queue: QueueInbox,
         history: HistoryRef,
@@ -96,7 +96,7 @@ class TurnDriver:
         self._machine = machine
         self._controller = controller
         self._environment = environment
-        self._catalog = catalog
+        self._tools = tools
         self._plugins = plugins
         self._queue = queue
         self._history = history
@@ -223,7 +223,7 @@ class TurnDriver:
             parent_key=parent_key,
             effect_number=effect_number,
             frame_id=self._frame_id,
-            catalog=self._catalog,
+            catalog=self._tools.catalog,
             plugins=self._plugins,
             controller=self._controller,
             stream=self._stream,

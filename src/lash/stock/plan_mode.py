@@ -9,8 +9,8 @@ The host turns it on and off with the actions `plan_mode.enable`, `plan_mode.dis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Collection, Coroutine, Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -205,7 +205,9 @@ class PlanMode(StatefulPlugin):
         return EmitRuntimeEvents([CustomEvent(CHANGED, to_json(self._status(session_id)))])
 
 
-def _exit_tool(mode: PlanMode, approval_timeout: float | None) -> Tool[[ToolContext, str], object]:
+def _exit_tool(
+    mode: PlanMode, approval_timeout: float | None
+) -> Tool[[ToolContext, str], Coroutine[Any, Any, ToolCallOutput]]:
     @tool(name=EXIT, module="plan", scheduling="serial", approve=True, approval_timeout=approval_timeout)
     async def plan_exit(ctx: ToolContext, plan: str) -> ToolCallOutput:
         """Ends plan mode: a person reads the plan and approves it, or says what is missing.

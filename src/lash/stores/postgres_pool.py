@@ -31,6 +31,7 @@ CONNECTION_LOST: Final = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,  # a server that went away at the wrong moment leaves a connection in no known state
     OSError,
 )
 _UNAVAILABLE: Final = (

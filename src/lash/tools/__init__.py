@@ -32,6 +32,7 @@ from lash.tools.errors import UnknownTool as UnknownTool
 from lash.tools.model_view import ModelToolReturn as ModelToolReturn
 from lash.tools.model_view import model_return as model_return
 from lash.tools.model_view import model_text as model_text
+from lash.tools.provider import CancelsCalls as CancelsCalls
 from lash.tools.provider import JudgesCalls as JudgesCalls
 from lash.tools.provider import ToolProvider as ToolProvider
 from lash.tools.result import FailTurn as FailTurn

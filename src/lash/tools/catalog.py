@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -28,12 +28,23 @@ class ToolSource:
     provider: ToolProvider
 
 
+class ToolKeywords(msgspec.Struct, frozen=True):
+    """What else a tool may be found under. Added in 0.1."""
+
+    namespace: str = ""
+    aliases: list[str] = []
+
+
+NO_KEYWORDS = ToolKeywords()
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One tool: its manifest as this session sees it, and where it comes from."""
+    """One tool: its manifest as this session sees it, where it comes from, and what it is found under."""
 
     manifest: ToolManifest
     source: ToolSource
+    keywords: ToolKeywords = NO_KEYWORDS
 
     def contract(self) -> ToolContract | None:
         """What the source says of its input and output now."""
@@ -118,9 +129,18 @@ class ToolCatalog:
         if not overrides:
             return self
         return ToolCatalog(
-            entry if wanted is None else CatalogEntry(_overridden(entry.manifest, wanted), entry.source)
+            entry if wanted is None else replace(entry, manifest=_overridden(entry.manifest, wanted))
             for entry in self._by_name.values()
             for wanted in (overrides.get(entry.manifest.name, overrides.get(entry.manifest.id)),)
+        )
+
+    def with_keywords(self, keywords: Mapping[str, ToolKeywords]) -> ToolCatalog:
+        """The catalog with what tools are found under, by name or id; unknown names change nothing."""
+        if not keywords:
+            return self
+        return ToolCatalog(
+            replace(entry, keywords=keywords.get(entry.manifest.name, keywords.get(entry.manifest.id, entry.keywords)))
+            for entry in self._by_name.values()
         )
 
 

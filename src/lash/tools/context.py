@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lash.base.cancel import CancelToken
 from lash.base.canonical import tagged_hash
@@ -19,6 +19,9 @@ from lash.base.json import Json
 from lash.effects.waits import AwaitEventKey
 from lash.models.direct import DirectCompletion, DirectRequest
 from lash.models.text import readable
+
+if TYPE_CHECKING:
+    from lash.tools.catalog import ToolCatalog
 
 
 class NoCompletionKey(LashError):
@@ -53,6 +56,7 @@ class ToolContext:
         "agent_frame_id",
         "attempt_number",
         "cancellation",
+        "catalog",
         "clock",
         "has_completion_key",
         "max_attempts",
@@ -79,6 +83,7 @@ class ToolContext:
         on_progress: Callable[[str], None] | None = None,
         make_key: Callable[[], AwaitEventKey] | None = None,
         direct: DirectCompletions | None = None,
+        catalog: ToolCatalog | None = None,
     ) -> None:
         """Made by the runtime, or by a test that calls a tool directly."""
         self.session_id = session_id
@@ -94,6 +99,8 @@ class ToolContext:
         self._on_progress = on_progress
         self._make_key = make_key
         self._direct = direct
+        # The tools of the turn; None outside a turn.
+        self.catalog = catalog
         self._is_over = False
         self.has_completion_key = False
         try:

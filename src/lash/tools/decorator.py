@@ -39,12 +39,16 @@ R = TypeVar("R")
 # Says of the checked arguments (JSON) whether a person must approve the call.
 ApprovalPredicate: TypeAlias = Callable[[dict[str, Any], ToolContext], bool | Awaitable[bool]]
 
+# Tells the outside that nobody waits for a detached call any more: `(args, ctx)`.
+Canceller: TypeAlias = Callable[[dict[str, Any], ToolContext], object]
+
 # Calls of one synchronous tool that run at a time: above what blocking clients keep open
 # connections for, far below what a container allows a process.
 MAX_THREADS: Final = 32
 
 # What every model wire accepts as a function name.
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")
+_OPERATION = re.compile(r"^[a-z_][a-z0-9_]*$")
 _MODULE = re.compile(r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")
 
 
@@ -61,8 +65,10 @@ class Tool(Generic[P, R]):
         definition: ToolDefinition,
         signature: ToolSignature,
         approve: ApprovalPredicate | None = None,
+        cancel: Canceller | None = None,
     ) -> None:
         self.definition = definition
+        self._cancel = cancel
         self._approve = approve
         self._function = function
         self._signature = signature
@@ -85,6 +91,13 @@ class Tool(Generic[P, R]):
             return self.definition.manifest.approve != "never"
         answer = self._approve(call.args, call.context)
         return bool(await answer if inspect.isawaitable(answer) else answer)
+
+    async def cancel_call(self, call: ToolExecution) -> None:
+        """Calls `cancel=`, where there is one."""
+        if self._cancel is not None:
+            done = self._cancel(call.args, call.context)
+            if inspect.isawaitable(done):
+                await done
 
     async def execute(self, call: ToolExecution) -> object:
         """Runs it with the model's arguments, decoded into the types of its hints."""
@@ -123,12 +136,14 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     module: str | None = None,
+    operation: str | None = None,
     repeat: Repeat = "safe",
     retry: Retry | None = None,
     timeout: float | None = None,
     scheduling: Scheduling = "parallel",
     approve: bool | ApprovalPredicate = False,
     approval_timeout: float | None = None,
+    cancel: Canceller | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -139,23 +154,27 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     module: str | None = None,
+    operation: str | None = None,
     repeat: Repeat = "safe",
     retry: Retry | None = None,
     timeout: float | None = None,
     scheduling: Scheduling = "parallel",
     approve: bool | ApprovalPredicate = False,
     approval_timeout: float | None = None,
+    cancel: Canceller | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Makes a tool of an async or sync function. Added in 0.1.
 
-    `module` is where lashlang programs find it, e.g. `"orders"`. `repeat` says what
+    `module` is where lashlang programs find it, e.g. `"orders"`, and `operation` what it is called
+    there (its name unless given). `repeat` says what
     recovery may do when the outcome of a call is unknown. `retry` says how often a
     failure that declares itself retryable is tried again; an idempotent tool is
     tried three times unless told otherwise, the others once. `timeout` is in seconds
     for each attempt; a synchronous function that overruns it goes on in its thread and
     only its result is dropped (`ctx.cancelled` tells it). `approve` asks a person before
     the first attempt, always or when `approve(args, ctx)` says so; the turn waits, durably,
-    until the approval is given, denied, or `approval_timeout` (seconds) has passed.
+    until the approval is given, denied, or `approval_timeout` (seconds) has passed. `cancel(args, ctx)`
+    is called when a call that returned `pending(on_cancel="cancel_external_work")` is cancelled.
     Raises `ToolDefinitionError`.
     """
     # Classes that are local to a function are found through the frame that decorates.
@@ -164,7 +183,7 @@ def tool(
     def decorate(target: Callable[P, R]) -> Tool[P, R]:
         signature = _read(target, namespace)
         shown = name or signature.function
-        _check_names(signature.function, shown, module)
+        _check_names(signature.function, shown, module, operation)
         if timeout is not None and timeout <= 0:
             raise ToolDefinitionError(signature.function, f"timeout={timeout}", "give a positive number of seconds")
         if approval_timeout is not None and (approval_timeout <= 0 or approve is False):
@@ -177,7 +196,7 @@ def tool(
             id=f"tool:{shown}",
             name=shown,
             description=signature.description if description is None else description,
-            bindings=_bindings(shown, module),
+            bindings=_bindings(operation or shown, module),
             scheduling=scheduling,
             repeat=repeat,
             retry=retry or (Retry() if repeat == "idempotent" else ONE_ATTEMPT),
@@ -187,7 +206,7 @@ def tool(
         )
         contract = ToolContract(signature.input_schema(), signature.output_schema())
         predicate = None if isinstance(approve, bool) else approve
-        return Tool(target, ToolDefinition(manifest, contract), signature, predicate)
+        return Tool(target, ToolDefinition(manifest, contract), signature, predicate, cancel)
 
     return decorate if function is None else decorate(function)
 
@@ -216,7 +235,7 @@ def _read(function: Callable[P, R], namespace: Mapping[str, object]) -> ToolSign
     return read_signature(function, namespace)
 
 
-def _check_names(function: str, name: str, module: str | None) -> None:
+def _check_names(function: str, name: str, module: str | None, operation: str | None) -> None:
     if not _NAME.match(name):
         raise ToolDefinitionError(
             function,
@@ -225,10 +244,14 @@ def _check_names(function: str, name: str, module: str | None) -> None:
         )
     if module is not None and not _MODULE.match(module):
         raise ToolDefinitionError(function, f"module={module!r}", "use dotted lower-case names, such as 'orders'")
+    if operation is not None and (module is None or not _OPERATION.match(operation)):
+        raise ToolDefinitionError(
+            function, f"operation={operation!r}", "give a lower-case name such as 'find', together with module="
+        )
 
 
-def _bindings(name: str, module: str | None) -> dict[str, Json]:
-    return {} if module is None else {"lashlang": {"module": module, "operation": name}}
+def _bindings(operation: str, module: str | None) -> dict[str, Json]:
+    return {} if module is None else {"lashlang": {"module": module, "operation": operation}}
 
 
 def _is_async(function: Callable[..., object]) -> bool:

@@ -51,6 +51,18 @@ class JudgesCalls(Protocol):
         ...
 
 
+@runtime_checkable
+class CancelsCalls(Protocol):
+    """What a provider adds whose pending calls say `on_cancel="cancel_external_work"`. Added in 0.1."""
+
+    async def cancel_call(self, call: ToolExecution) -> None:
+        """Tells the outside that nobody waits for this call any more. May run twice; `effect_key` says of what.
+
+        What it raises is logged and changes nothing.
+        """
+        ...
+
+
 def prepared(call: ToolCall, manifest: ToolManifest) -> PreparedToolCall:
     """The prepared form of a call that needs no preparation."""
     return PreparedToolCall(call.call_id, manifest.id, manifest.name, call.args, call.replay)

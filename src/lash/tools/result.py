@@ -114,6 +114,7 @@ class FailTurn(msgspec.Struct, frozen=True, tag="fail", tag_field="type"):
 
 ToolControl: TypeAlias = SwitchAgentFrame | FinishTurn | FailTurn
 OnTimeout: TypeAlias = Literal["error_as_result", "fail_turn"]
+OnCancel: TypeAlias = Literal["ignore", "cancel_external_work"]
 
 
 class ToolCallOutput(msgspec.Struct, frozen=True):
@@ -164,16 +165,25 @@ class ToolCallOutput(msgspec.Struct, frozen=True):
         return ToolCallOutput(Cancelled(ToolCancellation(message, source, encode_tool_value(raw))))
 
     @staticmethod
-    def pending(*, deadline: float | None = None, on_timeout: OnTimeout = "error_as_result") -> PendingToolCall:
+    def pending(
+        *,
+        deadline: float | None = None,
+        on_timeout: OnTimeout = "error_as_result",
+        on_cancel: OnCancel = "ignore",
+    ) -> PendingToolCall:
         """The call goes on elsewhere: whoever holds `await ctx.completion_key()` completes it.
 
         `deadline` is in seconds from now. When it passes, the model reads a failure, or
-        with `on_timeout="fail_turn"` the turn stops. Raises `InvalidArgument`.
+        with `on_timeout="fail_turn"` the turn stops. When the turn is cancelled meanwhile, a late
+        completion hears so; with `on_cancel="cancel_external_work"` the tool's `cancel=` is called as
+        well. Raises `InvalidArgument`.
         """
         if deadline is not None and not deadline > 0:
             raise InvalidArgument(f"deadline={deadline}: give a positive number of seconds, or leave it out")
         return PendingToolCall(
-            deadline_ms=None if deadline is None else max(1, round(deadline * 1000)), on_timeout=on_timeout
+            deadline_ms=None if deadline is None else max(1, round(deadline * 1000)),
+            on_timeout=on_timeout,
+            on_cancel=on_cancel,
         )
 
     def with_control(self, control: ToolControl) -> ToolCallOutput:
@@ -222,6 +232,7 @@ class PendingToolCall(ToolCallOutput, frozen=True, kw_only=True):
     )
     deadline_ms: int | None = None
     on_timeout: OnTimeout = "error_as_result"
+    on_cancel: OnCancel = "ignore"
 
 
 ToolResult: TypeAlias = ToolCallOutput

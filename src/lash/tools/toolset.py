@@ -51,6 +51,12 @@ class ToolSet(ToolProvider):
         tool = self._by_id.get(call.call.tool_id)
         return True if tool is None else await tool.needs_approval(call)
 
+    async def cancel_call(self, call: ToolExecution) -> None:
+        """What the tool's own `cancel=` does."""
+        tool = self._by_id.get(call.call.tool_id)
+        if tool is not None:
+            await tool.cancel_call(call)
+
     async def execute(self, call: ToolExecution) -> object:
         """Runs one of them, by its id."""
         tool = self._by_id.get(call.call.tool_id)

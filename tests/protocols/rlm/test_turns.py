@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 
 import lash
+from lash.attachments.store import AttachmentMeta
 from lash.base.errors import InvalidArgument
 from lash.base.json import Json
 from lash.lashlang.execution.budgets import Budgets
+from lash.machine.llm import ImageBlock
 from lash.machine.outcome import AssistantMessage, Stopped, SubmittedValue, ToolValue
 from lash.plugins.directives import CustomEvent
 from lash.protocols.rlm.options import Ending, ObserveLimits, ProseOrSubmit, RlmConfig
 from lash.protocols.rlm.submitting import SubmittedValueMismatch
 from lash.runtime import activity
+from lash.sessions.commit import CommitResult, RuntimeCommit
+from lash.sessions.errors import ValueTooLarge
 from lash.testing import ScriptedModel, cell, fails, says, thinks
 from lash.testing.script import Step
 from lash.tools import ToolResult
@@ -320,6 +324,31 @@ async def test_the_context_budget_is_told_with_advice() -> None:
     assert "Context" not in said(core, 0).replace("continue_as", "")
 
 
+async def test_a_printed_image_is_shown_to_the_model_once(tmp_path: Path) -> None:
+    held: list[lash.RlmCore] = []
+
+    @lash.tool
+    async def draw() -> object:
+        """Draws."""
+        png = b"\x89PNG\r\n\x1a\nxx"
+        ref = await held[0].store.attachments.put(png, AttachmentMeta("image/png", label="chart.png"))
+        return {"chart": ref, "title": "sales"}
+
+    steps = [cell("x = tools.draw()?"), cell("print [x.chart, x.chart]"), cell("submit x.chart.label")]
+    where = str(tmp_path / "agent.db")
+    for life in range(2):  # what it knows of the image outlives the process
+        model = ScriptedModel(steps if life == 0 else [*steps, cell("print x.chart"), cell("submit 1")])
+        core = lash.RlmCore(model=model, tools=[draw], store=where)
+        held[:] = [core]
+        async with core, core.session("s") as session:
+            turn = await session.run("go")
+        images = [b for b in model.requests[-1].messages[-2].blocks if isinstance(b, ImageBlock)]
+
+        assert turn.value == ("chart.png" if life == 0 else 1)
+        assert len(images) == 1
+        assert (images[0].attachment.media_type, images[0].attachment.label) == ("image/png", "chart.png")
+
+
 # streams
 
 
@@ -514,3 +543,25 @@ async def test_the_execution_graph_says_what_ran() -> None:
         assert arms == [("then", "selected"), ("else", "selected"), ("then", "rejected"), ("else", "selected")]
         with pytest.raises(InvalidArgument, match="no execution graph"):
             await session.execution_graph("other")
+
+
+async def test_variables_that_cannot_be_stored_cost_the_turn_and_not_the_session(tmp_path: Path) -> None:
+    steps = [cell("x = 1\nsubmit x"), cell("x = 2\nsubmit x"), cell("submit x")]
+    core = lash.RlmCore(model=ScriptedModel(steps), store=str(tmp_path / "agent.db"))
+    async with core, core.session("s") as session:
+        await session.run("one")
+        store = session._actor.store
+        commit = store.commit
+
+        async def narrow(plan: RuntimeCommit) -> CommitResult:
+            if plan.checkpoint.execution_state is not None:
+                raise ValueTooLarge("agent.db", 2, 1)
+            return await commit(plan)
+
+        store.commit = narrow  # type: ignore[method-assign]
+        lost = await session.run("two")
+        store.commit = commit  # type: ignore[method-assign]
+
+        assert lost.outcome == Stopped("runtime_error")
+        assert session.globals == {"x": 1}
+        assert (await session.run("three")).ok

@@ -36,7 +36,7 @@ def list_approvals(session_id: str | None, store: str, as_json: bool) -> None:
     rows = [
         [
             one.id[:SHOWN_ID_CHARS],
-            one.session_id,
+            one.place,
             f"{one.tool}({shortened(one.args_text, 60)})",
             when(one.asked_at_ms),
             "never" if one.deadline_ms is None else when(one.deadline_ms),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from lash.base.json import Json, JsonObject
@@ -14,6 +14,7 @@ from lash.plugins.execution import Cell, CellCall, CellCallDone, CellEffects
 from lash.protocols.rlm.images import ImageShelf
 from lash.protocols.rlm.options import ObserveLimits
 from lash.protocols.rlm.output import Truncation, images_in, observed
+from lash.protocols.rlm.projections import ProjectionUnresolved
 from lash.protocols.rlm.surface import Surface
 from lash.protocols.standard import terminal_outcome
 from lash.tools.result import Cancelled, Failed, Succeeded
@@ -40,7 +41,7 @@ class CellAnswers:
         surface: Surface,
         limits: ObserveLimits,
         images: ImageShelf,
-        history: Callable[[], list[Json]],
+        read: Callable[[str], Awaitable[Json]],
         processes: ProcessEffects | None,
     ) -> None:
         self._cell = cell
@@ -48,8 +49,9 @@ class CellAnswers:
         self._surface = surface
         self._limits = limits
         self._images = images
-        self._make_history = history
-        self._history: list[Json] | None = None
+        self._fetch = read
+        # What lazy names stand for, fetched once.
+        self._fetched: dict[str, Json] = {}
         self._processes = processes
         self._calls = 0
         self.output: list[str] = []
@@ -74,7 +76,7 @@ class CellAnswers:
             case asked.Sleep():
                 return await self._sleep(request)
             case asked.ReadValue():
-                return self._read(request)
+                return await self._read(request)
             case _:
                 if self._processes is None:
                     return Refused("background processes are not available here")
@@ -132,11 +134,14 @@ class CellAnswers:
             return Refused(str(error))
         return Answered()
 
-    def _read(self, request: asked.ReadValue) -> Answer:
-        """Reads of `history`: never recorded, because it does not change while a cell runs."""
-        if self._history is None:
-            self._history = self._make_history()
-        found: Json = self._history
+    async def _read(self, request: asked.ReadValue) -> Answer:
+        name = str(request.descriptor)
+        if name not in self._fetched:
+            try:
+                self._fetched[name] = await self._fetch(name)
+            except ProjectionUnresolved as error:
+                return Refused(str(error))
+        found = self._fetched[name]
         for step in request.path:
             if isinstance(found, dict) and isinstance(step, str):
                 found = found.get(step)

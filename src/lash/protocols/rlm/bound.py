@@ -34,6 +34,8 @@ def bound_text(
 
 
 def _described(value: Value, inline_chars: int) -> str:
+    if isinstance(value, LazyValue):
+        return "projection): fetched when a program reads it"
     kind = kind_name(value)
     text, is_whole = _beginning(value, inline_chars)
     if is_whole:

@@ -8,8 +8,9 @@ drive and in a replay.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -35,6 +36,7 @@ from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
 from lash.protocols.rlm.images import ImageShelf
 from lash.protocols.rlm.options import RlmConfig
+from lash.protocols.rlm.projections import ProjectionRef, ProjectionRegistry, ProjectionResolver, ProjectionUnresolved
 from lash.protocols.rlm.response import CellResponse, Submitted
 from lash.protocols.rlm.seeds import planted
 from lash.protocols.rlm.surface import Offer, Offers, Surface
@@ -43,7 +45,9 @@ from lash.tools.catalog import ToolCatalog
 HISTORY: Final = "history"
 # Recorded when a cell runs out of time, so that a replay stops it at the same place.
 EXPIRED: Final = "expired"
-_LANGUAGE: Final = "list"
+_LIST: Final = "list"
+# How a snapshot marks a lazy value.
+_LAZY_MARK: Final = b"__lashlang_snapshot_projected__"
 
 
 class RlmExecutor:
@@ -54,13 +58,19 @@ class RlmExecutor:
         config: RlmConfig,
         compiler: Compiler,
         offers: Offers,
-        projected: Mapping[str, Json] | None = None,
+        projected: Mapping[str, Json | ProjectionRef] | None = None,
+        resolver: ProjectionResolver | None = None,
         processes: ProcessEffects | None = None,
     ) -> None:
         self._config = config
         self._compiler = compiler
         self._offers = offers
-        self._projected = {name: value_of(value) for name, value in (projected or {}).items()}
+        self._refs = {name: value for name, value in (projected or {}).items() if isinstance(value, ProjectionRef)}
+        self._resolver = resolver or ProjectionRegistry()
+        self._projected: dict[str, Value] = {
+            name: LazyValue(name, "projection", name) if isinstance(value, ProjectionRef) else value_of(value)
+            for name, value in (projected or {}).items()
+        }
         self._processes = processes
         self._offer: Offer | None = None
         # The surface that the running turn was recorded with.
@@ -69,6 +79,7 @@ class RlmExecutor:
         self._committed: tuple[bytes | None, dict[str, Value]] = (None, {})
         self._base: bytes | None = None
         self._variables: dict[str, Value] | None = {}
+        self._may_hold_lazy = False
         self._images = ImageShelf()
         self._history: Sequence[Message] = ()
         self._counted: tuple[Sequence[Message], int, int] = ((), 0, 0)
@@ -82,6 +93,7 @@ class RlmExecutor:
         self._offer = self._offers.of(start.catalog)
         if start.snapshot is None or start.snapshot is not self._committed[0]:
             self._committed = (start.snapshot, self._decoded(start.snapshot))
+        self._may_hold_lazy = start.snapshot is not None and _LAZY_MARK in start.snapshot
         self._variables = planted(self._committed[1], start.records, self.reserved)
 
     def snapshot(self, committed: bytes | None) -> bytes | None:
@@ -134,7 +146,7 @@ class RlmExecutor:
             surface,
             self._config.observe,
             self._images,
-            lambda: history_items(self._history, cell.messages[:-1]),
+            self._reads(cell, effects),
             self._processes,
         )
         address = f"{HISTORY}[{self._position(cell)}]"
@@ -162,13 +174,17 @@ class RlmExecutor:
         self, cell: Cell, effects: CellEffects, surface: Surface, answers: CellAnswers, observer: CellObserver
     ) -> tuple[Outcome, str | None]:
         linked = self._compiler.link(cell.code, surface.environment)
+        # A program that never meets lazy values is compiled to code that never looks for them.
+        lazy = frozenset(name for name in (HISTORY, *self._refs) if name in cell.code)
         body = self._compiler.compile(
             linked.artifact,
             None,
             traced=_has_effects(linked),
-            readonly=frozenset(self._projected),
-            lazy=frozenset({HISTORY}),
+            readonly=self.reserved,
+            lazy=lazy,
+            keeps_lazy=self._may_hold_lazy,
         )
+        self._may_hold_lazy = self._may_hold_lazy or bool(lazy)
         budgets, why_expired = self._config.budgets, ""
         if effects.has_recorded(EXPIRED):
             recorded = await effects.step(EXPIRED, None, _never)
@@ -185,7 +201,7 @@ class RlmExecutor:
         execution = Execution(
             body,
             variables=self._variables,
-            projected={HISTORY: LazyValue(HISTORY, _LANGUAGE, HISTORY), **self._projected},
+            projected={HISTORY: LazyValue(HISTORY, _LIST, HISTORY), **self._projected},
             budgets=budgets,
             observer=observer,
         )
@@ -210,6 +226,23 @@ class RlmExecutor:
                 return Continued(), f"the program failed: {text}"
             case _:
                 return outcome, None
+
+    def _reads(self, cell: Cell, effects: CellEffects) -> Callable[[str], Awaitable[Json]]:
+        async def read(name: str) -> Json:
+            ref = self._refs.get(name)
+            if ref is None and name != HISTORY:
+                raise ProjectionUnresolved(f"`{name}` is not bound here any more; compute the value again")
+            if ref is None:
+                # Not recorded: the conversation does not change while a cell runs.
+                return history_items(self._history, cell.messages[:-1])
+            if ref.is_immutable:
+                return await self._resolver.resolve(ref)
+            return await effects.step(f"read:{name}", {"kind": ref.kind, "key": ref.key}, partial(resolve, ref))
+
+        async def resolve(ref: ProjectionRef) -> Json:
+            return await self._resolver.resolve(ref)
+
+        return read
 
     def _position(self, cell: Cell) -> int:
         counted, length, count = self._counted

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lash.base.json import Json
+from lash.lashlang.errors import LanguageError
+from lash.lashlang.host.environment import HostEnvironment
 from lash.lashlang.modules.caches import Compiler
 from lash.machine.prompt import PromptContribution
 from lash.plugins.errors import PluginRegistrationError
@@ -17,8 +19,9 @@ from lash.protocols.rlm.driver import RlmDriver
 from lash.protocols.rlm.executor import HISTORY, RlmExecutor
 from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, RlmConfig
 from lash.protocols.rlm.projection import RlmProjection
+from lash.protocols.rlm.projections import ProjectionRef, ProjectionResolver
 from lash.protocols.rlm.prompt import execution_prompt, tools_prompt
-from lash.protocols.rlm.surface import Offers, Surface
+from lash.protocols.rlm.surface import LASHLANG_SURFACE_EXTENSION_ID, Offers, Surface, base_environment
 from lash.tools.catalog import ToolCatalog
 
 
@@ -35,7 +38,8 @@ class RlmProtocol:
         self,
         config: RlmConfig | None = None,
         *,
-        projected: Mapping[str, Json] | None = None,
+        projected: Mapping[str, Json | ProjectionRef] | None = None,
+        resolver: ProjectionResolver | None = None,
         grammar: CellGrammar | None = None,
     ) -> None:
         self.config = config or RlmConfig()
@@ -46,7 +50,9 @@ class RlmProtocol:
             )
         self._grammar: CellGrammar = grammar or FencedCells()
         self._compiler = Compiler()
-        self._offers = Offers(self.config, self._told)
+        self._resolver = resolver
+        # Made when the first session is built: plugins of the core may add to what programs meet.
+        self._offers: Offers | None = None
         # One provider for all sessions: catalogs are shared by those whose sources are the same.
         self._continue_as = ContinueAs(frozenset({HISTORY, *self._projected}))
 
@@ -57,8 +63,19 @@ class RlmProtocol:
             ending = self.config.ending.over(given if isinstance(given, dict) else {})
         except InvalidTurnOptions as error:
             raise PluginRegistrationError(f"plugin {self.id!r}: {error}") from error
-        executor = RlmExecutor(self.config, self._compiler, self._offers, self._projected)
+        if self._offers is None:
+            try:
+                base = base_environment(self.config, context.extensions.get(LASHLANG_SURFACE_EXTENSION_ID, ()))
+            except LanguageError as error:
+                raise PluginRegistrationError(f"plugin {self.id!r}: {error}") from error
+            self._offers = Offers(base, self._told)
+        executor = RlmExecutor(self.config, self._compiler, self._offers, self._projected, self._resolver)
         return RlmSession(context.session_id, self.config, ending, self._grammar, executor, self._continue_as)
+
+    def environment_of(self, catalog: ToolCatalog) -> HostEnvironment:
+        """What programs are linked against with these tools, once a session was built."""
+        assert self._offers is not None, "no session was built"
+        return self._offers.of(catalog).surface.environment
 
     def _told(self, catalog: ToolCatalog, surface: Surface) -> list[PromptContribution]:
         tools = tools_prompt(catalog, surface.environment)

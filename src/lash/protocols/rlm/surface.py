@@ -10,18 +10,24 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
 from lash.base.codec import from_json, to_json
 from lash.base.json import Json, JsonObject
 from lash.lashlang.host.catalog import Catalog
-from lash.lashlang.host.environment import HostEnvironment
+from lash.lashlang.host.environment import Abilities, HostEnvironment
 from lash.lashlang.host.tool_bindings import ToolBinding, add_tool, bind_tool
+from lash.lashlang.modules.requirements_json import requirements_from_json
+from lash.lashlang.syntax.features import LanguageFeatures
 from lash.machine.prompt import PromptContribution
+from lash.plugins.hooks import ExtensionContribution
 from lash.protocols.rlm.options import RlmConfig
 from lash.tools.catalog import ToolCatalog
 from lash.tools.definition import ToolManifest
+
+LASHLANG_SURFACE_EXTENSION_ID: Final = "lashlang_surface"
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -77,9 +83,48 @@ def binding_of(manifest: ToolManifest) -> ToolBinding:
     return bind_tool(manifest.id, manifest.name, binding)
 
 
-def surface_of(offered: Iterable[Json], config: RlmConfig) -> Surface:
-    """The surface that offered tools make."""
+def lashlang_surface(environment: HostEnvironment) -> ExtensionContribution:
+    """What a plugin adds to every program's host: abilities, features, data types, constructors, trigger sources.
+
+    Return it from the factory's `extension_contributions`. Added in 0.1.
+    """
+    return ExtensionContribution(LASHLANG_SURFACE_EXTENSION_ID, environment.as_json())
+
+
+def base_environment(config: RlmConfig, contributions: Iterable[Json]) -> HostEnvironment:
+    """What programs meet besides tools: the configuration, and what plugins add. Raises `LanguageError`."""
+    catalog, abilities, features = Catalog(), config.abilities, config.language_features
+    for payload in contributions:
+        added = requirements_from_json(payload)
+        abilities = Abilities(**_either(abilities.as_json(), added.abilities.as_json()))
+        features = LanguageFeatures(**_either(features.as_json(), added.language_features.as_json()))
+        _merge(catalog, added.resources)
+    return HostEnvironment(catalog, abilities, features)
+
+
+def _either(ours: dict[str, bool], theirs: dict[str, bool]) -> dict[str, bool]:
+    return {name: ours.get(name, False) or theirs.get(name, False) for name in {**ours, **theirs}}
+
+
+def _merge(catalog: Catalog, added: Catalog) -> None:
+    for path, module in added.module_instances.items():
+        types = added.resource_types[module.resource_type]
+        for operation, host in module.operations.items():
+            catalog.add_operation(path, module.resource_type, operation, host, types.get(operation))
+    for data in added.named_data_types.values():
+        catalog.add_data_type(data.name, data.type)
+    for path, made in added.value_constructors.items():
+        event = added.trigger_sources.get(made.type_name)
+        if event is None:
+            catalog.add_constructor(path, made.input, made.output)
+        else:
+            catalog.add_trigger_source(path, made.input, event)
+
+
+def surface_of(offered: Iterable[Json], base: HostEnvironment) -> Surface:
+    """The surface that offered tools make over what is there anyway. Raises `CatalogError`."""
     catalog = Catalog()
+    _merge(catalog, base.resources)
     names: dict[str, str] = {}
     for json in offered:
         one = from_json(json, Offered)
@@ -88,7 +133,7 @@ def surface_of(offered: Iterable[Json], config: RlmConfig) -> Surface:
             catalog,
             ToolBinding(one.tool_id, one.module_path, one.operation, one.authority_type, tuple(one.aliases)),
         )
-    return Surface(HostEnvironment(catalog, config.abilities, config.language_features), names)
+    return Surface(HostEnvironment(catalog, base.abilities, base.language_features), names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +152,8 @@ class Offers:
     # A core has a handful of shapes of session; beyond them the oldest is made anew.
     CAPACITY = 32
 
-    def __init__(self, config: RlmConfig, tell: Callable[[ToolCatalog, Surface], list[PromptContribution]]) -> None:
-        self._config = config
+    def __init__(self, base: HostEnvironment, tell: Callable[[ToolCatalog, Surface], list[PromptContribution]]) -> None:
+        self._base = base
         self._tell = tell
         self._known: OrderedDict[int, Offer] = OrderedDict()
 
@@ -118,7 +163,7 @@ class Offers:
         if known is not None:  # it keeps its catalog, so the id cannot be another's
             return known
         offered = offered_by(catalog)
-        surface = surface_of(offered, self._config)
+        surface = surface_of(offered, self._base)
         offer = Offer(catalog, offered, surface, self._tell(catalog, surface))
         self._known[id(catalog)] = offer
         if len(self._known) > self.CAPACITY:
@@ -130,4 +175,4 @@ class Offers:
         for offer in self._known.values():
             if offer.offered is offered or offer.offered == offered:
                 return offer.surface
-        return surface_of(offered, self._config)
+        return surface_of(offered, self._base)

@@ -16,17 +16,36 @@ from lash.runtime.input import TurnOptions
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.engines import ProcessParts
 
+# Environments that are kept in memory: they never change under their name.
+KEPT = 256
 
-async def rebuild(config: ProcessWorkerConfig, registration: ProcessRegistration) -> ProcessParts:
-    """The parts of a run. Raises `PluginSessionError` and `ProcessEnvError`."""
-    if registration.env_ref is None:
-        raise PluginSessionError(f"process `{registration.id}` is missing a captured execution env")
-    env = await load_process_env(config.process_envs, registration.env_ref, ProcessExecutionEnvSpec)
-    session_id = f"process-env:{registration.id}"
-    options = {**config.engine.options.plugin_options, **env.plugin_options}
-    plugins = config.engine.plugins.build(PluginSessionContext(session_id, plugin_options=options))
-    catalog = config.engine.options.build_catalog(plugins)
-    engine = config.engine
-    chosen = engine.options.choose_model(TurnOptions())
-    model = DirectModel(chosen.provider, chosen.facts, chosen.capability, engine.load_attachment)
-    return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model)
+
+class Environments:
+    """Rebuilds the environments of runs; what was loaded once is not loaded again."""
+
+    def __init__(self, config: ProcessWorkerConfig) -> None:
+        self._config = config
+        self._kept: dict[str, ProcessExecutionEnvSpec] = {}
+
+    async def rebuild(self, registration: ProcessRegistration) -> ProcessParts:
+        """The parts of a run. Raises `PluginSessionError` and `ProcessEnvError`."""
+        if registration.env_ref is None:
+            raise PluginSessionError(f"process `{registration.id}` is missing a captured execution env")
+        env = await self._load(registration.env_ref)
+        config = self._config
+        session_id = f"process-env:{registration.id}"
+        options = {**config.engine.options.plugin_options, **env.plugin_options}
+        plugins = config.engine.plugins.build(PluginSessionContext(session_id, plugin_options=options))
+        catalog = config.engine.options.build_catalog(plugins)
+        chosen = config.engine.options.choose_model(TurnOptions())
+        model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
+        return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model)
+
+    async def _load(self, env_ref: str) -> ProcessExecutionEnvSpec:
+        env = self._kept.get(env_ref)
+        if env is None:
+            env = await load_process_env(self._config.process_envs, env_ref, ProcessExecutionEnvSpec)
+            while len(self._kept) >= KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[env_ref] = env
+        return env

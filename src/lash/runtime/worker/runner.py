@@ -22,7 +22,7 @@ from lash.processes.registration import ProcessRegistration
 from lash.processes.scopes import SessionOriginator
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.engines import ProcessParts
-from lash.runtime.worker.environment import rebuild
+from lash.runtime.worker.environment import Environments
 from lash.runtime.worker.facets import guard_worker_facets
 from lash.runtime.worker.run import CURRENT_RUN, Park, ProcessRun
 from lash.runtime.worker.session_turn import run_session_turn
@@ -40,6 +40,7 @@ class ProcessRunner:
 
     def __init__(self, config: ProcessWorkerConfig) -> None:
         self._config = config
+        self._environments = Environments(config)
 
     async def run_process(
         self, registration: ProcessRegistration, *, cancel: CancelToken | None = None
@@ -101,7 +102,7 @@ class ProcessRunner:
         if isinstance(work, SessionTurnInput):
             return await run_session_turn(self._config, run, work, is_supplied=is_supplied)
         assert isinstance(work, ToolCallInput | LashlangProcessInput | EngineInput)
-        parts = await rebuild(self._config, run.registration)
+        parts = await self._environments.rebuild(run.registration)
         if isinstance(work, ToolCallInput):
             return await self._tool_call(run, work, parts)
         kind = work.kind if isinstance(work, EngineInput) else "lashlang"

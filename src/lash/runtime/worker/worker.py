@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from lash.base.cancel import CancelToken
 from lash.base.waiting import first_of
@@ -26,14 +27,15 @@ from lash.effects.errors import EffectInDoubt, LeaseLost
 from lash.effects.ports import EffectController
 from lash.effects.scope import ExecutionScope
 from lash.processes.errors import ProcessError, ProcessLeaseLost
+from lash.processes.events import cancel_requested
 from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput
 from lash.processes.record import ProcessRecord
 from lash.processes.registration import ProcessRegistration
-from lash.processes.registry import ClaimedProcess, ProcessEnd
+from lash.processes.registry import ClaimedProcess, ProcessEnd, WorkTurnOver
 from lash.runtime.engine import DoubtfulEffect
 from lash.runtime.leases import Holding
 from lash.runtime.worker.config import ProcessWorkerConfig
-from lash.runtime.worker.run import Park, ProcessRun
+from lash.runtime.worker.run import CURRENT_RUN, Park, ProcessRun
 from lash.runtime.worker.runner import NOT_ITS_FAULT, ProcessRunner
 from lash.runtime.worker.slots import Slots
 from lash.runtime.worker.ticking import TriggerTicking
@@ -47,8 +49,17 @@ STORE_PAUSE_MS = 500
 PROBE_MS = 1_000
 # A process that cannot go on here and now (doubt, trouble of the store) is looked at again after so long.
 LATER_MS = 30_000
+# A worker without a free slot looks for wakes so often.
+BUSY_LOOK_MS = 100
 # How long the feed must be quiet before the worker looks who wants what cancelled.
 CANCEL_LOOK_MS = 20
+
+
+class Ended(NamedTuple):
+    """An end that is not written yet. Its lease is kept until it is: nobody runs again what has ended here."""
+
+    end: ProcessEnd
+    holding: Holding
 
 
 class ProcessWorker:
@@ -65,9 +76,10 @@ class ProcessWorker:
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._holdings: dict[str, Holding] = {}
         self._watcher: asyncio.Task[None] | None = None
-        self._ended: list[ProcessEnd] = []
+        self._ended: list[Ended] = []
         self._may_be_due = True
         self._is_draining = False
+        self._looked_at = 0.0
         self._claim_token = config.engine.ids.new_token()
         # The clock of triggers runs where processes run.
         self.ticking: TriggerTicking | None = None
@@ -87,7 +99,9 @@ class ProcessWorker:
         self._may_be_due = True
         self._stirred.set()
         if not self.is_started and not self._engine.is_closing and not self._is_draining:
-            self._loop = self._engine.spawn(self._work(), "process worker")
+            context = contextvars.copy_context()  # whoever pokes may be a process itself, the worker is not
+            context.run(CURRENT_RUN.set, None)
+            self._loop = context.run(self._engine.spawn, self._work(), "process worker")
             if self.ticking is not None:
                 self.ticking.start()
 
@@ -162,6 +176,10 @@ class ProcessWorker:
                 return
             if self._ended:
                 return
+        if not self._room and not self._is_time_to_look:
+            await first_of(self._stirred.wait(), self._engine.clock.sleep(BUSY_LOOK_MS))
+            return
+        self._looked_at = self._engine.clock.monotonic()
         outlook = await self._registry.look_for_work(self._engine.executor_id)
         if outlook.has_wakes:
             await self._deliver_wakes()
@@ -176,26 +194,76 @@ class ProcessWorker:
         await first_of(*waits)
 
     @property
+    def _is_time_to_look(self) -> bool:
+        return (self._engine.clock.monotonic() - self._looked_at) * 1000 >= BUSY_LOOK_MS
+
+    @property
     def _room(self) -> int:
         return 0 if self._is_draining else self.slots.free
 
     async def _turn_over(self) -> None:
         """Ends what ended and takes what is due, in one transaction."""
-        ends, self._ended = self._ended, []
+        ended, self._ended = self._ended, []
+        ends = [each.end for each in ended]
         limit = self._room
-        try:
-            turned = await self._registry.turn_over(
+        writing = asyncio.ensure_future(
+            self._registry.turn_over(
                 ends, self._engine.executor_id, self._claim_token, self._engine.options.timings.ttl_ms, limit
             )
-        except BaseException:
-            self._ended = [*ends, *self._ended]
+        )
+        try:
+            turned = await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await self._undo(writing, ended)
             raise
+        except StoreError:
+            self._ended = [*ended, *self._ended]
+            raise
+        except Exception:
+            logger.exception("what ended cannot be written together; each is written by itself")
+            for each in ended:
+                await self._end_alone(each.end)
+                self._engine.keeper.drop(each.holding)
+            return
+        for each in ended:
+            self._engine.keeper.drop(each.holding)
         self._claim_token = self._engine.ids.new_token()
         self._may_be_due = limit > 0 and len(turned.claimed) == limit
         for process_id in turned.lost:
             logger.warning("process %s was taken over; what came of it here is dropped", process_id)
         for claimed in turned.claimed:
             self._start(claimed)
+
+    async def _undo(self, writing: asyncio.Future[WorkTurnOver], ended: list[Ended]) -> None:
+        """This worker is leaving: what it has just taken is given back."""
+        await asyncio.wait([writing])
+        if writing.cancelled() or writing.exception() is not None:
+            self._ended = [*ended, *self._ended]
+            return
+        for claimed in writing.result().claimed:
+            with contextlib.suppress(Exception):  # the lease runs out by itself otherwise
+                await self._registry.complete_process_lease(claimed.lease.completion())
+
+    async def _end_alone(self, end: ProcessEnd) -> None:
+        """Ends one process. What cannot be stored is a failure; if that cannot either, the lease is given back."""
+        lease = end.lease
+        try:
+            await self._registry.complete_process_with_lease(lease, end.output)
+        except ProcessLeaseLost:
+            logger.warning("process %s was taken over; what came of it here is dropped", lease.process_id)
+        except Exception as error:
+            logger.exception("the end of process %s cannot be stored", lease.process_id)
+            with contextlib.suppress(Exception):
+                failure = FailureOutput("execution", "process_recovery_failed", str(error) or type(error).__name__)
+                await self._registry.complete_process_with_lease(lease, failure)
+                return
+            with contextlib.suppress(Exception):  # it runs out by itself otherwise
+                later_ms = self._engine.clock.now_ms() + LATER_MS
+                await self._registry.complete_process_lease(lease.completion(), due_at_ms=later_ms)
+
+    async def request_process_cancel(self, process_id: str, reason: str | None = None) -> None:
+        """Asks for the end of a process, wherever it runs. Whoever runs it decides how it ends."""
+        await self._registry.append_event(process_id, cancel_requested(process_id, reason))
 
     async def _probe(self) -> None:
         await self._engine.clock.sleep(PROBE_MS)
@@ -232,6 +300,7 @@ class ProcessWorker:
         process_id, lease = claimed.record.id, claimed.lease
         later_ms = 0
         is_kept = True
+        has_ended = False
         try:
             outcome = await self._outcome(claimed, holding)
             if isinstance(outcome, Park):
@@ -243,8 +312,8 @@ class ProcessWorker:
                     wait_ids=outcome.wait_ids,
                 )
             elif outcome is not None:
-                self._ended.append(ProcessEnd(lease, outcome))
-                is_kept = False
+                self._ended.append(Ended(ProcessEnd(lease, outcome), holding))
+                has_ended, is_kept = True, False
             else:
                 is_kept = holding.cancel.reason != "lease_lost"
                 later_ms = LATER_MS
@@ -254,7 +323,8 @@ class ProcessWorker:
             logger.warning("process %s is left for a while: %s", process_id, error)
             later_ms = LATER_MS
         finally:
-            self._engine.keeper.drop(holding)
+            if not has_ended:
+                self._engine.keeper.drop(holding)
             del self._holdings[process_id], self._runs[process_id]
             self.slots.give()
             self._stirred.set()
@@ -328,13 +398,16 @@ class ProcessWorker:
     async def _watch_cancels(self) -> None:
         """While something runs: looks after changes who wants what cancelled. The heartbeat looks too."""
         changes = self._engine.store.changes
+        seen: set[Holding] = set()
         while self._holdings:
             generation = changes.generation()
             await self._engine.clock.sleep(CANCEL_LOOK_MS)
             if not self._holdings:
                 return
             with contextlib.suppress(StoreError):
-                await self._engine.keeper.look_for_cancels(list(self._holdings.values()))
+                # Who began after the last look had nothing to hear then.
+                await self._engine.keeper.look_for_cancels([one for one in self._holdings.values() if one in seen])
+            seen = set(self._holdings.values())
             await changes.changed(generation)
 
 

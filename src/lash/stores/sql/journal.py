@@ -140,16 +140,26 @@ APPEND = {kind: _append(kind) for kind in _KINDS}
 # Takes over a row that was started and left, unless it is one that must not run twice.
 BEGIN = {kind: _begin(kind) for kind in _KINDS}
 FINISH = {kind: _finish(kind) for kind in _KINDS}
+# An effect is in doubt only when whoever began it no longer owns its scope: one that runs right now is not.
+_IS_IN_DOUBT = """
+  scope_key = ?1 AND replay_key = ?2 AND status = 'in_progress'
+    AND NOT EXISTS (
+      SELECT 1 FROM lash_session_leases l
+      WHERE l.session_id = lash_effect_journal.session_id AND l.lease_token = lash_effect_journal.lease_token
+    )
+    AND NOT EXISTS (
+      SELECT 1 FROM lash_processes p
+      WHERE p.process_id = lash_effect_journal.process_id AND p.lease_token = lash_effect_journal.lease_token
+    )
+"""
 SETTLE_DOUBT = Statement(
-    """
+    f"""
     UPDATE lash_effect_journal
-    SET status = 'completed', outcome_json = ?3, finished_at_ms = {now}
-    WHERE scope_key = ?1 AND replay_key = ?2 AND status = 'in_progress'
+    SET status = 'completed', outcome_json = ?3, finished_at_ms = {{now}}
+    WHERE {_IS_IN_DOUBT}
     """
 )
-DROP_DOUBT = Statement(
-    "DELETE FROM lash_effect_journal WHERE scope_key = ?1 AND replay_key = ?2 AND status = 'in_progress'"
-)
+DROP_DOUBT = Statement(f"DELETE FROM lash_effect_journal WHERE {_IS_IN_DOUBT}")
 
 
 @program("read")
@@ -220,7 +230,7 @@ def are_ours(scope_key: str, rows: Sequence[JournalRow], token: str) -> Steps[bo
 
 @program("write")
 def settle(scope_key: str, replay_key: str, outcome_json: str | None) -> Steps[bool]:
-    """Ends a doubt: records the outcome, or removes the row so that the effect runs again."""
+    """Ends a doubt: records the outcome, or removes the row so that the effect runs again; False when there is none."""
     if outcome_json is None:
         changed = yield from execute(DROP_DOUBT, scope_key, replay_key)
     else:

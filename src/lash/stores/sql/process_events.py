@@ -30,7 +30,21 @@ from lash.stores.process_records import (
     decode_wake,
     encode_event,
 )
-from lash.stores.program import Query, Steps, Write, execute, many, many_each, notify, one, program, together, write
+from lash.stores.program import (
+    Query,
+    Row,
+    Steps,
+    Write,
+    each,
+    execute,
+    many,
+    many_each,
+    notify,
+    one,
+    program,
+    together,
+    write,
+)
 from lash.stores.sql.processes import HOLD, hold, read
 
 EVENT_COLUMNS = """
@@ -296,8 +310,16 @@ def complete_many_steps(ends: Sequence[tuple[ProcessLease, AppendRequest]], writ
             check_authority(lease.process_id, authority, row.recovery, has_live_lease=True, abandon=None)
             plan = plan_append(decode_record(row), request, writing.now_ms, authority)
             parts += _parts(plan, request.payload_hash, 1, writing)
-    if parts:
+    if len(ends) == 1:
         yield from together(*parts)
+    else:
+        # One statement for all rows of a kind: a statement for each number of ends would be planned anew.
+        rows: dict[Statement, list[Row]] = {}
+        for part in parts:
+            rows.setdefault(part.statement, []).append(part.args)
+        for statement, arguments in rows.items():
+            yield from each(statement, arguments)
+    if parts:
         yield from notify()
     return lost
 

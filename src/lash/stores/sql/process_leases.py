@@ -72,6 +72,10 @@ CLAIM_DUE = Query(
     WITH due AS (
       SELECT process_id FROM lash_processes
       WHERE status = 'running' AND due_at_ms <= {{now}}
+        AND NOT EXISTS (
+          SELECT 1 FROM lash_processes m
+          WHERE m.lease_owner = CAST(?2 AS TEXT) AND m.lease_token = CAST(?3 AS TEXT) AND m.lease_token <> ''
+        )
       ORDER BY due_at_ms, process_id LIMIT ?1 {{skip_locked}}
     )
     UPDATE lash_processes SET {_TAKE},
@@ -176,9 +180,9 @@ def claim_due(claimant: ProcessClaimant, limit: int, now_ms: int) -> Steps[list[
 
 def claim_due_steps(claimant: ProcessClaimant, limit: int, now_ms: int) -> Steps[list[RecordRow]]:
     """The same within another transaction. Claiming again with a token finds what it has claimed."""
-    mine = yield from many(CLAIMED, claimant.owner_id, claimant.token)
+    mine = yield from many(CLAIM_DUE, limit, claimant.owner_id, claimant.token, claimant.ttl_ms, NEVER_MS, now_ms)
     if not mine:
-        mine = yield from many(CLAIM_DUE, limit, claimant.owner_id, claimant.token, claimant.ttl_ms, NEVER_MS, now_ms)
+        mine = yield from many(CLAIMED, claimant.owner_id, claimant.token)
     return sorted(mine, key=lambda row: (row.created_at_ms, row.process_id))
 
 

@@ -13,7 +13,8 @@ from lash.processes.errors import (
 )
 from lash.stores.dialect import Statement
 from lash.stores.process_records import NewProcess, RecordRow
-from lash.stores.program import Query, Steps, each, execute, many, many_each, notify, one, program
+from lash.stores.program import Query, Steps, each, execute, lock, many, many_each, notify, one, program
+from lash.stores.sql.leases import IS_DELETED, session_lock
 
 # The event types come by a subquery: a join would let FOR UPDATE lock the row that everybody shares.
 RECORD_COLUMNS: Final = """
@@ -163,9 +164,15 @@ def register(
 ) -> Steps[dict[str, RecordRow]]:
     """Inserts what is new, and the grants; answers the rows that were there, by id. All or nothing.
 
-    `event_types` are those that may be unknown to this database. Raises `RegistrationConflict`
-    and `ProcessNoLongerRetained`.
+    `event_types` are those that may be unknown to this database. A session that was deleted is granted
+    nothing: nobody could ever take it away again. Raises `RegistrationConflict` and `ProcessNoLongerRetained`.
     """
+    granted: list[GrantRow] = []
+    for grant in grants:
+        # Sessions before processes, as whoever deletes a session does.
+        yield from lock(session_lock(grant.session_id))
+        if (yield from one(IS_DELETED, grant.session_id)) is None:
+            granted.append(grant)
     yield from each(ADD_EVENT_TYPES, event_types)
     # In the order of ids, so that two who register the same ones wait and never deadlock.
     added = yield from many_each(ADD_PROCESS, sorted(rows))
@@ -179,7 +186,7 @@ def register(
             if known.registration_hash != row.registration_hash:
                 raise RegistrationConflict(row.process_id, known.registration_hash, row.registration_hash)
             existing[row.process_id] = known
-    yield from each(GRANT, grants)
+    yield from each(GRANT, granted)
     return existing
 
 

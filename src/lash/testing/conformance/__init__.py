@@ -24,16 +24,20 @@ from lash.base.tier import DurabilityTier
 from lash.effects.ports import EffectHost
 from lash.processes.registry import ProcessRegistry
 from lash.sessions.store import SessionStore
+from lash.stores.store import Store
 from lash.testing.conformance.artifacts import ARTIFACT_STORE, ARTIFACT_STORE_REOPENABLE
 from lash.testing.conformance.attachments import ATTACHMENT_STORE, ATTACHMENT_STORE_REOPENABLE
 from lash.testing.conformance.hosts import EFFECT_HOST
 from lash.testing.conformance.laws import Column, Law, LawBroken, Make, Rows, Suite
 from lash.testing.conformance.process_leases import PROCESS_REGISTRY, PROCESS_REGISTRY_REOPENABLE
 from lash.testing.conformance.process_model import PROCESS_MODEL
+from lash.testing.conformance.process_runner import PROCESS_RUNNER
 from lash.testing.conformance.queue import RUNTIME_PERSISTENCE
 from lash.testing.conformance.reopen import RUNTIME_PERSISTENCE_REOPENABLE
 from lash.testing.conformance.replay import EFFECT_REPLAY, ReplayBackend
 from lash.testing.conformance.triggers import TRIGGER_STORE, TRIGGER_STORE_REOPENABLE
+from lash.testing.conformance.worker_boundary import WORKER_BOUNDARY
+from lash.testing.conformance.worker_recovery import WORKER_RECOVERY
 from lash.triggers.store import TriggerStore
 
 Reopen: TypeAlias = Callable[[], Awaitable[EffectHost] | EffectHost]
@@ -110,6 +114,17 @@ async def process_model(make: Make[object]) -> None:
     await PROCESS_MODEL.run(make)
 
 
+async def worker_boundary(make: Make[Store], *, column: Column | None = None) -> None:
+    """Suite WB: what a worker checks and does around a run. `make()` gives a fresh `lash.Store`."""
+    await WORKER_BOUNDARY.run(make, column=column)
+
+
+async def process_runner(make: Make[Store], *, column: Column | None = None) -> None:
+    """Suite PR, and the rows of recovery: processes as workers run them. `make()` gives a fresh `lash.Store`."""
+    await PROCESS_RUNNER.run(make, column=column)
+    await WORKER_RECOVERY.run(make, column=column)
+
+
 __all__ = [
     "ARTIFACT_STORE",
     "ARTIFACT_STORE_REOPENABLE",
@@ -120,10 +135,13 @@ __all__ = [
     "PROCESS_MODEL",
     "PROCESS_REGISTRY",
     "PROCESS_REGISTRY_REOPENABLE",
+    "PROCESS_RUNNER",
     "RUNTIME_PERSISTENCE",
     "RUNTIME_PERSISTENCE_REOPENABLE",
     "TRIGGER_STORE",
     "TRIGGER_STORE_REOPENABLE",
+    "WORKER_BOUNDARY",
+    "WORKER_RECOVERY",
     "Law",
     "LawBroken",
     "Make",
@@ -138,8 +156,10 @@ __all__ = [
     "process_model",
     "process_registry",
     "process_registry_reopenable",
+    "process_runner",
     "runtime_persistence",
     "runtime_persistence_reopenable",
     "trigger_store",
     "trigger_store_reopenable",
+    "worker_boundary",
 ]
