@@ -11,7 +11,7 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
@@ -36,7 +36,7 @@ class AgentNotes:
     invalid_requests: list[str] = field(default_factory=list)
 
 
-def agent_tools(notes: AgentNotes) -> list[Tool[..., object]]:
+def agent_tools(notes: AgentNotes) -> list[Tool[..., Any]]:
     """One tool of every kind."""
 
     @tool

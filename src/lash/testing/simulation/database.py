@@ -17,14 +17,17 @@ from typing import Final, Literal, TypeAlias, TypeVar
 from lash.base.tier import DurabilityTier
 from lash.sessions.errors import StoreUnavailable
 from lash.stores.changes import ChangeSource
-from lash.stores.driver import Counters
-from lash.stores.program import Program, Row
+from lash.stores.driver import Counters, Driver
+from lash.stores.liveness import Liveness
+from lash.stores.program import Program
 from lash.stores.sql import migrate as schema_sql
 from lash.stores.sqlite_connection import StepRunner, open_connection, translated
 from lash.testing.simulation.loop import SimulatedHost, SimulatedLoop
 from lash.testing.simulation.time import WorldClock
 
 T = TypeVar("T")
+# A row as laws read it.
+Facts: TypeAlias = tuple[int | str, ...]
 # refused: nothing reached the database; unacknowledged: it did, and the host hears of an error;
 # repeated: it did, and the driver asks again because the answer got lost
 Trouble: TypeAlias = Literal["refused", "unacknowledged", "repeated"]
@@ -74,6 +77,8 @@ class World:
         # How long the system takes to notice that a host is dead.
         self.notice_death_ms = 0
         self.died_at: dict[SimulatedHost, int] = {}
+        # Told after every program that wrote, with the wall clock.
+        self.after_write: Callable[[int], None] = lambda _now_ms: None
         self._connection = open_connection(":memory:", clock.now_ms)
         self._connection.deserialize("main", _empty_database())
         self._runner = StepRunner(self._connection, self.counters)
@@ -82,9 +87,10 @@ class World:
         """One line of the log."""
         self.trace.append(f"{int(self.loop.time() * 1_000):>8} {who}: {what}")
 
-    def query(self, sql: str, *args: str | int | None) -> list[Row]:
-        """Looks into the database, for laws."""
-        return [tuple(row) for row in self._connection.execute(sql, args).fetchall()]
+    def query(self, sql: str, *args: str | int | None) -> list[Facts]:
+        """Looks into the database, for laws. Nothing becomes the empty text."""
+        rows = self._connection.execute(sql, args).fetchall()
+        return [tuple(cell if isinstance(cell, int | str) else str(cell or "") for cell in row) for row in rows]
 
     def run(self, program: Program[T], host: SimulatedHost) -> T:
         """Runs a program in one transaction, and tells other hosts of its news."""
@@ -101,6 +107,7 @@ class World:
         self.tell(host.name, program.name)
         if program.mode != "read":
             self.counters.transactions += 1
+            self.after_write(self.clock.now_ms())
         self.counters.programs += 1
         return value
 
@@ -279,8 +286,9 @@ class SimulatedBackend:
     def __init__(self, world: World, host: SimulatedHost) -> None:
         self._world = world
         self._host = host
-        self.driver = SimulatedDriver(world, host)
-        self.liveness = SimulatedLocks(world, host)
+        self.way = SimulatedDriver(world, host)
+        self.driver: Driver = self.way
+        self.liveness: Liveness = SimulatedLocks(world, host)
 
     async def open(self) -> None:
         """See `Backend`: there is nothing to connect to."""

@@ -15,7 +15,7 @@ from lash.hosts.choice import HostChoice
 from lash.stores.store import Store
 from lash.testing.lab.power import Power
 from lash.testing.lab.watch import EffectWatch, Execution, WatchedJournal
-from lash.testing.simulation.database import SimulatedBackend, World
+from lash.testing.simulation.database import SimulatedBackend, Weather, World
 from lash.testing.simulation.loop import SimulatedHost
 from lash.testing.simulation.time import SeededIds
 
@@ -73,9 +73,9 @@ class HostLife:
         self.start(self._open(), "open")
 
     @property
-    def weather(self) -> Any:
+    def weather(self) -> Weather:
         """How its way to the store is."""
-        return self._backend.driver.weather
+        return self._backend.way.weather
 
     @property
     def is_alive(self) -> bool:
@@ -130,7 +130,7 @@ class HostLife:
 
     async def bury(self) -> None:
         """Clears away what a killed host left behind, so that nothing of it leaks out of the world."""
-        self._backend.driver.is_buried = True
+        self._backend.way.is_buried = True
         self.host.disarm()
         self.host.state = "running"
         closing = self.start(self._cleared(), "funeral")

@@ -6,14 +6,14 @@ at rest, when everything that was accepted has ended.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import Final
 
-from lash.stores.program import Row
 from lash.testing.lab.watch import Execution
 from lash.testing.simulation.agent import AgentNotes
-from lash.testing.simulation.database import World
+from lash.testing.simulation.database import Facts, World
 
 # Rows that may appear and then never change, by what identifies them. Rows of a reset session may go.
 _SETTLED: Final = {
@@ -58,6 +58,10 @@ _AT_REST: Final = {
     "LEFT JOIN lash_processes p ON p.process_id = d.process_id "
     "WHERE d.state = 'started' AND p.process_id IS NULL",
 }
+_LEASES: Final = (
+    "SELECT 'session ' || session_id, owner, lease_token, expires_at_ms FROM lash_session_leases "
+    "UNION ALL SELECT 'process ' || process_id, lease_owner, lease_token, lease_expires_at_ms FROM lash_processes"
+)
 _SETTLED_KEY_STILL_QUEUED: Final = (
     "SELECT b.session_id || '/' || b.source_key FROM lash_queued_batches b "
     "JOIN lash_queued_receipts r ON r.session_id = b.session_id AND r.source_key = b.source_key"
@@ -81,14 +85,19 @@ class Laws:
     world: World
     notes: AgentNotes
     problems: list[str] = field(default_factory=list)
-    _seen: dict[str, dict[str, Row]] = field(default_factory=dict)
+    # Set at the first: the world ends there.
+    are_broken: asyncio.Event = field(default_factory=asyncio.Event)
+    _seen: dict[str, dict[str, Facts]] = field(default_factory=dict)
     _highest: dict[str, dict[str, int]] = field(default_factory=dict)
+    # Of each session and process: the lease as it was last seen.
+    _held: dict[str, Facts] = field(default_factory=dict)
 
     def broken(self, problem: str) -> None:
         """Notes a problem, once."""
         if problem not in self.problems:
             self.problems.append(problem)
             self.world.tell("LAW", problem)
+            self.are_broken.set()
 
     def on_run(self, execution: Execution, executor_id: str) -> None:
         """An effect really runs. One that is recorded must not, if its driver still holds the lease."""
@@ -114,6 +123,18 @@ class Laws:
         if recorded:
             self.broken(f"recorded, and ran again: {execution.name} {execution.key} of {scope.id}")
 
+    def after_write(self, now_ms: int) -> None:
+        """A lease passes from its owner to another only when it is given back, has run out, or its owner is dead."""
+        for row in self.world.query(_LEASES):
+            key, owner, token, _ = row
+            before = self._held.get(str(key))
+            self._held[str(key)] = row
+            if before is None or not before[2] or token == before[2] or not token or owner == before[1]:
+                continue
+            holder = self.world.locks.get(str(before[1]))
+            if holder is not None and holder.state != "dead" and int(str(before[3])) > now_ms:
+                self.broken(f"the lease of {key} was taken from its living owner")
+
     def after_step(self) -> None:
         """What holds at every moment."""
         for what, sql in _SETTLED.items():
@@ -127,13 +148,13 @@ class Laws:
             self._seen[what] = now
         for what, sql in _RISING.items():
             highest = self._highest.setdefault(what, {})
-            for key, number in self.world.query(sql):
+            for owner, number in self.world.query(sql):
                 assert isinstance(number, int)
-                if number < highest.get(str(key), 0):
-                    self.broken(f"{what} {key} fell from {highest[str(key)]} to {number}")
-                highest[str(key)] = number
-        for (key,) in self.world.query(_SETTLED_KEY_STILL_QUEUED):
-            self.broken(f"what was settled is queued again: {key}")
+                if number < highest.get(str(owner), 0):
+                    self.broken(f"{what} {owner} fell from {highest[str(owner)]} to {number}")
+                highest[str(owner)] = number
+        for (queued,) in self.world.query(_SETTLED_KEY_STILL_QUEUED):
+            self.broken(f"what was settled is queued again: {queued}")
         for problem in self.notes.invalid_requests:
             self.broken(f"no provider would accept this history: {problem}")
 
@@ -156,7 +177,7 @@ class Laws:
         """The ledger of a session is the sum of what its turns say they used."""
         used: dict[str, int] = {}
         for session_id, summary in self.world.query("SELECT session_id, summary_json FROM lash_turn_commits"):
-            if summary is not None:
+            if summary:
                 usage = json.loads(str(summary)).get("usage", {})
                 used[str(session_id)] = used.get(str(session_id), 0) + _tokens(usage)
         booked = {

@@ -15,13 +15,11 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
+from functools import partial
 from random import Random
 from typing import Any, Final, Literal, TypeAlias
 
 HostState: TypeAlias = Literal["running", "paused", "dead"]
-
-# Past so many callbacks without an end something turns in circles.
-MAX_CALLBACKS: Final = 3_000_000
 
 
 class SimulationStuck(AssertionError):
@@ -71,9 +69,11 @@ HOST: ContextVar[SimulatedHost | None] = ContextVar("lash_simulated_host", defau
 class SimulatedLoop(asyncio.BaseEventLoop):
     """See the module docstring. `steps` counts the callbacks that ran."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, limit: int) -> None:
+        """`limit`: past so many callbacks the world is taken to turn in circles."""
         super().__init__()
         self._random = random
+        self._limit = limit
         self._now = 0.0
         self._serial = 0
         self.steps = 0
@@ -109,11 +109,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._serial += 1
         return _Future(self._serial, loop=self)
 
-    def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> asyncio.Handle:
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, *args: Any, **kwargs: Any
+    ) -> asyncio.Handle:
         """Refuses: what a thread does cannot be repeated."""
         raise RuntimeError("a simulated world has no threads; make the tool `async def`")
 
-    def run_in_executor(self, *args: Any, **kwargs: Any) -> Any:
+    def run_in_executor(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Refuses: what a thread does cannot be repeated."""
         raise RuntimeError("a simulated world has no threads; make the tool `async def`")
 
@@ -123,7 +125,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         host = (HOST.get() if context is None else context.get(HOST)) or self.outside
         task = _Task(self._serial, work, loop=self, **options)
         host.tasks[self._serial] = task
-        task.add_done_callback(lambda _task, serial=task.serial: host.tasks.pop(serial, None), context=_NOWHERE)
+        task.add_done_callback(partial(_forget, host.tasks, task.serial), context=_NOWHERE)
         return task
 
     def _run_once(self) -> None:
@@ -141,21 +143,21 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         if handle.cancelled():
             return
         self.steps += 1
-        if self.steps > MAX_CALLBACKS:
-            raise SimulationStuck(f"{MAX_CALLBACKS} callbacks and no end")
+        if self.steps > self._limit:
+            self._limit += self._limit  # whoever clears the world away may go on
+            raise SimulationStuck(f"the world turns in circles: {self.steps} callbacks and no end")
         handle._run()
         host.ran()
 
     def _move_time(self) -> None:
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         while timers and timers[0].cancelled():
-            heapq.heappop(timers)._scheduled = False
+            heapq.heappop(timers)
         if not timers:
             raise SimulationStuck("nobody can run and nobody waits for a time")
         self._now = max(self._now, timers[0].when())
         while timers and timers[0].when() <= self._now:
             timer = heapq.heappop(timers)
-            timer._scheduled = False
             if not timer.cancelled():
                 self._host_of(timer).queue.append(timer)
 
@@ -170,6 +172,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
 
 _NOWHERE: Final = Context()
+
+
+def _forget(tasks: dict[int, asyncio.Task[Any]], serial: int, _task: asyncio.Task[Any]) -> None:
+    tasks.pop(serial, None)
 
 
 class _Future(asyncio.Future[Any]):

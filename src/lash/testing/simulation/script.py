@@ -6,6 +6,7 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
+from lash.sessions.queue import DeliveryPolicy
 from lash.testing.simulation.agent import PLANS
 from lash.testing.simulation.steps import (
     Answer,
@@ -78,7 +79,7 @@ class _Writer:
             case "enqueue":
                 name = self._name("q")
                 early = random.random() < 0.5
-                delivery = "earliest_safe_boundary" if early else "after_current_turn_commit"
+                delivery: DeliveryPolicy = "earliest_safe_boundary" if early else "after_current_turn_commit"
                 return [Enqueue(host, session, name, self._plan(name), delivery)]
             case "process":
                 return [self._process(host, random.choice((session, None)))]

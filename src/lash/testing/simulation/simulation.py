@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, Final
 
 from lash.base.errors import ConfigurationError, LashError
+from lash.base.waiting import first_of
 from lash.core import LashCore, StandardCore
 from lash.effects.errors import EffectInDoubt
 from lash.processes.errors import ProcessError
@@ -61,6 +62,10 @@ from lash.tools.result import ToolCallOutput
 
 # How long a world may take to come to rest, in virtual milliseconds: two leases, a retry, a poll, a lot of patience.
 REST_MS: Final = 900_000
+
+# A step costs some hundred callbacks, and coming to rest some thousands; ten times that is a world in circles.
+CALLBACKS: Final = 40_000
+CALLBACKS_A_STEP: Final = 5_000
 
 # What a caller may hear when hosts die and stores fail; it asks again. Anything else is a broken law.
 _EXPECTED: Final = (
@@ -121,7 +126,7 @@ class Simulation:
 
     def run(self) -> SimulationReport:
         """Plays the script and looks at the laws. Not inside a running event loop: the world has one of its own."""
-        loop = SimulatedLoop(Random(f"{self.seed}:schedule"))
+        loop = SimulatedLoop(Random(f"{self.seed}:schedule"), CALLBACKS + CALLBACKS_A_STEP * len(self.script))
         clock = WorldClock(loop)
         world = World(loop, clock, Random(f"{self.seed}:world"))
         director = _Director(self.seed, world, self._make)
@@ -177,6 +182,7 @@ class _Director:
         self.world = world
         self.notes = AgentNotes()
         self.laws = Laws(world, self.notes)
+        world.after_write = self.laws.after_write
         self._seed = seed
         self._random = Random(f"{seed}:director")
         self._make = make or self._own_agent
@@ -189,9 +195,14 @@ class _Director:
         # Processes and occurrences that somebody wanted, by id and key.
         self._started: dict[str, Step] = {}
         world.notice_death_ms = self._random.choice((0, 0, 0, 2_000, 40_000))
+        proof = "at once" if not world.notice_death_ms else f"after {world.notice_death_ms} ms"
+        world.tell("world", f"there is proof of a death {proof}")
 
     async def play(self, script: Sequence[Step]) -> None:
-        """Plays every step, then brings the world to rest and looks at the laws."""
+        """Plays every step, then brings the world to rest and looks at the laws. The first broken one ends it."""
+        await first_of(self._play(script), self.laws.are_broken.wait())
+
+    async def _play(self, script: Sequence[Step]) -> None:
         for step in script:
             self.world.tell("script", repr(step))
             await self._do(step)

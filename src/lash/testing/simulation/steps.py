@@ -17,12 +17,9 @@ from lash.testing.simulation.database import Trouble
 class _Step:
     def __repr__(self) -> str:
         """As one writes it: what has its default is left out."""
-        said = [f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if _is_said(self, one.name, one)]
+        values = [(one.name, getattr(self, one.name), one.default) for one in fields(self)]
+        said = [f"{name}={value!r}" for name, value, default in values if value != default]
         return f"{type(self).__name__}({', '.join(said)})"
-
-
-def _is_said(step: object, name: str, one: object) -> bool:
-    return getattr(step, name) != getattr(one, "default", None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
