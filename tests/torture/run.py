@@ -23,7 +23,7 @@ class Run:
     terms: int
 
 
-async def torture(place: Place, load: Load, seed: int, *, torment_s: float, patience_s: float) -> Run:
+async def torture(place: Place, load: Load, seed: int, *, torment_s: float, patience_s: float, leave_one: bool = False) -> Run:
     """Tortures for so long, waits for the rest, judges. What has not ended after `patience_s` more is judged too."""
     fleet = Fleet(place, seed)
     executed_again: list[Execution] = []
@@ -35,6 +35,8 @@ async def torture(place: Place, load: Load, seed: int, *, torment_s: float, pati
             watching = asyncio.create_task(watch(place, executed_again, stop))
             driving = asyncio.create_task(driver.run())
             await fleet.torment(torment_s)
+            if leave_one:
+                await fleet.leave_one()
             try:
                 async with asyncio.timeout(patience_s):
                     await driving
