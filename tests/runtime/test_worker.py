@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 import lash
+from lash.base.json import JsonObject
 from lash.processes.inputs import SessionTurnInput
 from lash.processes.outputs import CancelledOutput, FailureOutput, SuccessOutput
 from lash.processes.registration import ProcessRegistration
@@ -144,7 +145,7 @@ async def test_children_are_so_deep_and_no_deeper(store: lash.Store) -> None:
         worker.poke()
         parent: str | None = None
         for depth in range(4):
-            request = {"session_id": f"s{depth}", "parent_session_id": parent or "root"}
+            request: JsonObject = {"session_id": f"s{depth}", "parent_session_id": parent or "root"}
             turn = SessionTurnInput(request, {"items": [{"type": "text", "text": "go"}]})
             draft = ProcessRegistration(f"p{depth}", turn, ProcessProvenance.host())
             await store.processes.register_process(draft)
@@ -214,8 +215,10 @@ async def test_a_worker_that_is_started_runs_the_clock_of_triggers_too(store: la
     async with lash.StandardCore(model=ScriptedModel([]), store=store) as core:
         ticking = core.worker.ticking
         assert ticking is not None
-        assert not ticking.is_running
+        running = [ticking.is_running]
         core.worker.poke()
-        assert ticking.is_running
+        running.append(ticking.is_running)
         await core.worker.drain(0)
-        assert not ticking.is_running
+        running.append(ticking.is_running)
+
+    assert running == [False, True, False]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import lash
 from lash.base.canonical import parse_json
@@ -20,7 +20,7 @@ from lash.tools.catalog import ToolCatalog
 
 
 @contextlib.asynccontextmanager
-async def background_of(where: str) -> AsyncIterator[Background]:
+async def background_of(where: str) -> AsyncGenerator[Background]:
     """The processes and triggers of a store. Raises `NoSuchStore`."""
     async with await open_store(where, read_only=False) as store:
         yield over(store)

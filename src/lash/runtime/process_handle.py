@@ -98,8 +98,9 @@ class ProcessHandle:
         """
         if timeout is not None and timeout < 0:
             raise InvalidArgument(f"timeout={timeout}: give seconds, or None to wait for ever")
+        limit = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout) as limit, waiting_for_others():
+            async with limit, waiting_for_others():
                 output = await self._ports.registry.await_process(self._id)
         except TimeoutError:
             if not limit.expired():
@@ -144,8 +145,9 @@ class ProcessHandle:
         record = await self.record()
         if record.event_type(event_type) is None:
             raise UnknownSignal(self._id, name, signals_of(record))
+        limit = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout) as limit:
+            async with limit:
                 return (await self._ports.registry.wait_nth_event(self._id, event_type, nth)).payload
         except TimeoutError:
             if not limit.expired():

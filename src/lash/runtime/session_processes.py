@@ -65,7 +65,7 @@ class SessionProcesses:
 
     async def cancel_all(self, reason: str | None = None) -> list[str]:
         """Asks everything that runs to stop; the ids."""
-        asked = []
+        asked: list[str] = []
         for summary in await self.list():
             try:
                 await self.cancel(summary.id, reason)

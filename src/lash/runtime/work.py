@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -229,13 +229,13 @@ def check_open_arguments(name: str, contract: ToolContract, args: JsonObject, in
         raise InvalidWork(f"tool `{name}` cannot be started with these args: {problems[0]}")
 
 
-def json_object(args: Mapping[str, Json] | None) -> JsonObject:
+def json_object(args: object) -> JsonObject:
     """Arguments as plain JSON. Raises `InvalidWork`."""
     if args is None:
         return {}
     if not isinstance(args, Mapping):
         raise InvalidWork(f"args={args!r} is {type(args).__name__}, not a record; pass a dict of JSON values")
-    given = dict(args)
+    given = dict(cast("Mapping[str, Json]", args))
     return_json(given, "args")
     return given
 
@@ -249,7 +249,7 @@ def return_json(value: Json, what: str) -> Json:
     return value
 
 
-def _input_of(what: Work, args: JsonObject) -> ProcessInput:
+def _input_of(what: object, args: JsonObject) -> ProcessInput:
     match what:
         case External(label=label, metadata=metadata):
             if args:
