@@ -16,7 +16,7 @@ import os
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -347,9 +347,10 @@ class LashCore:
     def process_worker_config(self) -> ProcessWorkerConfig:
         """The parts of this core's worker."""
         engine = self._running()
-        return ProcessWorkerConfig.of(
+        config = ProcessWorkerConfig.of(
             engine, lambda session_id: self._actor(session_id, self._default_policy()), self._worker_concurrency
         )
+        return replace(config, recovers=self._recover)
 
     # facts
 

@@ -7,6 +7,7 @@ as the journal names it, so that the judge can hold one against the other.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import sys
 from dataclasses import dataclass, replace
@@ -76,6 +77,7 @@ def worker_main(place: Place, name: str, ready: Any) -> None:
     """Entry point of a worker process: `lash worker` over the torture's app, with what it says in a file."""
     file = (place.folder / f"{name}.log").open("w", buffering=1)
     sys.stdout = sys.stderr = file
+    faulthandler.enable(file)
     logging.basicConfig(stream=file, level=logging.INFO, format="%(asctime)s %(name)s %(message)s", force=True)
     # What is left for a while is left for a second: the whole torture lasts less than half a minute.
     runtime_worker.LATER_MS = 1_000

@@ -74,6 +74,15 @@ class Fleet:
                 await _gone(leaver)
             self.workers[slot] = self._new()
 
+    async def leave_one(self) -> None:
+        """Kills all but the youngest, and replaces nobody: what the others left it must find by itself."""
+        for worker in self.workers:
+            await _until_ready(worker)
+        for worker in [*self.workers[:-1], *self.leaving]:
+            self._kill(worker)
+            await _gone(worker)
+        self.workers, self.leaving = self.workers[-1:], []
+
     async def leave(self) -> None:
         """Tells the others to go too, and waits for all who go."""
         for worker in self.workers:

@@ -115,7 +115,7 @@ def _leases(evidence: Evidence) -> Iterator[str]:
 
 
 def _ran_out_of_turn(evidence: Evidence) -> Iterator[str]:
-    """Effects that change something begin when what came before them is recorded; so none ever comes after a later one."""
+    """Effects that change something begin once what came before is recorded; so none comes after a later one."""
     begun: dict[str, list[int]] = defaultdict(list)
     for each in evidence.executions:
         call, _, attempt = each.effect.rpartition(":attempt:")

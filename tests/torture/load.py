@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import lash
 from lash.base.json import Json
@@ -97,18 +99,14 @@ class Driver:
             answering.cancel()
             await asyncio.wait([answering])
 
-    def _starts(self) -> list[asyncio._CoroutineLike[None]]:
+    def _starts(self) -> list[Coroutine[Any, Any, None]]:
         load = self._load
-        starts: list[asyncio._CoroutineLike[None]] = []
-        for number in range(load.jobs):
-            value: Json = {"number": number, "twice": 2 * number}
-            starts.append(self._tool(f"job-{number}", "ledger", {"number": number}, value))
-        for number in range(load.flaky):
-            starts.append(self._tool(f"flaky-{number}", "flaky", {"number": number}, number))
-        for number in range(load.charges):
-            starts.append(self._tool(f"charge-{number}", "charge", {}, charged(f"charge-{number}")))
-        for number in range(load.orders):
-            starts.append(self._tool(f"order-{number}", "order", {}, "done"))
+        starts: list[Coroutine[Any, Any, None]] = []
+        starts += [self._job(number) for number in range(load.jobs)]
+        starts += [self._tool(f"flaky-{each}", "flaky", {"number": each}, each) for each in range(load.flaky)]
+        charges = [f"charge-{number}" for number in range(load.charges)]
+        starts += [self._tool(each, "charge", {}, charged(each)) for each in charges]
+        starts += [self._tool(f"order-{number}", "order", {}, "done") for number in range(load.orders)]
         starts += [self._ordeal(number) for number in range(load.ordeals)]
         starts += [self._external(number) for number in range(load.externals)]
         starts += [self._turn(number) for number in range(load.turns)]
@@ -116,6 +114,9 @@ class Driver:
         starts.append(self._let_clocks_run())
         self._chance.shuffle(starts)
         return starts
+
+    async def _job(self, number: int) -> None:
+        await self._tool(f"job-{number}", "ledger", {"number": number}, {"number": number, "twice": 2 * number})
 
     async def _tool(self, process_id: str, tool: str, args: dict[str, Json], value: Json) -> None:
         await self._pause()

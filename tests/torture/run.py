@@ -23,7 +23,9 @@ class Run:
     terms: int
 
 
-async def torture(place: Place, load: Load, seed: int, *, torment_s: float, patience_s: float) -> Run:
+async def torture(
+    place: Place, load: Load, seed: int, *, torment_s: float, patience_s: float, leave_one: bool = False
+) -> Run:
     """Tortures for so long, waits for the rest, judges. What has not ended after `patience_s` more is judged too."""
     fleet = Fleet(place, seed)
     executed_again: list[Execution] = []
@@ -35,6 +37,8 @@ async def torture(place: Place, load: Load, seed: int, *, torment_s: float, pati
             watching = asyncio.create_task(watch(place, executed_again, stop))
             driving = asyncio.create_task(driver.run())
             await fleet.torment(torment_s)
+            if leave_one:
+                await fleet.leave_one()
             try:
                 async with asyncio.timeout(patience_s):
                     await driving
@@ -60,5 +64,5 @@ async def _quiet(place: Place) -> None:
         " + (SELECT count(*) FROM lash_queued_batches)"
         " + (SELECT count(*) FROM lash_session_leases WHERE turn_json IS NOT NULL)"
     )
-    while (await rows(place, left))[0][0]:
+    while (await rows(place, left))[0][0]:  # noqa: ASYNC110 - other processes
         await asyncio.sleep(0.1)

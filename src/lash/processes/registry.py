@@ -58,11 +58,15 @@ class ProcessEnd(msgspec.Struct, frozen=True):
 
 
 class WorkOutlook(msgspec.Struct, frozen=True):
-    """What there is to do. `due_in_ms`: the next process is due then, 0 for now; None when none ever is."""
+    """What there is to do. `due_in_ms`: the next process is due then, 0 for now; None when none ever is.
+
+    `has_queued`: some session has work in its queue, whoever is at it.
+    """
 
     due_in_ms: int | None
     has_wakes: bool
     has_other_workers: bool
+    has_queued: bool = False
 
 
 class WorkTurnOver(msgspec.Struct, frozen=True):
@@ -297,7 +301,7 @@ class ProcessRegistry(Protocol):
     # Work
 
     async def look_for_work(self, owner_id: str) -> WorkOutlook:
-        """What there is to do, in one read of three index heads."""
+        """What there is to do, in one read of four index heads."""
         ...
 
     async def cancel_wanted(self, process_ids: Sequence[str]) -> list[str]:

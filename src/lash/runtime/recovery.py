@@ -25,17 +25,21 @@ async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> No
     are looked at again once each has had the time to run out.
     """
     if await _resume(engine, actor_of):
-        engine.spawn(_look_again(engine, actor_of), "recovery")
+        engine.spawn(see_to_turns(engine, actor_of, engine.options.timings.ttl_ms), "recovery")
 
 
-async def _look_again(engine: Engine, actor_of: Callable[[str], SessionActor]) -> None:
+async def see_to_turns(engine: Engine, actor_of: Callable[[str], SessionActor], every_ms: int) -> None:
+    """Resumes what nobody drives any more, as long as others are at work on turns. The first look is after `every_ms`.
+
+    What wakes a session, or was queued in it, is seen through this way when the one who began it has died.
+    """
     are_others_at_work = True
     while are_others_at_work:
-        await engine.clock.sleep(engine.options.timings.ttl_ms)
+        await engine.clock.sleep(every_ms)
         try:
             are_others_at_work = await _resume(engine, actor_of)
         except StoreError as error:
-            logger.warning("recovery looks again later: %s", error)
+            logger.warning("turns of others are looked at later: %s", error)
 
 
 async def _resume(engine: Engine, actor_of: Callable[[str], SessionActor]) -> bool:

@@ -287,6 +287,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
             None if due is None or due >= NEVER_MS else max(0, due - row.now_ms),
             row.next_wake is not None,
             row.other_owner is not None,
+            row.queued_in is not None,
         )
 
     async def cancel_wanted(self, process_ids: Sequence[str]) -> list[str]:

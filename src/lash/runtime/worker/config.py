@@ -45,6 +45,8 @@ class ProcessWorkerConfig:
     concurrency: int = CONCURRENCY
     park_after_ms: int = PARK_AFTER_MS
     max_depth: int = MAX_DEPTH
+    # Whether turns that nobody drives any more are taken up.
+    recovers: bool = True
 
     @staticmethod
     def of(

@@ -34,6 +34,7 @@ from lash.processes.registration import ProcessRegistration
 from lash.processes.registry import ClaimedProcess, ProcessEnd, WorkTurnOver
 from lash.runtime.engine import DoubtfulEffect
 from lash.runtime.leases import Holding
+from lash.runtime.recovery import see_to_turns
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.run import CURRENT_RUN, Park, ProcessRun
 from lash.runtime.worker.runner import NOT_ITS_FAULT, ProcessRunner
@@ -76,6 +77,7 @@ class ProcessWorker:
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._holdings: dict[str, Holding] = {}
         self._watcher: asyncio.Task[None] | None = None
+        self._seeing_to_turns: asyncio.Task[None] | None = None
         self._ended: list[Ended] = []
         self._may_be_due = True
         self._is_draining = False
@@ -129,6 +131,8 @@ class ProcessWorker:
         self._is_draining = True
         if self.ticking is not None:
             await self.ticking.stop()
+        if self._seeing_to_turns is not None:
+            self._seeing_to_turns.cancel()
         deadline = self._engine.clock.monotonic() + timeout_ms / 1000
         while self._runs or self._ended:
             left_ms = round((deadline - self._engine.clock.monotonic()) * 1000)
@@ -183,6 +187,8 @@ class ProcessWorker:
         outlook = await self._registry.look_for_work(self._engine.executor_id)
         if outlook.has_wakes:
             await self._deliver_wakes()
+        if outlook.has_queued:
+            self._see_to_turns()
         if outlook.due_in_ms is not None and outlook.due_in_ms <= 0 and self._room:
             self._may_be_due = True
             return
@@ -282,6 +288,14 @@ class ProcessWorker:
         drained = await self._registry.deliver_pending_wakes()
         for session_id in drained.session_ids:
             self._config.actor_of(session_id).poke()
+
+    def _see_to_turns(self) -> None:
+        """Whoever is at the queue of a session may die, and nobody opens a core for that."""
+        if self._is_draining or (self._seeing_to_turns is not None and not self._seeing_to_turns.done()):
+            return
+        if self._config.recovers and self._config.host.durability_tier() == "durable":
+            seeing = see_to_turns(self._engine, self._config.actor_of, PROBE_MS)
+            self._seeing_to_turns = self._engine.spawn(seeing, "turns of others")
 
     # one process
 

@@ -15,12 +15,13 @@ from lash.stores.sql.process_leases import ProcessClaimant, claim_due_steps
 
 
 class WorkRow(NamedTuple):
-    """What there is to do: three looks at the heads of indexes."""
+    """What there is to do: four looks at the heads of indexes."""
 
     now_ms: int
     next_due_ms: int | None
     next_wake: str | None
     other_owner: str | None
+    queued_in: str | None
 
 
 class Wanted(NamedTuple):
@@ -42,7 +43,8 @@ LOOK = Query(
     SELECT {now},
       (SELECT due_at_ms FROM lash_processes WHERE status = 'running' ORDER BY due_at_ms, process_id LIMIT 1),
       (SELECT target_session_id FROM lash_process_wake_outbox WHERE state = 'pending' LIMIT 1),
-      (SELECT lease_owner FROM lash_processes WHERE lease_token <> '' AND lease_owner <> ?1 LIMIT 1)
+      (SELECT lease_owner FROM lash_processes WHERE lease_token <> '' AND lease_owner <> ?1 LIMIT 1),
+      (SELECT session_id FROM lash_queued_batches LIMIT 1)
     """,
 )
 CANCEL_WANTED = Query(
