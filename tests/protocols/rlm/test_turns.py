@@ -558,7 +558,7 @@ async def test_variables_that_cannot_be_stored_cost_the_turn_and_not_the_session
                 raise ValueTooLarge("agent.db", 2, 1)
             return await commit(plan)
 
-        store.commit = narrow  # type: ignore[method-assign]
+        store.commit = narrow  # type: ignore[method-assign,assignment]
         lost = await session.run("two")
         store.commit = commit  # type: ignore[method-assign]
 
