@@ -90,7 +90,7 @@ async def test_a_wake_that_a_worker_left_in_a_queue_is_run_by_the_others(store: 
             async with asking:
                 await asking.processes.start(lash.External("print"), id="p", wake="inbox")
                 # Ends it and enqueues its wake, in the way of a worker that dies right then.
-                core.worker._registry = _Deaf(store)  # type: ignore[assignment]
+                core.worker._registry = _Deaf(store)
                 await asking.processes.complete("p", "printed")
                 while not (await other.processes.deliver_pending_wakes()).enqueued:  # noqa: ASYNC110 - a feed of another core
                     await asyncio.sleep(0.01)

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from torture.evidence import DeliveryRow, EventRow, Evidence, value_of
+from torture.evidence import DeliveryRow, EventRow, Evidence, WakeSeen, value_of
 
 TERMINAL = ("process.completed", "process.failed", "process.cancelled", "process.abandoned")
 # The steps of an ordeal, in their order.
@@ -96,7 +96,7 @@ def _wakes(evidence: Evidence) -> Iterator[str]:
             if event.has_wake and (process_id, event.sequence) not in outbox:
                 yield f"{process_id} #{event.sequence} wakes nobody; {_told(events)}"
     for (process_id, sequence), wake in outbox.items():
-        heard = seen.pop((wake.session_id, process_id, sequence), 0)
+        heard = seen.pop(WakeSeen(wake.session_id, process_id, sequence), 0)
         if wake.state != "enqueued" or heard != 1:
             told = _told(evidence.events[process_id])
             yield f"{process_id} #{sequence}, {wake.state}, reached {wake.session_id} {heard} times; {told}"
