@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
@@ -103,6 +103,35 @@ class SessionDeleteReport:
     session_id: str
     processes: ProcessDeleteReport = field(default_factory=ProcessDeleteReport)
     subscription_count: int = 0
+
+
+class CoreOptions(TypedDict, total=False):
+    """The options that every core takes, for those that preset its mode. Their defaults are `LashCore`'s."""
+
+    model: ModelChoice | None
+    store: str | Store
+    effect_host: HostChoice | EffectHost | None
+    attachment_store: AttachmentStore | None
+    tools: Sequence[Tool[..., Any] | ToolProvider]
+    plugins: Sequence[PluginFactory]
+    plugin_options: JsonObject | None
+    instructions: str | None
+    prompt: PromptLayer | None
+    max_turns: int | None
+    residency: Literal["keep_all", "active_path_only"]
+    workers: int
+    worker_concurrency: int
+    commit_budget: CommitBudget | None
+    live_replay_store: LiveReplayStore | None
+    trace_sink: TraceSink | None
+    trace_jsonl_path: str | os.PathLike[str] | None
+    trace_level: TraceLevel
+    trace_context: TraceContext | None
+    recover: bool
+    host_id: str | None
+    lease_timings: LeaseTimings | None
+    clock: Clock | None
+    ids: IdSource | None
 
 
 class LashCore:
@@ -528,61 +557,8 @@ class LashCore:
 class StandardCore(LashCore):
     """A core in standard mode: native tool calling."""
 
-    def __init__(
-        self,
-        *,
-        model: ModelChoice | None = None,
-        store: str | Store = ":memory:",
-        effect_host: HostChoice | EffectHost | None = None,
-        attachment_store: AttachmentStore | None = None,
-        tools: Sequence[Tool[..., Any] | ToolProvider] = (),
-        plugins: Sequence[PluginFactory] = (),
-        plugin_options: JsonObject | None = None,
-        instructions: str | None = None,
-        prompt: PromptLayer | None = None,
-        max_turns: int | None = None,
-        residency: Literal["keep_all", "active_path_only"] = "keep_all",
-        workers: int = 1,
-        worker_concurrency: int = CONCURRENCY,
-        commit_budget: CommitBudget | None = None,
-        live_replay_store: LiveReplayStore | None = None,
-        trace_sink: TraceSink | None = None,
-        trace_jsonl_path: str | os.PathLike[str] | None = None,
-        trace_level: TraceLevel = "standard",
-        trace_context: TraceContext | None = None,
-        recover: bool = True,
-        host_id: str | None = None,
-        lease_timings: LeaseTimings | None = None,
-        clock: Clock | None = None,
-        ids: IdSource | None = None,
-    ) -> None:
-        super().__init__(
-            protocol=StandardProtocol(),
-            model=model,
-            store=store,
-            effect_host=effect_host,
-            attachment_store=attachment_store,
-            tools=tools,
-            plugins=plugins,
-            plugin_options=plugin_options,
-            instructions=instructions,
-            prompt=prompt,
-            max_turns=max_turns,
-            residency=residency,
-            workers=workers,
-            worker_concurrency=worker_concurrency,
-            commit_budget=commit_budget,
-            live_replay_store=live_replay_store,
-            trace_sink=trace_sink,
-            trace_jsonl_path=trace_jsonl_path,
-            trace_level=trace_level,
-            trace_context=trace_context,
-            recover=recover,
-            host_id=host_id,
-            lease_timings=lease_timings,
-            clock=clock,
-            ids=ids,
-        )
+    def __init__(self, **options: Unpack[CoreOptions]) -> None:
+        super().__init__(protocol=StandardProtocol(), **options)
 
 
 class RlmCore(LashCore):
@@ -596,50 +572,15 @@ class RlmCore(LashCore):
     def __init__(
         self,
         *,
-        model: ModelChoice | None = None,
         rlm: RlmConfig | None = None,
         projected: Mapping[str, Json | ProjectionRef] | None = None,
         resolver: ProjectionResolver | None = None,
-        store: str | Store = ":memory:",
-        effect_host: HostChoice | EffectHost | None = None,
-        attachment_store: AttachmentStore | None = None,
-        tools: Sequence[Tool[..., Any] | ToolProvider] = (),
-        plugins: Sequence[PluginFactory] = (),
-        plugin_options: JsonObject | None = None,
-        instructions: str | None = None,
-        prompt: PromptLayer | None = None,
-        max_turns: int | None = None,
-        residency: Literal["keep_all", "active_path_only"] = "keep_all",
-        commit_budget: CommitBudget | None = None,
-        recover: bool = True,
-        host_id: str | None = None,
-        lease_timings: LeaseTimings | None = None,
-        clock: Clock | None = None,
-        ids: IdSource | None = None,
+        **options: Unpack[CoreOptions],
     ) -> None:
         from lash.protocols.rlm.plugin import RlmProtocol  # the language is loaded by those who use it
 
         self._rlm = RlmProtocol(rlm, projected=projected, resolver=resolver)
-        super().__init__(
-            protocol=self._rlm,
-            model=model,
-            store=store,
-            effect_host=effect_host,
-            attachment_store=attachment_store,
-            tools=tools,
-            plugins=plugins,
-            plugin_options=plugin_options,
-            instructions=instructions,
-            prompt=prompt,
-            max_turns=max_turns,
-            residency=residency,
-            commit_budget=commit_budget,
-            recover=recover,
-            host_id=host_id,
-            lease_timings=lease_timings,
-            clock=clock,
-            ids=ids,
-        )
+        super().__init__(protocol=self._rlm, **options)
 
     @property
     def host_environment(self) -> HostEnvironment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from pathlib import Path
 
 import apsw
@@ -12,7 +13,7 @@ import lash
 from face.places import Gate, Place, asked, settled, texts, until
 from lash.attachments.store import AttachmentMeta
 from lash.base.errors import ConfigurationError, InvalidArgument, LashRuntimeError
-from lash.core import DurableStorePeerRequired, MissingModel
+from lash.core import CoreOptions, DurableStorePeerRequired, MissingModel
 from lash.effects.ports import EffectHost
 from lash.effects.scope import ExecutionScope
 from lash.hosts import Inline, Journal
@@ -22,10 +23,12 @@ from lash.machine.prompt import PromptContribution
 from lash.models.spec import ModelFacts
 from lash.plugins import EmitRuntimeEvents, StatusEvent
 from lash.runtime.activity import PluginRuntime, TurnActivity
+from lash.runtime.observation.replay import RecentEvents
 from lash.sessions.errors import StoredDataCorrupt
 from lash.stores.store import Store
 from lash.testing import ScriptedModel, calls, says
 from lash.testing.script import Step
+from lash.tracing import InMemoryTrace
 
 
 @lash.tool(repeat="idempotent")
@@ -51,6 +54,16 @@ def test_wrong_options_are_refused_when_the_core_is_built(options: dict[str, obj
 def test_an_option_that_does_not_exist_is_a_type_error() -> None:
     with pytest.raises(TypeError):
         lash.StandardCore(model=ScriptedModel([]), sheduling="typo")  # type: ignore[call-arg]
+
+
+def test_every_core_takes_the_options_of_a_core() -> None:
+    options = inspect.signature(lash.LashCore).parameters.keys() - {"protocol"}
+
+    assert options == CoreOptions.__annotations__.keys()
+    for core in (lash.StandardCore, lash.RlmCore):
+        core(model=ScriptedModel([]), workers=0, trace_sink=InMemoryTrace(), live_replay_store=RecentEvents())
+        with pytest.raises(TypeError, match="sheduling"):
+            core(model=ScriptedModel([]), sheduling="typo")  # type: ignore[call-arg]
 
 
 def test_building_a_core_touches_nothing(tmp_path: Path) -> None:
