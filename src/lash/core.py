@@ -54,6 +54,7 @@ from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.environment import SURFACE_EXTENSION
 from lash.runtime.worker.ticking import TriggerTicking
 from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
@@ -450,7 +451,15 @@ class LashCore:
         poke = self._worker.poke if self._workers else _nobody
         declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}
         self._background = Background(
-            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke, declared
+            store,
+            self._clock,
+            self._ids,
+            self._own_catalog,
+            self._environment,
+            attachments,
+            poke,
+            declared,
+            self._plugin_host.contributed(SURFACE_EXTENSION),
         )
         if self._workers:
             self._worker.ticking = TriggerTicking(engine, self._background.ticker)
