@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -99,6 +99,10 @@ def base_environment(config: RlmConfig, contributions: Iterable[Json]) -> HostEn
         abilities = Abilities(**_either(abilities.as_json(), added.abilities.as_json()))
         features = LanguageFeatures(**_either(features.as_json(), added.language_features.as_json()))
         _merge(catalog, added.resources)
+    if catalog.trigger_sources:
+        abilities = replace(abilities, triggers=True)
+    if abilities.triggers:
+        catalog.add_triggers()
     return HostEnvironment(catalog, abilities, features)
 
 
