@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from lash.base.json import Json, JsonObject
+from lash.base.json import Json
 from lash.lashlang.execution import effects as asked
 from lash.lashlang.execution.durations import InvalidSleep, deadline_ms, duration_ms
 from lash.lashlang.execution.effects import Answer, Answered, BatchAnswered, NoAnswer, Refused, Request
@@ -19,6 +19,7 @@ from lash.protocols.rlm.projections import ProjectionUnresolved
 from lash.protocols.rlm.surface import Surface
 from lash.protocols.standard import terminal_outcome
 from lash.tools.result import Cancelled, Failed, Succeeded
+from lash.tools.surface import tool_arguments
 from lash.triggers.programs import is_trigger_operation
 
 # Printed values beyond this are a mistake in the program, not something to be read.
@@ -93,7 +94,7 @@ class CellAnswers:
             # The call's id is unique in the session; the key says where in the program it is made.
             call_id = f"t{self._cell.turn_index}.c{self._cell.number}.{self._calls}"
             calls.append(
-                CellCall(f"{operation.site.node_id}:{operation.site.occurrence}", call_id, tool, _arguments(args))
+                CellCall(f"{operation.site.node_id}:{operation.site.occurrence}", call_id, tool, tool_arguments(args))
             )
         done = iter(await self._effects.call(calls) if calls else [])
         return [self._answer(next(done)) if answer is None else answer for answer in answers]
@@ -147,10 +148,3 @@ class CellAnswers:
         if request.operation == "Len" and isinstance(found, list | dict | str):
             return Answered(len(found))
         return Answered(found) if request.operation == "Materialize" else NoAnswer()
-
-
-def _arguments(payload: Json) -> JsonObject:
-    """The arguments of a tool: one record as it is; no argument is an empty record."""
-    if isinstance(payload, dict):
-        return {} if payload == {"args": []} else payload
-    return {"args": payload}
