@@ -320,7 +320,9 @@ class ProcessWorker:
             if isinstance(outcome, Park):
                 is_kept = not await self._registry.park_process(
                     lease,
-                    seen_sequence=claimed.record.last_sequence,
+                    seen_sequence=(
+                        claimed.record.last_sequence if outcome.seen_sequence is None else outcome.seen_sequence
+                    ),
                     until_ms=outcome.until_ms,
                     awaited=outcome.awaited,
                     wait_ids=outcome.wait_ids,
@@ -402,6 +404,7 @@ class ProcessWorker:
             self.slots,
             self._config.park_after_ms if is_durable else None,
             record.last_sequence,
+            record.wait,
         )
 
     def _note_doubt(self, process_id: str, replay_key: str) -> None:
