@@ -18,9 +18,9 @@ from lash.protocols.rlm.output import Truncation, images_in, observed
 from lash.protocols.rlm.projections import ProjectionUnresolved
 from lash.protocols.rlm.surface import Surface
 from lash.protocols.standard import terminal_outcome
+from lash.runtime.programs.triggers import is_trigger_operation
 from lash.tools.result import Cancelled, Failed, Succeeded
 from lash.tools.surface import tool_arguments
-from lash.triggers.programs import is_trigger_operation
 
 # Printed values beyond this are a mistake in the program, not something to be read.
 MAX_OUTPUTS: Final = 200

@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from lash.artifacts.store import ArtifactStoreError
 from lash.base.codec import from_json, to_json
 from lash.base.errors import InvalidArgument
 from lash.base.json import Json, JsonObject
@@ -28,62 +27,51 @@ from lash.processes.errors import (
     InvalidProcessHandle,
     ProcessAlreadyTerminal,
     ProcessError,
-    ProcessNoLongerRetained,
-    RegistrationConflict,
     UndeclaredEventType,
 )
 from lash.processes.events import cancel_requested
 from lash.processes.events import signal as signal_event
 from lash.processes.handles import (
     ProcessCancelSummary,
-    ProcessHandleDescriptor,
-    ProcessStartGrant,
     handle_value,
     process_id_of,
 )
-from lash.processes.inputs import identity_of
 from lash.processes.outputs import ProcessAwaitOutput, SuccessOutput
-from lash.processes.programs import UNNAMED_SIGNAL, program_registration
 from lash.processes.record import ProcessRecord
-from lash.processes.registration import ProcessRegistration
 from lash.processes.scopes import ProcessProvenance, SessionScope
 from lash.runtime.process_handle import UnknownSignal, signals_of
+from lash.runtime.programs.modules import DEFAULT_SIGNAL, Modules, ProgramUnavailable
+from lash.runtime.programs.starting import ProgramStart, start_program
+from lash.runtime.programs.triggers import ProgramTriggers
 from lash.triggers.errors import TriggerError
-from lash.triggers.programs import ProgramTriggers
 
 # What a program hears of; anything else is no fault of it, and the drive meets it.
-_ITS_FAULT: Final = (ProcessError, TriggerError, ArtifactStoreError, LanguageError, InvalidArgument)
+_ITS_FAULT: Final = (ProcessError, TriggerError, ProgramUnavailable, LanguageError, InvalidArgument)
 
 
-class SessionBackground:
-    """The background work of one session's cells, over what its core lends."""
+class CoreBackground:
+    """What all cells of a core share for their background work."""
 
-    def __init__(self, session_id: str, services: BackgroundServices) -> None:
-        self._scope = SessionScope(session_id)
-        self._services = services
-        self._triggers = ProgramTriggers(services.triggers, services.artifacts, session_id, services.capture)
-
-    def cell(self, effects: CellEffects, artifact: ModuleArtifact, catalog: Catalog) -> CellBackground:
-        """That of one cell, which was linked to `artifact`."""
-        return CellBackground(self._services, self._scope, self._triggers, effects, artifact, catalog)
+    def __init__(self, services: BackgroundServices) -> None:
+        self.services = services
+        self.modules = Modules(services.artifacts)
 
 
 class CellBackground:
-    """Answers what one cell asks of background work."""
+    """Answers what one cell asks of background work. The cell was linked to `artifact` against `catalog`."""
 
     def __init__(
         self,
-        services: BackgroundServices,
-        scope: SessionScope,
-        triggers: ProgramTriggers,
+        core: CoreBackground,
+        session_id: str,
         effects: CellEffects,
         artifact: ModuleArtifact,
         catalog: Catalog,
     ) -> None:
-        self._services = services
-        self._registry = services.processes
-        self._scope = scope
-        self._triggers = triggers
+        self._services = core.services
+        self._registry = core.services.processes
+        self._modules = core.modules
+        self._scope = SessionScope(session_id)
         self._effects = effects
         self._artifact = artifact
         self._catalog = catalog
@@ -95,7 +83,7 @@ class CellBackground:
         reference = self._artifact.module_ref
 
         async def put() -> Json:
-            await self._services.artifacts.put_module_artifact(self._artifact)
+            await self._modules.keep(self._artifact)
             return reference
 
         await self._effects.step("module", reference, put)
@@ -121,12 +109,15 @@ class CellBackground:
         command: JsonObject = {"op": f"trigger_{request.operation}", "request": request.payload}
 
         async def perform() -> Json:
-            return await self._triggers.perform(request.operation, request.payload, self._catalog, name)
+            services = self._services
+            triggers = ProgramTriggers(services.triggers, self._modules, self._scope.session_id, services.capture)
+            return await triggers.perform(request.operation, request.payload, self._catalog, name)
 
         return _answer(await self._effects.command(key, command, _refusable(perform)))
 
     async def _start(self, request: asked.StartProcess) -> Answered | Refused:
-        process_id = child_run_id(f"runtime-replay:{self._effects.replay_key}", request)
+        seed = f"runtime-replay:{self._effects.replay_key}"
+        process_id = child_run_id(seed, request)
         command: JsonObject = {
             "op": "start",
             "process_id": process_id,
@@ -136,32 +127,14 @@ class CellBackground:
         }
 
         async def start() -> Json:
-            registration = program_registration(
-                process_id,
-                request,
-                self._artifact,
-                provenance=ProcessProvenance.session(self._scope),
-                env_ref=await self._services.capture(),
-                wake_target=self._scope,
-            )
-            await self._register(registration)
+            provenance = ProcessProvenance.session(self._scope)
+            env_ref = await self._services.capture()
+            wanted = ProgramStart.of(request, seed, provenance, env_ref, wake_target=self._scope, seen_by=self._scope)
+            await start_program(wanted, self._registry, self._modules)
             self._services.poke()
             return handle_value(process_id)
 
         return _answer(await self._effects.command(f"start:{_place(request.site)}", command, _refusable(start)))
-
-    async def _register(self, registration: ProcessRegistration) -> None:
-        """Registers it once. What the core captures may have changed since it was started: it runs as it was."""
-        identity = identity_of(registration.input)
-        grant = ProcessStartGrant(self._scope, ProcessHandleDescriptor(identity.kind, identity.label))
-        try:
-            await self._registry.register_process(registration, grant=grant)
-        except RegistrationConflict:
-            known = await self._registry.get_process(registration.id)
-            if known is None or known.input != registration.input:
-                raise
-        except ProcessNoLongerRetained:
-            pass  # it has even ended and was forgotten
 
     async def _await(self, request: asked.AwaitHandle) -> Answered | Refused:
         try:
@@ -194,7 +167,7 @@ class CellBackground:
         return _answer(await self._effects.command(f"cancel:{_place(request.site)}", command, _refusable(cancel)))
 
     async def _signal(self, request: asked.SignalRun) -> Answered | Refused:
-        name = request.name or UNNAMED_SIGNAL
+        name = request.name or DEFAULT_SIGNAL
         try:
             process_id = process_id_of(request.run)
         except InvalidProcessHandle:

@@ -31,7 +31,7 @@ from lash.lashlang.values.kinds import LazyValue, Value
 from lash.machine.prompt import PromptContribution
 from lash.plugins.execution import Cell, CellCut, CellEffects, CellsBegin
 from lash.protocols.rlm.answering import CellAnswers
-from lash.protocols.rlm.background import SessionBackground
+from lash.protocols.rlm.background import CellBackground, CoreBackground
 from lash.protocols.rlm.bound import bound_text
 from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
@@ -61,7 +61,8 @@ class RlmExecutor:
         offers: Offers,
         projected: Mapping[str, Json | ProjectionRef] | None = None,
         resolver: ProjectionResolver | None = None,
-        background: Callable[[], SessionBackground | None] = lambda: None,
+        session_id: str = "",
+        background: Callable[[], CoreBackground | None] = lambda: None,
     ) -> None:
         self._config = config
         self._compiler = compiler
@@ -74,6 +75,7 @@ class RlmExecutor:
         }
         # Known once the core is open.
         self._background = background
+        self._session_id = session_id
         self._offer: Offer | None = None
         # The surface that the running turn was recorded with.
         self._recorded: tuple[Sequence[Json], Surface] | None = None
@@ -177,7 +179,8 @@ class RlmExecutor:
         linked = self._compiler.link(cell.code, surface.environment)
         background = self._background()
         if background is not None:
-            answers.background = background.cell(effects, linked.artifact, surface.environment.resources)
+            catalog = surface.environment.resources
+            answers.background = CellBackground(background, self._session_id, effects, linked.artifact, catalog)
             await answers.background.keep_module()
         # A program that never meets lazy values is compiled to code that never looks for them.
         lazy = frozenset(name for name in (HISTORY, *self._refs) if name in cell.code)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 from lash.base.json import Json
 from lash.lashlang.errors import LanguageError
 from lash.lashlang.host.environment import HostEnvironment
 from lash.lashlang.modules.caches import Compiler
 from lash.machine.prompt import PromptContribution
-from lash.plugins.background import BackgroundServices
 from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.execution import TextScreen
 from lash.plugins.hooks import PluginSessionContext, PromptContext
 from lash.plugins.plugin import CoreServices
 from lash.plugins.registrar import PluginRegistrar, ProtocolBinding
-from lash.protocols.rlm.background import SessionBackground
+from lash.protocols.rlm.background import CoreBackground
 from lash.protocols.rlm.cells import CellGrammar, FencedCells
 from lash.protocols.rlm.continue_as import ContinueAs
 from lash.protocols.rlm.driver import RlmDriver
@@ -55,7 +53,7 @@ class RlmProtocol:
         self._grammar: CellGrammar = grammar or FencedCells()
         self._compiler = Compiler()
         self._resolver = resolver
-        self._services: BackgroundServices | None = None
+        self._background: CoreBackground | None = None
         # Made when the first session is built: plugins of the core may add to what programs meet.
         self._offers: Offers | None = None
         # One provider for all sessions: catalogs are shared by those whose sources are the same.
@@ -80,20 +78,18 @@ class RlmProtocol:
             self._offers,
             self._projected,
             self._resolver,
-            partial(self._background_of, context.session_id),
+            context.session_id,
+            lambda: self._background,
         )
         return RlmSession(context.session_id, self.config, ending, self._grammar, executor, self._continue_as)
 
     async def core_opened(self, services: CoreServices) -> None:
         """Cells may start processes and register triggers from now on."""
-        self._services = services.background
+        self._background = None if services.background is None else CoreBackground(services.background)
 
     async def core_closed(self) -> None:
         """Nothing runs any more."""
-        self._services = None
-
-    def _background_of(self, session_id: str) -> SessionBackground | None:
-        return None if self._services is None else SessionBackground(session_id, self._services)
+        self._background = None
 
     def environment_of(self, catalog: ToolCatalog) -> HostEnvironment:
         """What programs are linked against with these tools, once a session was built."""

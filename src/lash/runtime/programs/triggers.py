@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from lash.artifacts.store import ArtifactStore
 from lash.base.codec import struct_to_json, to_json
 from lash.base.json import Json, JsonObject
 from lash.lashlang.host.catalog import TRIGGERS_PATH, Catalog
@@ -21,10 +20,10 @@ from lash.lashlang.host.trigger_requests import (
 )
 from lash.lashlang.values.json_form import to_json as value_json
 from lash.lashlang.values.schema import signal_schema
-from lash.processes.definitions import ProcessDefinition
-from lash.processes.inputs import identity_of
-from lash.processes.programs import program_input, signal_types, stored_ref
+from lash.processes.definitions import ProcessRef
+from lash.processes.inputs import LashlangProcessInput, identity_of
 from lash.processes.scopes import SessionOriginator, SessionScope
+from lash.runtime.programs.modules import Modules, signal_types
 from lash.triggers.sources import source_key
 from lash.triggers.store import TriggerStore
 from lash.triggers.subscription import Subscription, SubscriptionDraft, filter_of
@@ -47,12 +46,12 @@ class ProgramTriggers:
     def __init__(
         self,
         store: TriggerStore,
-        artifacts: ArtifactStore,
+        modules: Modules,
         session_id: str,
         capture: Callable[[], Awaitable[str]],
     ) -> None:
         self._store = store
-        self._artifacts = artifacts
+        self._modules = modules
         self._scope = SessionScope(session_id)
         self._registrant = SessionOriginator(self._scope)
         self._capture = capture
@@ -60,7 +59,7 @@ class ProgramTriggers:
     async def perform(self, operation: str, payload: Json, catalog: Catalog, key: str) -> Json:
         """What an operation answers. `key` names a registration: made again with it, it is made once.
 
-        Raises `TriggerRequestError`, `InvalidTrigger` and `ArtifactStoreError`.
+        Raises `TriggerRequestError`, `InvalidTrigger` and `ProgramUnavailable`.
         """
         match operation:
             case "register":
@@ -77,16 +76,16 @@ class ProgramTriggers:
     async def _register(self, payload: Json, catalog: Catalog, key: str) -> Json:
         asked = decode_registration(payload)
         target = asked.target
-        artifact = await self._artifacts.get_module_artifact(target.module_ref)
-        if artifact is None:
-            raise TriggerRequestError(f"missing lashlang module artifact `{target.module_ref}`")
+        work = LashlangProcessInput(
+            target.module_ref,
+            ProcessRef(target.process_ref.component, target.process_ref.position),
+            target.host_requirements_ref,
+            target.process_name,
+        )
+        artifact = await self._modules.load(work)
         problem = subscription_problem(artifact, asked, catalog)
         if problem is not None:
             raise TriggerRequestError(problem)
-        definition = ProcessDefinition(
-            target.module_ref, target.host_requirements_ref, stored_ref(target.process_ref), target.process_name
-        )
-        work = program_input(definition, {})
         template: InputTemplate = {
             name: EventInput() if part["kind"] == "event" else FixedInput(part["value"])
             for name, part in asked.template.items()
