@@ -452,6 +452,7 @@ class LashCore:
             store.process_envs,
             lambda: persist_process_env(store.process_envs, self._environment()),
             self._poke,
+            self._know_model,
         )
         await self._plugin_host.open(CoreServices(attachments, self._clock, background))
         self._engine, self._store = engine, store
@@ -543,7 +544,9 @@ class LashCore:
     def _facts_of(self, model: object) -> ModelFacts | None:
         if model is None:
             return None
-        spec = resolve_model(model, self._makers())  # type: ignore[arg-type]  # refuses what is no model choice
+        return self._know_model(resolve_model(model, self._makers()))  # type: ignore[arg-type]  # refuses what is none
+
+    def _know_model(self, spec: ModelSpec) -> ModelFacts:
         self._models[spec.id] = spec
         return spec.facts
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from lash.artifacts.environments import ProcessEnvStore
 from lash.artifacts.store import ArtifactStore
+from lash.models.resolver import ModelSpec
+from lash.models.spec import ModelFacts
 from lash.processes.registry import ProcessRegistry
 from lash.triggers.store import TriggerStore
 
@@ -25,3 +27,5 @@ class BackgroundServices:
     envs: ProcessEnvStore
     capture: Callable[[], Awaitable[str]]
     poke: Callable[[], None]
+    # Makes a model known to the core: turns may name it from then on.
+    know_model: Callable[[ModelSpec], ModelFacts]

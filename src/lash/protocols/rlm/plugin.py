@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lash.base.json import Json
+from lash.base.json import Json, JsonObject
 from lash.lashlang.errors import LanguageError
 from lash.lashlang.host.environment import HostEnvironment
 from lash.lashlang.modules.caches import Compiler
@@ -19,10 +19,12 @@ from lash.protocols.rlm.cells import CellGrammar, FencedCells
 from lash.protocols.rlm.continue_as import ContinueAs
 from lash.protocols.rlm.driver import RlmDriver
 from lash.protocols.rlm.executor import HISTORY, RlmExecutor
-from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, RlmConfig
+from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, RlmConfig, SubmitRequired
 from lash.protocols.rlm.projection import RlmProjection
 from lash.protocols.rlm.projections import ProjectionRef, ProjectionResolver
 from lash.protocols.rlm.prompt import execution_prompt, tools_prompt
+from lash.protocols.rlm.seeds import seed_record
+from lash.protocols.rlm.submitting import SubmitShape
 from lash.protocols.rlm.surface import LASHLANG_SURFACE_EXTENSION_ID, Offers, Surface, base_environment
 from lash.tools.catalog import ToolCatalog
 
@@ -138,10 +140,15 @@ class RlmSession:
                 screen=self._screen,
                 shown_text=self._shown_text,
                 offers_tools=False,
+                seed=self._seed,
+                answering=lambda schema: SubmitShape(SubmitRequired(schema)).turn_options(),
             )
         )
         registrar.tools.provider(self._continue_as)
         registrar.prompt.contribute(self._contribute)
+
+    def _seed(self, values: JsonObject) -> JsonObject:
+        return seed_record(values, self._executor.reserved)
 
     def _screen(self) -> TextScreen:
         return self._grammar.screen(PLUGIN_ID)
