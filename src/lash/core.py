@@ -21,6 +21,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
+from lash.artifacts.environments import persist_process_env
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
 from lash.base.codec import to_json
@@ -35,6 +36,7 @@ from lash.machine.prompt import PromptContribution, PromptLayer, layer_of
 from lash.models.provider import Provider
 from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
 from lash.models.spec import ModelFacts
+from lash.plugins.background import BackgroundServices
 from lash.plugins.host import PluginHost, PluginSession
 from lash.plugins.plugin import CoreServices, Plugin, PluginFactory
 from lash.processes.environment import ProcessExecutionEnvSpec
@@ -444,11 +446,18 @@ class LashCore:
             executor_id=executor_id,
             options=options,
         )
-        await self._plugin_host.open(CoreServices(attachments, self._clock))
+        background = BackgroundServices(
+            store.processes,
+            store.triggers,
+            store.artifacts,
+            store.process_envs,
+            lambda: persist_process_env(store.process_envs, self._environment()),
+            self._poke,
+            self._know_model,
+        )
+        await self._plugin_host.open(CoreServices(attachments, self._clock, background))
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
-        # Without workers here, those elsewhere hear of it from the store.
-        poke = self._worker.poke if self._workers else _nobody
         declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}
         self._background = Background(
             store,
@@ -457,7 +466,7 @@ class LashCore:
             self._own_catalog,
             self._environment,
             attachments,
-            poke,
+            self._poke,
             declared,
             self._plugin_host.contributed(SURFACE_EXTENSION),
         )
@@ -515,6 +524,11 @@ class LashCore:
         """What a process that is started now captures; workers add tools and credentials of their own."""
         return ProcessExecutionEnvSpec(self._plugin_options, self._default_policy())
 
+    def _poke(self) -> None:
+        """Tells the workers here that there is news; those elsewhere hear of it from the store."""
+        if self._worker is not None and self._workers:
+            self._worker.poke()
+
     def _background_work(self) -> Background:
         self._running()
         assert self._background is not None
@@ -539,7 +553,9 @@ class LashCore:
     def _facts_of(self, model: object) -> ModelFacts | None:
         if model is None:
             return None
-        spec = resolve_model(model, self._makers())  # type: ignore[arg-type]  # refuses what is no model choice
+        return self._know_model(resolve_model(model, self._makers()))  # type: ignore[arg-type]  # refuses what is none
+
+    def _know_model(self, spec: ModelSpec) -> ModelFacts:
         self._models[spec.id] = spec
         return spec.facts
 
@@ -625,10 +641,6 @@ def _core_layer(instructions: str | None, prompt: PromptLayer | None) -> PromptL
     if instructions:
         layer = layer.adding(PromptContribution("project_instructions", instructions))
     return layer
-
-
-def _nobody() -> None:
-    """Tells nobody."""
 
 
 def _machine_id() -> str:

@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock
 from lash.plugins.actions import ACTION_MARK, ActionKind
+from lash.plugins.background import BackgroundServices
 from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.hooks import (
     AfterToolCallHook,
@@ -90,6 +91,8 @@ class CoreServices:
 
     attachments: AttachmentStore
     clock: Clock
+    # None where nothing can be started in the background.
+    background: BackgroundServices | None = None
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.machine.driver import ProtocolDriver
 from lash.machine.llm import LlmMessage
@@ -65,6 +66,10 @@ class ProtocolBinding:
     shown_text: Callable[[str], str] | None = None
     # Whether tools are offered to the model natively.
     offers_tools: bool = True
+    # A mode with variables: its record that makes values variables of a new session. Raises `InvalidArgument`.
+    seed: Callable[[JsonObject], JsonObject] | None = None
+    # A mode that can be held to a shape: the options of a turn whose value must match a JSON Schema.
+    answering: Callable[[JsonObject], JsonObject] | None = None
 
 
 class Hooks(Generic[T]):
@@ -333,6 +338,12 @@ class SessionRegistrar(_Part):
 
 class ProtocolRegistrar(_Part):
     """The execution mode."""
+
+    @property
+    def binding(self) -> ProtocolBinding | None:
+        """The mode, for plugins that come after it: every core names its mode first."""
+        item = self._into.protocol.item
+        return None if item is None else item.value
 
     def driver(self, binding: ProtocolBinding) -> None:
         """The one mode of the session."""

@@ -8,7 +8,7 @@ program looks its operations up in a surface of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -92,6 +92,10 @@ def environment_with(
         abilities = Abilities(**_either(abilities.as_json(), added.abilities.as_json()))
         features = LanguageFeatures(**_either(features.as_json(), added.language_features.as_json()))
         _merge(catalog, added.resources)
+    if catalog.trigger_sources:  # whoever offers sources of triggers wants them used
+        abilities = replace(abilities, triggers=True)
+    if abilities.triggers:
+        catalog.add_triggers()
     return HostEnvironment(catalog, abilities, features)
 
 
