@@ -328,6 +328,8 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         event_types = {row.event_types_hash: text for row, text in encoded}
         unknown = sorted((key, text) for key, text in event_types.items() if key not in self._known_event_types)
         grants = [] if grant is None else [self._grant_row(grant.session_scope, registrations[0].id, grant.descriptor)]
+        if len(encoded) == 1 and not unknown and not grants and await self._driver.run(sql.register_one(encoded[0][0])):
+            return [ProcessRecord.from_prepared(prepared[0], now_ms)]
         existing = await self._driver.run(sql.register([row for row, _ in encoded], unknown, grants))
         self._known_event_types.update(event_types)
         return [
