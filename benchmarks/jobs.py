@@ -32,9 +32,13 @@ from lash.processes.registry import ProcessRegistry
 from lash.testing import ScriptedModel
 
 
+done: list[int] = []
+
+
 @lash.tool
 async def noop(i: int) -> int:
     """Do nothing."""
+    done.append(i)
     return i
 
 
@@ -64,8 +68,10 @@ class Part:
         return now(), time.thread_time(), time.process_time(), store.transactions, store.statements
 
 
-async def until_done(processes: ProcessRegistry) -> None:
+async def until_done(processes: ProcessRegistry, jobs: int) -> None:
     """Returns when nothing is left that has not ended."""
+    while len(done) < jobs:  # noqa: ASYNC110 - as for the peers
+        await asyncio.sleep(0.01)
     while (await processes.look_for_work("benchmark")).due_in_ms is not None:  # noqa: ASYNC110 - a look in 5 ms
         await asyncio.sleep(0.005)
 
@@ -76,6 +82,7 @@ async def measure(where: str, who: str, concurrency: int, jobs: int, profile: st
         model=ScriptedModel([]), tools=[noop], store=where, workers=0, worker_concurrency=concurrency
     )
     async with core:
+        done.clear()
         enqueueing = Part(core.store)
         with profiled(profile == "enqueue"):
             for number in range(jobs):
@@ -84,7 +91,7 @@ async def measure(where: str, who: str, concurrency: int, jobs: int, profile: st
         running = Part(core.store)
         with profiled(profile == "run"):
             core.worker.poke()
-            await until_done(core.store.processes)
+            await until_done(core.store.processes, jobs)
         run = running.end(jobs)
     emit_jobs(
         who, concurrency, enqueueing.seconds, enqueueing.seconds + running.seconds, jobs=jobs, of_start=enqueued, of_run=run
