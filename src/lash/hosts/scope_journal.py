@@ -233,7 +233,7 @@ class ScopeJournal(ScopedController):
             running.done.set()
 
     async def _still_ours(self) -> None:
-        """Asks the store when it has not said so for a renewal's time: whoever was paused for longer may be replaced."""
+        """Asks the store when it has not said so for a renewal's time: one paused for longer may be replaced."""
         asked_at = self._clock.monotonic()
         if asked_at - self._proved_at < self._trusted_s:
             return

@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from lash.base.json import Json, JsonObject
 from lash.plugins.bindings import PluginBinding
@@ -72,7 +72,7 @@ class PluginHost:
         for factory in self.factories:
             plugin = factory.build(context)
             plugin.register(PluginRegistrar(factory.id, registrations))
-            if isinstance(plugin, Stateful):
+            if _is_stateful(plugin):
                 stateful.append((factory.id, plugin))
         if registrations.protocol.item is None:
             raise PluginRegistrationError("no plugin registers a protocol driver; use StandardCore or add one")
@@ -134,6 +134,11 @@ async def call_hook(kind: str, registered: Registered[Callable[[C], object]], co
         raise
     except Exception as error:
         raise PluginInvokeError(f"plugin {registered.plugin_id!r}: hook {kind} raised {error!r}") from error
+
+
+def _is_stateful(plugin: object) -> TypeGuard[Stateful]:
+    """What `isinstance` says, which would look for the members of the protocol anew for every session."""
+    return all(hasattr(plugin, member) for member in ("snapshot_revision", "snapshot", "restore"))
 
 
 def _extensions(factories: Sequence[PluginFactory]) -> dict[str, list[Json]]:
