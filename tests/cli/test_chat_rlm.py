@@ -131,9 +131,7 @@ def test_a_later_chat_begins_with_what_was_said_last(chat: Chat) -> None:
 
 
 def test_through_a_pipe_only_answers_come_out(tmp_path: Path) -> None:
-    typed = (
-        'hello\nRUN print 1 ;; nope ;; submit { sum: 2 }\nRUN x = [1, 2] submit "done"\n/globals\n/globals x\n/cell 9\n'
-    )
+    typed = 'hello\nRUN print 1 ;; nope ;; submit { sum: 2 }\nRUN x = [1, 2] submit "done"\n'
 
     done = subprocess.run(
         [sys.executable, *LINE],
