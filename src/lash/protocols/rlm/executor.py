@@ -174,6 +174,7 @@ class RlmExecutor:
         self, cell: Cell, effects: CellEffects, surface: Surface, answers: CellAnswers, observer: CellObserver
     ) -> tuple[Outcome, str | None]:
         linked = self._compiler.link(cell.code, surface.environment)
+        observer.linked(linked)
         # A program that never meets lazy values is compiled to code that never looks for them.
         lazy = frozenset(name for name in (HISTORY, *self._refs) if name in cell.code)
         body = self._compiler.compile(
