@@ -100,7 +100,7 @@ class ToolBatch:
             scope.session_id,
             scope.turn_id or "",
             is_shown=is_shown,
-            lend=None if lend is None else lambda where: lend(f"tools:{effect_number}:{where}"),
+            lend=None if lend is None else lambda where: lend(f"tools:{effect_id}:{where}"),
         )
         self._place = CallPlace(
             scope,
