@@ -56,6 +56,7 @@ from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.environment import SURFACE_EXTENSION
 from lash.runtime.worker.ticking import TriggerTicking
 from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
@@ -459,7 +460,15 @@ class LashCore:
         self._worker = ProcessWorker(self.process_worker_config())
         declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}
         self._background = Background(
-            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, self._poke, declared
+            store,
+            self._clock,
+            self._ids,
+            self._own_catalog,
+            self._environment,
+            attachments,
+            self._poke,
+            declared,
+            self._plugin_host.contributed(SURFACE_EXTENSION),
         )
         if self._workers:
             self._worker.ticking = TriggerTicking(engine, self._background.ticker)

@@ -78,6 +78,10 @@ class PluginHost:
             raise PluginRegistrationError("no plugin registers a protocol driver; use StandardCore or add one")
         return PluginSession(registrations, PluginStates(stateful))
 
+    def contributed(self, extension_id: str) -> Sequence[Json]:
+        """What the plugins add to an extension of another one."""
+        return self._extensions.get(extension_id, ())
+
     def build_probe(self, options: JsonObject) -> PluginSession:
         """A session that is never run: shows at construction whether the plugins fit together."""
         return self.build(PluginSessionContext("probe", plugin_options=options))

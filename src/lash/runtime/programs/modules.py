@@ -47,6 +47,10 @@ class Modules:
         self._artifacts = artifacts
         self._known: LruCache[str, ModuleArtifact] = LruCache()
 
+    def are_of(self, artifacts: ArtifactStore) -> bool:
+        """Whether they are those of this store."""
+        return self._artifacts is artifacts
+
     async def load(self, what: HasDefinition) -> ModuleArtifact:
         """The module of a process, which exports it as its four references say. Raises `ProgramUnavailable`."""
         artifact = self._known.find(what.module_ref) or await self._loaded(what.module_ref)
