@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from lash.attachments.store import AttachmentStore
@@ -340,10 +341,17 @@ def _mark(method: F, kind: str) -> F:
 
 
 def _marked_methods(plugin: Plugin, mark: str) -> list[tuple[Any, Callable[..., object]]]:
-    found: dict[str, tuple[Any, Callable[..., object]]] = {}
-    for base in reversed(type(plugin).__mro__):
+    marks = _marks(type(plugin), mark)  # type: ignore[arg-type]  # mypy takes the hash of instances for that of the class
+    return [(marked, getattr(plugin, name)) for name, marked in marks]
+
+
+@lru_cache(maxsize=512)
+def _marks(kind: type[Plugin], mark: str) -> list[tuple[str, Any]]:
+    """Names of marked methods of a class with what they are marked with. A class is read once, not for each session."""
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
         for name, member in vars(base).items():
             marked = getattr(member, mark, None)
             if marked is not None:
-                found[name] = (marked, getattr(plugin, name))
-    return list(found.values())
+                found[name] = marked
+    return list(found.items())

@@ -42,6 +42,7 @@ class ProcessRunner:
         self._config = config
         self._environments = Environments(config)
         self._lashlang: ProcessEngine | None = None
+        self._is_guarded = False
 
     async def run_process(
         self, registration: ProcessRegistration, *, cancel: CancelToken | None = None
@@ -72,7 +73,9 @@ class ProcessRunner:
             raise PluginSessionError(
                 "missing_process_execution_id: process execution requires a non-empty persisted process id"
             )
-        guard_worker_facets(self._config)
+        if not self._is_guarded:  # the facets of a worker never change
+            guard_worker_facets(self._config)
+            self._is_guarded = True
         if isinstance(registration.input, ExternalInput):
             return SuccessOutput({"metadata": registration.input.metadata})
         originator = registration.provenance.originator
