@@ -206,7 +206,9 @@ class TurnDrive:
             controller = TracedController(controller, self._trace)
         options = inputs[0].options
         if options.model is None and self._memory.configured is not None:
-            options = msgspec.structs.replace(options, model=self._memory.configured.model)
+            options = msgspec.structs.replace(
+                options, model=self._memory.configured.model, provider_id=self._memory.configured_provider
+            )
         trail = None
         if self._plugins.states:
             # An earlier drive may have gone further than what is recorded.
