@@ -108,6 +108,8 @@ class SessionActor:
 
     async def open(self) -> SessionDrives:
         """Creates or loads the session, once. Raises `SessionDeleted`."""
+        if self._drives is not None:
+            return self._drives
         async with self._opening:
             if self._drives is not None:
                 return self._drives
