@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.traversal import children, spine
+from lash.lashlang.syntax.traversal import nested_statements, spine
 
 NUMBER: Final = 1
 TEXT: Final = 2
@@ -231,5 +231,5 @@ def assigned_names(body: ast.Expr) -> set[str]:
         if isinstance(node, ast.Assign) and node.root not in own:
             found.add(node.root)
         inner = own | {node.binding} if isinstance(node, ast.For) else own
-        stack.extend((child, inner) for child in children(node))
+        stack.extend([(child, inner) for child in nested_statements(node)])
     return found
