@@ -65,25 +65,27 @@ BUILTIN_KINDS: Final[dict[str, int]] = {
 }
 
 
+_FIXED: Final[dict[type[ast.Node], int]] = {
+    ast.Number: NUMBER,
+    ast.String: TEXT,
+    ast.Bool: BOOL,
+    **dict.fromkeys((ast.Null, ast.SleepFor, ast.SleepUntil, ast.SignalRun, ast.Print), NULL),
+    **dict.fromkeys((ast.List, ast.Comprehension), LIST),
+    **dict.fromkeys(
+        (ast.Record, ast.TypeLiteral, ast.ProcessRef, ast.HostDescriptorConstructor, ast.ReceiverCall), RECORD
+    ),
+    ast.ResourceRef: OTHER,
+}
+
+
 def kind_of(node: ast.Expr, kinds: Kinds) -> int:
     """What `node` may evaluate to."""
+    if isinstance(node, ast.Variable):
+        return kinds.get(node.name, ANY | UNSET) & ANY or ANY
+    fixed = _FIXED.get(type(node))
+    if fixed is not None:
+        return fixed
     match node:
-        case ast.Number():
-            return NUMBER
-        case ast.String():
-            return TEXT
-        case ast.Bool():
-            return BOOL
-        case ast.Null() | ast.SleepFor() | ast.SleepUntil() | ast.SignalRun() | ast.Print():
-            return NULL
-        case ast.Variable(name=name):
-            return kinds.get(name, ANY | UNSET) & ANY or ANY
-        case ast.List() | ast.Comprehension():
-            return LIST
-        case ast.Record() | ast.TypeLiteral() | ast.ProcessRef() | ast.HostDescriptorConstructor():
-            return RECORD
-        case ast.ReceiverCall():
-            return RECORD
         case ast.Binary():
             return _binary(node, kinds)
         case ast.Unary(op=op):
@@ -100,8 +102,6 @@ def kind_of(node: ast.Expr, kinds: Kinds) -> int:
             return kinds.get(function_key(name), ANY)
         case ast.LabelAnnotated(inner=inner):
             return kind_of(inner, kinds)
-        case ast.ResourceRef():
-            return OTHER
         case _:
             return ANY
 
