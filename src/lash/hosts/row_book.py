@@ -55,7 +55,7 @@ class RowBook:
                 self.rows[row.replay_key] = row
 
     async def prove(self) -> None:
-        """Asks the store when it has not confirmed the lease for a renewal's time: one paused for longer may be replaced.
+        """Asks the store if it has not confirmed the lease for a renewal's time: whoever was away may be replaced.
 
         Raises `LeaseLost`.
         """
