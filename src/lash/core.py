@@ -49,6 +49,8 @@ from lash.runtime.background import Background
 from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
+from lash.runtime.hook_services.asking import ServiceDoors
+from lash.runtime.hook_services.lending import lending
 from lash.runtime.input import TurnOptions
 from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.process_admin import ProcessAdmin
@@ -439,6 +441,12 @@ class LashCore:
             live_replay=self._live_replay,
             tracer=self._tracer,
             execution_sink=self._execution_sink,
+            doors=ServiceDoors(
+                lambda session_id: self._actor(session_id, self._default_policy()),
+                self._forget,
+                lambda session_id: self.session(session_id).processes,
+                lending,
+            ),
         )
         engine = Engine(
             store=store,

@@ -78,8 +78,19 @@ class CreateSession(msgspec.Struct, frozen=True, tag="create_session", tag_field
     records: list[ProtocolEvent] = []
 
 
+class EmitTrace(msgspec.Struct, frozen=True, tag="emit_trace", tag_field="type"):
+    """A record `plugin.{id}.{name}` in the trace, where there is one. `context` is metadata of the record."""
+
+    name: str
+    payload: Json = None
+    context: JsonObject = {}
+
+
+# What every hook may ask for, and means the same everywhere.
+Aside: TypeAlias = EmitRuntimeEvents | CreateSession | EmitTrace
+
 Directive: TypeAlias = (
-    AbortTurn | EnqueueMessages | ReplaceToolArgs | ShortCircuitTool | EmitRuntimeEvents | CreateSession
+    AbortTurn | EnqueueMessages | ReplaceToolArgs | ShortCircuitTool | EmitRuntimeEvents | CreateSession | EmitTrace
 )
 
 

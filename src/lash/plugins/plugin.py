@@ -341,7 +341,8 @@ def _mark(method: F, kind: str) -> F:
 
 
 def _marked_methods(plugin: Plugin, mark: str) -> list[tuple[Any, Callable[..., object]]]:
-    return [(marked, getattr(plugin, name)) for name, marked in _marks(type(plugin), mark)]
+    marks = _marks(type(plugin), mark)  # type: ignore[arg-type]  # mypy takes the hash of instances for that of the class
+    return [(marked, getattr(plugin, name)) for name, marked in marks]
 
 
 @lru_cache(maxsize=512)

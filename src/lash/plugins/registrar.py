@@ -147,6 +147,12 @@ class Registrations:
         self.actions: dict[str, Registered[Action]] = {}
         self.triggers: dict[str, Registered[TriggerEvent]] = {}
 
+    @property
+    def has_turn_hooks(self) -> bool:
+        """Whether any hook runs in a turn to which services are lent."""
+        kinds = (self.before_turn, self.checkpoint, self.after_turn, self.before_tool_call, self.after_tool_call)
+        return any(hooks.items for hooks in kinds)
+
 
 class PluginRegistrar:
     """What a plugin sees of `Registrations` while it registers. Every process builds its plugins, so parts are lazy."""

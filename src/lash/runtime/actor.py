@@ -15,7 +15,7 @@ from lash.base.json import JsonObject
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
 from lash.runtime.amend import assign_session
 from lash.runtime.approvals import Approval, Approvals
-from lash.runtime.asides import session_maker
+from lash.runtime.asides import session_maker, trace_teller
 from lash.runtime.branching import branch, fresh_start, given_state
 from lash.runtime.caller import Caller
 from lash.runtime.change import change_session
@@ -32,7 +32,7 @@ from lash.runtime.observation.feed import SessionFeed
 from lash.runtime.request import TurnRequest, input_payload
 from lash.runtime.result import TurnResult
 from lash.runtime.waiting import until_change
-from lash.sessions.accept import Idle, Owned, Waiting
+from lash.sessions.accept import Idle, Owned, Waiting, turn_source_key
 from lash.sessions.commit import SessionState
 from lash.sessions.errors import QueuedInputTaken, SessionDeleted, StoreUnavailable
 from lash.sessions.frames import SessionPolicy, ToolAccess
@@ -122,6 +122,8 @@ class SessionActor:
             )
             plugins = engine.plugins.build(context)
             plugins.create_session = session_maker(engine, self._memory)
+            if engine.options.tracer is not None:
+                plugins.emit_trace = trace_teller(engine.options.tracer, self.session_id)
             if plugins.states:
                 plugins.states.restore(self._memory.plugin_snapshot)
             self._drives = SessionDrives(engine, store, self._memory, plugins, self.feed)
@@ -162,6 +164,15 @@ class SessionActor:
         if outcome.status != "already_settled":
             self.poke()  # also for input that is there: whoever stored it may have died before it began to run
         return outcome
+
+    async def accept_later(self, turn_input: TurnInput, turn_id: str) -> None:
+        """Accepts a turn durably, once, and sees to it that it runs; nobody waits for it here."""
+        drives = await self.running()
+        queued = await prepare_input(turn_input, TurnOptions(), self._engine.attachments)
+        draft = QueuedWorkDraft(self.session_id, [input_payload(queued)], source_key=turn_source_key(turn_id))
+        outcome = await drives.store.enqueue_queued_work_with_outcome(draft)
+        if outcome.status != "already_settled":
+            self.poke()
 
     async def command(self, command: SessionCommand, key: str | None) -> SessionCommandReceipt:
         """Accepts a command durably, once per key, and sees to it that it is applied."""

@@ -25,14 +25,14 @@ from lash.effects.local import Branch
 from lash.effects.ports import EffectController
 from lash.machine.values import CompletedCall, FailTurn, FinishTurn, PendingCall, SwitchFrame, TurnControl
 from lash.plugins.host import PluginSession
-from lash.plugins.snapshots import StateTrail
+from lash.plugins.trail import HookTrail
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.batch_calls import calls_inside, is_batch, together
 from lash.runtime.call_branch import CallBranch
 from lash.runtime.call_run import CallPlace
 from lash.runtime.direct import DirectCalls, DirectModel
-from lash.runtime.tool_hooks import ToolHooks
+from lash.runtime.tool_hooks import LendAt, ToolHooks
 from lash.tools import result as tool_result
 from lash.tools.batch import waves
 from lash.tools.catalog import ToolCatalog
@@ -80,8 +80,9 @@ class ToolBatch:
         cancel: CancelToken,
         clock: Clock,
         model: DirectModel,
-        trail: StateTrail | None = None,
+        trail: HookTrail | None = None,
         is_shown: bool = True,
+        lend: LendAt | None = None,
     ) -> None:
         """`effect_id` and `parent_key` begin the ids and keys of all effects.
 
@@ -92,7 +93,15 @@ class ToolBatch:
         self._catalog = catalog
         self._controller = controller
         self._stream = stream
-        hooks = ToolHooks(plugins, catalog, stream, scope.session_id, scope.turn_id or "", is_shown=is_shown)
+        hooks = ToolHooks(
+            plugins,
+            catalog,
+            stream,
+            scope.session_id,
+            scope.turn_id or "",
+            is_shown=is_shown,
+            lend=None if lend is None else lambda where: lend(f"tools:{effect_id}:{where}"),
+        )
         self._place = CallPlace(
             scope,
             frame_id,

@@ -43,12 +43,14 @@ from lash.plugins.errors import PluginError
 from lash.plugins.execution import Cell
 from lash.plugins.hooks import AtCheckpoint
 from lash.plugins.host import PluginSession
-from lash.plugins.snapshots import StateTrail
+from lash.plugins.services import Lend
+from lash.plugins.trail import HookTrail, LeftNode
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.cell_effects import CellRun
 from lash.runtime.checkpoint import CheckpointInbox, Delivery, ask_plugins, checkpoint_command
 from lash.runtime.environment import EnvironmentSync, TurnAborted
+from lash.runtime.hook_services.asking import LendingTurn
 from lash.runtime.inbox import QueueInbox
 from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform, told_text
 from lash.runtime.output import OutputShaping
@@ -70,6 +72,8 @@ class DrivenTurn:
     shaped_calls: set[str] = field(default_factory=set)
     # What tools used that asked models themselves.
     direct_usage: list[LedgerEntry] = field(default_factory=list)
+    # What hooks appended to the session; committed behind what the turn said.
+    appended: list[LeftNode] = field(default_factory=list)
 
 
 class TurnDriver:
@@ -90,8 +94,9 @@ class TurnDriver:
         stream: ActivityStream,
         cancel: CancelToken,
         clock: Clock,
-        trail: StateTrail | None = None,
+        trail: HookTrail | None = None,
         trace: TurnTrace | None = None,
+        lent: LendingTurn | None = None,
     ) -> None:
         self._machine = machine
         self._controller = controller
@@ -107,6 +112,7 @@ class TurnDriver:
         self._clock = clock
         self._trail = trail
         self._trace = trace
+        self._lent = lent
         registered = plugins.registrations
         self._shapes_output = bool(registered.stream.items or registered.response.items)
         self._inbox = CheckpointInbox()
@@ -134,6 +140,16 @@ class TurnDriver:
                     raise AssertionError(f"the machine stands in {self._machine.state} without an effect")
                 case _:
                     await self._perform(effect)
+
+    def lend(self, where: str) -> Lend | None:
+        """The services of the hooks at one place of the turn; None where no hook could use any."""
+        return None if self._lent is None else self._lent.doors.lend(self._lent, where)
+
+    def gather(self, driven: DrivenTurn) -> None:
+        """Adds what hooks leave for the commit."""
+        if self._trail is not None:
+            driven.direct_usage = [*driven.direct_usage, *self._trail.usage]
+            driven.appended = self._trail.nodes
 
     async def _perform(self, effect: AnsweredEffect) -> None:
         if self._cancel.is_requested and not self._is_recorded(effect):
@@ -163,7 +179,11 @@ class TurnDriver:
         envelope = self._envelope(effect.id, self._environment.command(effect))
         is_new = self._trace is not None and not self._controller.has_recorded(envelope.replay_key)
         outcome = await self._execute(
-            envelope, Local(lambda _: self._recorded(self._environment.prepare(self._machine)), impact="reads")
+            envelope,
+            Local(
+                lambda _: self._recorded(self._environment.prepare(self._machine, self.lend("before_turn"))),
+                impact="reads",
+            ),
         )
         answer = await self._environment.answer(effect.id, outcome, self._controller)
         if self._trace is not None and is_new and answer.environment is not None:
@@ -232,6 +252,7 @@ class TurnDriver:
             model=self._environment.direct,
             trail=self._trail,
             is_shown=is_shown,
+            lend=self.lend,
         )
 
     async def _run_cell(self, effect: ExecCode) -> None:
@@ -303,7 +324,8 @@ class TurnDriver:
             context = AtCheckpoint(
                 self._scope.session_id, self._scope.turn_id or "", effect.checkpoint, self._machine.messages
             )
-            messages += await ask_plugins(self._plugins, context, self._stream)
+            lend = self.lend(f"checkpoint:{effect.id}")
+            messages += await ask_plugins(self._plugins, context, self._stream, lend)
         injected: list[Message]
         injected, batch_ids = await self._queue.claim()
         return Delivery(messages, injected, batch_ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import lash
+from lash.base.json import Json
 from lash.lashlang.syntax.features import LanguageFeatures
 from lash.plugins.errors import PluginRegistrationError
 from lash.processes.inputs import LashlangProcessInput
@@ -76,7 +77,7 @@ async def test_a_program_registers_a_trigger_and_an_event_starts_its_process() -
     async with clock_core(cell(REGISTER + "submit t")) as core:
         turn = await run(core)
         [subscription] = await core.session("s").triggers.by_source_type("clock.Alarm")
-        tick: lash.Json = {"id": "1", "at": "08:00"}
+        tick: Json = {"id": "1", "at": "08:00"}
         report = await core.triggers.emit("clock.Alarm", tick, source={"at": "08:00"}, key="k")
         [process_id] = report.started_process_ids
         record = await (await core.processes.get(process_id)).record()

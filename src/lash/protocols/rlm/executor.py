@@ -182,6 +182,7 @@ class RlmExecutor:
             catalog = surface.environment.resources
             answers.background = CellBackground(background, self._session_id, effects, linked.artifact, catalog)
             await answers.background.keep_module()
+        observer.linked(linked)
         # A program that never meets lazy values is compiled to code that never looks for them.
         lazy = frozenset(name for name in (HISTORY, *self._refs) if name in cell.code)
         body = self._compiler.compile(

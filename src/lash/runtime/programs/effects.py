@@ -15,7 +15,7 @@ from lash.effects.errors import SleepCut
 from lash.effects.invocation import Invocation, RuntimeScope
 from lash.effects.local import Local
 from lash.machine.values import PendingCall
-from lash.plugins.snapshots import StateTrail
+from lash.plugins.trail import HookTrail
 from lash.runtime.activity import ActivityStream
 from lash.runtime.tool_batch import ToolBatch, first_effects
 from lash.runtime.worker.engines import ProcessParts
@@ -44,7 +44,7 @@ class ProgramEffects:
             cancel=run.cancel,
             clock=run.clock,
             model=parts.model,
-            trail=StateTrail(parts.plugins.states) if parts.plugins.states else None,
+            trail=HookTrail(parts.plugins.states) if parts.plugins.states else None,
             is_shown=False,
         )
         recorded = run.controller.summary()
