@@ -55,6 +55,7 @@ AGENTS = {
         [says("a"), calls("double", number=1), says("b"), says("c")],
         [programs.double],
     ),
+    "a program in a process": Agent(programs.runs_a_program, [], [programs.double, programs.count_lines]),
     "a fresh start": Agent(programs.starts_anew, [says("one"), says("two")]),
 }
 
