@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
@@ -132,6 +132,7 @@ class CoreOptions(TypedDict, total=False):
     trace_jsonl_path: str | os.PathLike[str] | None
     trace_level: TraceLevel
     trace_context: TraceContext | None
+    lashlang_execution_sink: Callable[[JsonObject], None] | None
     recover: bool
     host_id: str | None
     lease_timings: LeaseTimings | None
@@ -165,6 +166,7 @@ class LashCore:
         trace_jsonl_path: str | os.PathLike[str] | None = None,
         trace_level: TraceLevel = "standard",
         trace_context: TraceContext | None = None,
+        lashlang_execution_sink: Callable[[JsonObject], None] | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -209,6 +211,7 @@ class LashCore:
         self._tracer: Tracer | None = choose_tracer(
             trace_sink, trace_jsonl_path, trace_level, trace_context, clock=self._clock, ids=self._ids
         )
+        self._execution_sink = lashlang_execution_sink
         self._models: dict[str, ModelSpec] = {self._model.id: self._model}
         self._actors = SessionActors()
         self._catalogs = CatalogCache()
@@ -443,6 +446,7 @@ class LashCore:
                 lambda session_id: self.session(session_id).processes,
                 lending,
             ),
+            execution_sink=self._execution_sink,
         )
         engine = Engine(
             store=store,

@@ -47,11 +47,13 @@ class Lowering:
         self.rules = inference.rules
         self.processes = inference.processes
         self.functions = inference.functions
-        self.host_operations = {
-            host: f"{path}.{operation}"
-            for path, module in reversed(self.catalog.module_instances.items())
-            for operation, host in reversed(module.operations.items())
-        }
+        # What a bare call may have meant: a tool by its id or, where operations keep the names of tools, by its name.
+        self.host_operations: dict[str, str] = {}
+        for path, module in self.catalog.module_instances.items():
+            for operation, host in module.operations.items():
+                self.host_operations.setdefault(host, f"{path}.{operation}")
+                if self.rules.dialect.expression_spans:
+                    self.host_operations.setdefault(operation, f"{path}.{operation}")
 
     def require(self, ability: str, node: ast.Node) -> None:
         """Fails if the host does not offer `ability`."""
