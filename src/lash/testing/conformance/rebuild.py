@@ -188,4 +188,5 @@ def _has_ended(events: list[tuple[str, str]]) -> bool:
 def _value_of_turn(output: ProcessAwaitOutput) -> Json:
     value = output.value if isinstance(output, SuccessOutput) else None
     turn = value.get("turn") if isinstance(value, dict) else None
-    return turn.get("value") if isinstance(turn, dict) else None
+    answer: Json = turn.get("value") if isinstance(turn, dict) else None
+    return answer
