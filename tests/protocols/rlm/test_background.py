@@ -120,7 +120,9 @@ async def test_a_program_lists_and_cancels_its_triggers() -> None:
     ending = """
 gone = await triggers.cancel({ handle: t })?
 again = await triggers.cancel({ handle: t.id })?
-submit { names: [x.name for x in found], inputs: found[0].inputs, gone: gone, again: again }
+other = await triggers.cancel({ handle: "trigger:77" })?
+left = await triggers.list({ enabled: true })?
+submit { names: [x.name for x in found], inputs: found[0].inputs, gone: gone, again: again, other: other, left: left }
 """
     config = RlmConfig(language_features=LanguageFeatures(comprehensions=True))
     model = ScriptedModel([cell(REGISTER + listing + ending)])
@@ -132,7 +134,9 @@ submit { names: [x.name for x in found], inputs: found[0].inputs, gone: gone, ag
             "names": ["morning"],
             "inputs": {"tick": {"kind": "event"}, "note": {"kind": "fixed", "value": "daily"}},
             "gone": True,
-            "again": False,
+            "again": True,
+            "other": False,
+            "left": [],
         }
 
 
