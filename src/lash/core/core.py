@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from lash.artifacts.environments import persist_process_env
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
 from lash.base.errors import ConfigurationError, InvalidArgument
@@ -31,6 +32,7 @@ from lash.effects.ports import EffectHost
 from lash.hosts.choice import HostChoice, HostParts, Inline, Journal
 from lash.machine.prompt import PromptContribution, PromptLayer
 from lash.models.resolver import ModelChoice
+from lash.plugins.background import BackgroundServices
 from lash.plugins.host import PluginHost, PluginSession
 from lash.plugins.plugin import CoreServices, PluginFactory
 from lash.processes.environment import ProcessExecutionEnvSpec
@@ -50,6 +52,7 @@ from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.environment import SURFACE_EXTENSION
 from lash.runtime.worker.ticking import TriggerTicking
 from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
@@ -393,14 +396,29 @@ class LashCore:
             executor_id=executor_id,
             options=options,
         )
-        await self._plugin_host.open(CoreServices(attachments, self._clock))
+        background = BackgroundServices(
+            store.processes,
+            store.triggers,
+            store.artifacts,
+            store.process_envs,
+            lambda: persist_process_env(store.process_envs, self._environment()),
+            self._poke,
+            self._models.know,
+        )
+        await self._plugin_host.open(CoreServices(attachments, self._clock, background))
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
-        # Without workers here, those elsewhere hear of it from the store.
-        poke = self._worker.poke if self._workers else _nobody
         declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}
         self._background = Background(
-            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke, declared
+            store,
+            self._clock,
+            self._ids,
+            self._own_catalog,
+            self._environment,
+            attachments,
+            self._poke,
+            declared,
+            self._plugin_host.contributed(SURFACE_EXTENSION),
         )
         if self._workers:
             self._worker.ticking = TriggerTicking(engine, self._background.ticker)
@@ -453,6 +471,11 @@ class LashCore:
         """What a process that is started now captures; workers add tools and credentials of their own."""
         return ProcessExecutionEnvSpec(self._plugin_options, self._models.policy())
 
+    def _poke(self) -> None:
+        """Tells the workers here that there is news; those elsewhere hear of it from the store."""
+        if self._worker is not None and self._workers:
+            self._worker.poke()
+
     def _background_work(self) -> Background:
         self._running()
         assert self._background is not None
@@ -480,7 +503,3 @@ def _options(given: JsonObject | None, host: PluginHost) -> JsonObject | None:
             f"plugin_options names {unknown[0]!r}; the core's plugins are: {', '.join(sorted(known))}"
         )
     return given
-
-
-def _nobody() -> None:
-    """Tells nobody."""

@@ -59,6 +59,11 @@ class CoreModels:
         self._by_id[spec.id] = self._taken[provider_id, spec.id] = spec
         return spec.facts, provider_id
 
+    def know(self, spec: ModelSpec) -> ModelFacts:
+        """Makes a model known: turns may name it by its facts from then on."""
+        self._by_id[spec.id] = spec
+        return spec.facts
+
     def choose(self, options: TurnOptions) -> ChosenModel:
         """The model of a turn. Raises `ConfigurationError` for one that only another process knew."""
         if options.model is None:

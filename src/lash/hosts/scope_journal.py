@@ -32,7 +32,7 @@ from lash.effects.journal import (
     Missing,
     decide,
 )
-from lash.effects.lease import Lease
+from lash.effects.lease import Lease, LeaseTimings
 from lash.effects.local import Local
 from lash.effects.mismatch import hash_conflict
 from lash.effects.ports import EffectSummary, JournalStore
@@ -69,11 +69,15 @@ class ScopeJournal(ScopedController):
         store: JournalStore,
         promises: Promises,
         clock: Clock,
+        timings: LeaseTimings,
         producer: str,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(scope)
         self._lease = lease
+        self._trusted_s = timings.renew_ms / 1000
+        # When the store last said that the lease is ours (it was claimed or loaded just now).
+        self._proved_at = clock.monotonic()
         self._store = store
         self._promises = promises
         self._clock = clock
@@ -209,6 +213,7 @@ class ScopeJournal(ScopedController):
                 return await self._run_never(envelope, local, attempts)
             if local.impact == "changes":
                 await self.barrier()
+            await self._still_ours()
             started = self._clock.now_ms()
             try:
                 outcome = await self._perform(envelope, local)
@@ -226,6 +231,15 @@ class ScopeJournal(ScopedController):
         finally:
             del self._running[envelope.replay_key]
             running.done.set()
+
+    async def _still_ours(self) -> None:
+        """Asks the store when it has not said so for a renewal's time: one paused for longer may be replaced."""
+        asked_at = self._clock.monotonic()
+        if asked_at - self._proved_at < self._trusted_s:
+            return
+        if not await self._store.holds(self._lease):
+            raise self._lose()
+        self._proved_at = asked_at
 
     async def _perform(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         if envelope.kind == "await_event":
@@ -274,7 +288,9 @@ class ScopeJournal(ScopedController):
     async def _append(self, rows: Sequence[JournalRow], blobs: Mapping[str, bytes]) -> None:
         large = dict(blobs)
         sealed = [self._sealed(row, large) for row in rows]
+        asked_at = self._clock.monotonic()
         await self._store.append(self._scope, self._lease, sealed, large)
+        self._proved_at = asked_at
         for row in sealed:
             if self._unencoded.pop(row.replay_key, None) is not None:
                 self._rows[row.replay_key] = row

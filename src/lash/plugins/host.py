@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from lash.base.errors import LashError
 from lash.base.json import Json, JsonObject
@@ -76,11 +76,15 @@ class PluginHost:
         for factory in self.factories:
             plugin = factory.build(context)
             plugin.register(PluginRegistrar(factory.id, registrations))
-            if isinstance(plugin, Stateful):
+            if _is_stateful(plugin):
                 stateful.append((factory.id, plugin))
         if registrations.protocol.item is None:
             raise PluginRegistrationError("no plugin registers a protocol driver; use StandardCore or add one")
         return PluginSession(registrations, PluginStates(stateful))
+
+    def contributed(self, extension_id: str) -> Sequence[Json]:
+        """What the plugins add to an extension of another one."""
+        return self._extensions.get(extension_id, ())
 
     def build_probe(self, options: JsonObject) -> PluginSession:
         """A session that is never run: shows at construction whether the plugins fit together."""
@@ -151,6 +155,11 @@ async def call_hook(kind: str, registered: Registered[Callable[[C], object]], co
         if isinstance(error, LashError) and error.is_interruption:
             raise
         raise PluginInvokeError(f"plugin {registered.plugin_id!r}: hook {kind} raised {error!r}") from error
+
+
+def _is_stateful(plugin: object) -> TypeGuard[Stateful]:
+    """What `isinstance` says, which would look for the members of the protocol anew for every session."""
+    return all(hasattr(plugin, member) for member in ("snapshot_revision", "snapshot", "restore"))
 
 
 def _extensions(factories: Sequence[PluginFactory]) -> dict[str, list[Json]]:

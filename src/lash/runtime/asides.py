@@ -20,7 +20,7 @@ from lash.runtime.memory import SessionMemory
 from lash.sessions.commit import SessionState, persisted_state
 from lash.sessions.errors import HeadRevisionConflict, SessionDeleted
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
-from lash.sessions.graph import ActivePath, Conversation, SessionGraph, SessionNode
+from lash.sessions.graph import ActivePath, Conversation, NodePayload, SessionGraph, SessionNode
 from lash.sessions.meta import ChildSession
 from lash.sessions.store import SessionCreate
 from lash.tracing.records import TraceContext
@@ -95,8 +95,9 @@ def _initial(engine: Engine, policy: SessionPolicy, request: CreateSession) -> S
     now_ms = engine.clock.now_ms()
     frame = AgentFrame(INITIAL_FRAME, request.session_id, created_at_ms=now_ms, assignment=assignment)
     nodes: list[SessionNode] = []
-    for number, message in enumerate(request.messages):
+    payloads: list[NodePayload] = [*request.records, *(Conversation(message) for message in request.messages)]
+    for number, payload in enumerate(payloads):
         parent = nodes[-1].node_id if nodes else None
-        nodes.append(SessionNode(f"i{number}", Conversation(message), parent, created_at_ms=now_ms))
+        nodes.append(SessionNode(f"i{number}", payload, parent, created_at_ms=now_ms))
     graph = SessionGraph(nodes, nodes[-1].node_id if nodes else None)
     return SessionState(request.session_id, policy, [frame], INITIAL_FRAME, graph)

@@ -85,11 +85,11 @@ class CallBranch:
 
     def _approved(self) -> Branch[JsonObject | None]:
         """None when the call may run; else the body that stands for it."""
-        step = self._envelope("approval", durable_step_command("approval", {"call": self._asked()}))
-        if not self._controller.has_recorded(step.replay_key):
-            is_underway = self._controller.has_recorded(self._attempt_envelope(1).replay_key)
+        if not self._controller.has_recorded(f"{self._replay_key}:approval"):
+            is_underway = self._controller.has_recorded(f"{self._replay_key}:attempt:1")
             if is_underway or not self._run.may_ask:
                 return None
+        step = self._envelope("approval", durable_step_command("approval", {"call": self._asked()}))
         answer = _object((yield from self._do(step, self._run.ask))["value"])
         if "done" in answer:
             return _object(answer["done"])

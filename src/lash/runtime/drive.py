@@ -140,6 +140,9 @@ class TurnDrive:
             self._trace.started(batch_ids, is_first=self._owned.is_fresh)
         try:
             return await self._with_retries()
+        except (EffectLeaseLost, LeaseLost) as lost:
+            self._cancel.cancel("lease_lost")
+            return Lost(str(lost))
         except asyncio.CancelledError:
             self._cancel.cancel("shutdown")
             raise
@@ -160,9 +163,8 @@ class TurnDrive:
         for attempt in range(1, options.drive_attempts + 1):
             try:
                 return await self._once(is_fresh=is_fresh)
-            except (EffectLeaseLost, LeaseLost) as lost:
-                self._cancel.cancel("lease_lost")
-                return Lost(str(lost))
+            except (EffectLeaseLost, LeaseLost):
+                raise
             except EffectInDoubt as doubt:
                 found = DoubtfulEffect(self._memory.session_id, self._turn_id, doubt.replay_key)
                 if found not in self._engine.recovery.in_doubt:

@@ -71,7 +71,7 @@ class ToolBatch:
         *,
         scope: RuntimeScope,
         parent_key: str,
-        effect_number: int,
+        effect_id: str,
         frame_id: str,
         catalog: ToolCatalog,
         plugins: PluginSession,
@@ -84,9 +84,12 @@ class ToolBatch:
         is_shown: bool = True,
         lend: LendAt | None = None,
     ) -> None:
-        """`is_shown`: the model reads the results as they are, and not what a program makes of them."""
+        """`effect_id` and `parent_key` begin the ids and keys of all effects.
+
+        `is_shown`: the model reads the results as they are, and not what a program makes of them.
+        """
         self._parent_key = parent_key
-        self._number = effect_number
+        self._effect_id = effect_id
         self._catalog = catalog
         self._controller = controller
         self._stream = stream
@@ -97,7 +100,7 @@ class ToolBatch:
             scope.session_id,
             scope.turn_id or "",
             is_shown=is_shown,
-            lend=None if lend is None else lambda where: lend(f"tools:{effect_number}:{where}"),
+            lend=None if lend is None else lambda where: lend(f"tools:{effect_id}:{where}"),
         )
         self._place = CallPlace(
             scope,
@@ -189,7 +192,7 @@ class ToolBatch:
             self._place,
             self._controller,
             call,
-            effect_id=f"{self._number}:{child}",
+            effect_id=f"{self._effect_id}:{child}",
             replay_key=f"{self._parent_key}:{child}",
         )
 

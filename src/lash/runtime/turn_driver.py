@@ -272,7 +272,7 @@ class TurnDriver:
         return ToolBatch(
             scope=self._runtime_scope(),
             parent_key=parent_key,
-            effect_number=effect_number,
+            effect_id=str(effect_number),
             frame_id=self._frame_id,
             catalog=self._tools.catalog,
             plugins=self._plugins,

@@ -155,7 +155,8 @@ class _Run:
                 if mode == "single":
                     raise AssertionError(f"{program} asked twice")
         except StopIteration as end:
-            await self._commit()
+            if self._has_begun:
+                await self._commit()
             counters = self._driver.counters
             counters.programs += 1
             if mode != "read":
@@ -182,8 +183,7 @@ class _Run:
         return await self._answer(ask)
 
     async def _commit(self) -> None:
-        if self._has_begun:
-            await self._connection.execute(self._driver._notify if self.has_news else "COMMIT")
+        await self._connection.execute(self._driver._notify if self.has_news else "COMMIT")
 
     async def _answer(self, ask: Ask) -> object:
         connection, kind = self._connection, ask.kind
@@ -201,6 +201,10 @@ class _Run:
         assert statement is not None
         if kind == "rows":
             return await connection.fetch(statement.postgres, *ask.args)
+        if kind == "announced":
+            rows = await connection.fetch(_announcing(statement, self._driver.channel), *ask.args)
+            self.has_news = self.has_news or bool(rows)
+            return rows
         if kind == "execute":
             return _count(await connection.execute(statement.postgres, *ask.args))
         if kind == "each":
@@ -232,6 +236,13 @@ def _joined(statements: tuple[Statement, ...]) -> str:
         offset += statement.placeholders
     counts = ", ".join(f"(SELECT count(*) FROM s{index})" for index in range(len(statements)))
     return f"WITH {', '.join(parts)} SELECT {counts}"
+
+
+@lru_cache(maxsize=64)
+def _announcing(statement: Statement, channel: str) -> str:
+    """The statement, which must return rows, with a notification if it returns any."""
+    told = f"SELECT pg_notify('{channel}', '') FROM (SELECT 1 FROM changed LIMIT 1) AS news"
+    return f"WITH changed AS ({statement.postgres}), told AS ({told}) SELECT changed.* FROM changed, told"
 
 
 def _count(status: str) -> int:

@@ -8,7 +8,7 @@ formatting. Paths are kept as links and spelled only when an id is asked for.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from lash.lashlang.syntax import ast
@@ -65,6 +65,8 @@ class Site:
     path: Path
     kind: str
     label: str
+    _ids: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The id, once it was asked for: every call from a place spells it."""
 
     @property
     def path_text(self) -> str:
@@ -74,7 +76,9 @@ class Site:
     @property
     def node_id(self) -> str:
         """The stable id."""
-        return self.entry.node_id(self.path_text, self.kind)
+        if not self._ids:
+            self._ids.append(self.entry.node_id(self.path_text, self.kind))
+        return self._ids[0]
 
 
 def site_kind(node: ast.Expr) -> tuple[str, str] | None:

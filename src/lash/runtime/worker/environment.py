@@ -17,6 +17,8 @@ from lash.runtime.input import TurnOptions
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.engines import ProcessParts
 
+# Under this id plugins add to what programs meet; the language itself is loaded by those who run programs.
+SURFACE_EXTENSION = "lashlang_surface"
 # Environments that are kept in memory: they never change under their name.
 KEPT = 256
 
@@ -42,7 +44,8 @@ class Environments:
         catalog = config.engine.options.build_catalog(plugins)
         chosen = config.engine.options.choose_model(TurnOptions())
         model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
-        return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model)
+        added = config.engine.plugins.contributed(SURFACE_EXTENSION)
+        return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model, added)
 
     async def _load(self, env_ref: str) -> ProcessExecutionEnvSpec:
         env = self._kept.get(env_ref)

@@ -14,7 +14,8 @@ from lash.runtime.call_run import CallPlace
 from lash.runtime.direct import DirectCalls
 from lash.runtime.tool_hooks import ToolHooks
 from lash.runtime.worker.engines import ProcessParts
-from lash.runtime.worker.run import ParkingController, ProcessRun
+from lash.runtime.worker.parking import ParkingController
+from lash.runtime.worker.run import ProcessRun
 from lash.tools.result import ToolCallRecord
 
 

@@ -9,7 +9,7 @@ await conformance.attachment_store(make)           # … a fresh AttachmentStore
 
 `make` is sync or async; for a `_reopenable` suite it gives a pair of handles on one
 storage. A law that does not hold raises `LawBroken` with its id. `SUITE.mixin()`
-gives a class with one pytest test per row; it asks for a fixture named `make`.
+gives a class with one pytest test per scenario; it asks for a fixture named `make`.
 """
 
 from __future__ import annotations
