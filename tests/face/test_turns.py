@@ -194,7 +194,7 @@ async def test_wrong_arguments_of_the_face_name_the_remedy(memory: Place) -> Non
             await session.run("x", timeout=0)
         with pytest.raises(lash.InvalidArgument, match="text or TurnInput"):
             await session.run(7)  # type: ignore[arg-type]
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match="no_such_option: no choice of a turn; known: turn_id, timeout"):
             await session.run("x", no_such_option=True)  # type: ignore[call-arg]
     with pytest.raises(lash.InvalidArgument, match="session id"):
         core.session("  ")

@@ -60,7 +60,7 @@ class CoreModels:
         return spec.facts, provider_id
 
     def know(self, spec: ModelSpec) -> ModelFacts:
-        """A model that a plugin names: known here from now on."""
+        """Makes a model known: turns may name it by its facts from then on."""
         self._by_id[spec.id] = spec
         return spec.facts
 

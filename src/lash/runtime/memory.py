@@ -6,13 +6,12 @@ price of a turn does not depend on how many came before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from lash.base.canonical import sha256_hex
-from lash.base.codec import decode
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
@@ -123,7 +122,7 @@ class SessionMemory:
         self.leaf_node_id = stored.graph.leaf_node_id
         self.checkpoint = _referenced(stored.checkpoint)
         self.tool_state = stored.checkpoint.tool_state or ToolState()
-        self.plugin_snapshot = _snapshot(stored.checkpoint) or SessionSnapshot()
+        self.plugin_snapshot = _snapshot(stored.checkpoint, {}) or SessionSnapshot()
         self.execution_state = stored.checkpoint.execution_state
         self.ledger = merge_ledger(stored.token_ledger)
         self.nodes = list(stored.graph.nodes)
@@ -142,7 +141,7 @@ class SessionMemory:
         self.frame_id = commit.current_agent_frame_id
         self.policy = commit.policy
         self.tool_state = commit.checkpoint.tool_state or self.tool_state
-        self.plugin_snapshot = _snapshot(commit.checkpoint) or self.plugin_snapshot
+        self.plugin_snapshot = _snapshot(commit.checkpoint, self.plugin_snapshot.data) or self.plugin_snapshot
         if EXECUTION_STATE not in commit.checkpoint.components:
             self.execution_state = None
         else:
@@ -192,9 +191,13 @@ def _named(frame: AgentFrame) -> AgentFrame:
     return msgspec.structs.replace(frame, execution_state_ref=ref, execution_state_snapshot=None)
 
 
-def _snapshot(checkpoint: Checkpoint) -> SessionSnapshot | None:
+def _snapshot(checkpoint: Checkpoint, known: Mapping[str, bytes]) -> SessionSnapshot | None:
     body = checkpoint.plugin_snapshot
-    return None if body is None else decode(body, SessionSnapshot)
+    if body is None:
+        return None
+    data = {ref: known[ref] for ref in checkpoint.plugin_artifacts if ref in known}
+    data |= {ref: body for ref, body in checkpoint.plugin_artifacts.items() if body is not None}
+    return SessionSnapshot.decoded(body, data)
 
 
 def _appended(path: Sequence[SessionNode], old_leaf: str | None, old_count: int) -> list[Message] | None:

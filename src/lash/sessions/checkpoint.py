@@ -17,6 +17,8 @@ from lash.tools.state import ToolState
 TOOL_STATE = "tool_state"
 PLUGIN_SNAPSHOT = "plugin_snapshot"
 EXECUTION_STATE = "execution_state"
+# Before the hash of bytes that belong to the state of a plugin.
+PLUGIN_ARTIFACT = "plugin_artifact:"
 
 
 class TurnState(msgspec.Struct, frozen=True):
@@ -53,6 +55,15 @@ class Checkpoint(msgspec.Struct, frozen=True):
     def execution_state(self) -> bytes | None:
         """The execution mode's snapshot, when its body is here."""
         return self._body(EXECUTION_STATE)
+
+    @property
+    def plugin_artifacts(self) -> dict[str, bytes | None]:
+        """The bytes of plugins' states, by hash, as far as they are here."""
+        return {
+            key.removeprefix(PLUGIN_ARTIFACT): component.body
+            for key, component in self.components.items()
+            if key.startswith(PLUGIN_ARTIFACT)
+        }
 
     @property
     def plugin_snapshot(self) -> bytes | None:
