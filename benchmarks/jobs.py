@@ -31,7 +31,6 @@ import lash
 from lash.processes.registry import ProcessRegistry
 from lash.testing import ScriptedModel
 
-
 done: list[int] = []
 
 
@@ -94,7 +93,13 @@ async def measure(where: str, who: str, concurrency: int, jobs: int, profile: st
             await until_done(core.store.processes, jobs)
         run = running.end(jobs)
     emit_jobs(
-        who, concurrency, enqueueing.seconds, enqueueing.seconds + running.seconds, jobs=jobs, of_start=enqueued, of_run=run
+        who,
+        concurrency,
+        enqueueing.seconds,
+        enqueueing.seconds + running.seconds,
+        jobs=jobs,
+        of_start=enqueued,
+        of_run=run,
     )
 
 
