@@ -338,12 +338,12 @@ def _mark(method: F, kind: str) -> F:
 
 
 def _marked_methods(plugin: Plugin, mark: str) -> list[tuple[Any, Callable[..., object]]]:
-    kind: type[object] = type(plugin)
-    return [(marked, getattr(plugin, name)) for name, marked in _marks(kind, mark)]
+    marks = _marks(type(plugin), mark)  # type: ignore[arg-type]  # a class can be hashed
+    return [(marked, getattr(plugin, name)) for name, marked in marks]
 
 
 @lru_cache(maxsize=512)
-def _marks(kind: type[object], mark: str) -> list[tuple[str, Any]]:
+def _marks(kind: type[Plugin], mark: str) -> list[tuple[str, Any]]:
     """Names of marked methods of a class with what they are marked with. A class is read once, not for each session."""
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
