@@ -1,4 +1,4 @@
-"""The floor of W5: a table of jobs, claimed under a lease and ended under its epoch."""
+"""The floor of W5: a table of jobs, claimed under a lease, ended under its epoch; one writer or eight connections."""
 
 from __future__ import annotations
 

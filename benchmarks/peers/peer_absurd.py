@@ -53,7 +53,7 @@ async def jobs(concurrency):
         return params["i"]
 
     worker = asyncio.create_task(app.start_worker(concurrency=concurrency, poll_interval=0.02))
-    while len(done) < JOBS:  # noqa: ASYNC110 - the worker tells nobody
+    while len(done) < JOBS:  # noqa: ASYNC110 - a look in 10 ms
         await asyncio.sleep(0.01)
     app.stop_worker()
     await worker

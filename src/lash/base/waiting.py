@@ -1,4 +1,4 @@
-"""Waiting: for whichever of several things happens first, and for what must not be left half done."""
+"""Waiting: for a task, for whichever of several things happens first, for what must not be left half done."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+async def ended(task: asyncio.Task[Any]) -> None:
+    """Returns when the task has ended, in whatever way. A cancel of the waiter leaves the task alone.
+
+    What `asyncio.wait` does for sets of tasks, at a third of its price for one.
+    """
+    end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    task.add_done_callback(lambda _: None if end.done() else end.set_result(None))
+    await end
 
 
 async def first_of(*waits: Coroutine[Any, Any, object]) -> None:

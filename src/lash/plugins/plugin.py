@@ -26,6 +26,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock
 from lash.plugins.actions import ACTION_MARK, ActionKind
+from lash.plugins.background import BackgroundServices
 from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.hooks import (
     AfterToolCallHook,
@@ -91,6 +92,8 @@ class CoreServices:
 
     attachments: AttachmentStore
     clock: Clock
+    # None where nothing can be started in the background.
+    background: BackgroundServices | None = None
 
 
 @runtime_checkable
@@ -338,7 +341,7 @@ def _mark(method: F, kind: str) -> F:
 
 
 def _marked_methods(plugin: Plugin, mark: str) -> list[tuple[Any, Callable[..., object]]]:
-    marks = _marks(type(plugin), mark)  # type: ignore[arg-type]  # a class can be hashed
+    marks = _marks(type(plugin), mark)  # type: ignore[arg-type]  # mypy takes the hash of instances for that of the class
     return [(marked, getattr(plugin, name)) for name, marked in marks]
 
 

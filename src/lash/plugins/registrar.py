@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.machine.driver import ProtocolDriver
 from lash.machine.llm import LlmMessage
@@ -27,6 +28,7 @@ from lash.plugins.hooks import (
     PromptHook,
     ToolResultProjector,
 )
+from lash.plugins.protocol import ProtocolSession
 from lash.plugins.transforms import (
     CatalogHook,
     Compactor,
@@ -65,6 +67,10 @@ class ProtocolBinding:
     shown_text: Callable[[str], str] | None = None
     # Whether tools are offered to the model natively.
     offers_tools: bool = True
+    # A mode with variables: its record that makes values variables of a new session. Raises `InvalidArgument`.
+    seed: Callable[[JsonObject], JsonObject] | None = None
+    # A mode that can be held to a shape: the options of a turn whose value must match a JSON Schema.
+    answering: Callable[[JsonObject], JsonObject] | None = None
 
 
 class Hooks(Generic[T]):
@@ -130,6 +136,7 @@ class Registrations:
         self.lifecycle: Hooks[LifecycleHook] = Hooks()
         self.tool_result_projector: Exclusive[ToolResultProjector] = Exclusive("tool result projector")
         self.protocol: Exclusive[ProtocolBinding] = Exclusive("protocol driver")
+        self.protocol_session: Exclusive[ProtocolSession] = Exclusive("protocol session")
         self.tool_catalog: Hooks[CatalogHook] = Hooks()
         self.conceal: Hooks[ConcealHook] = Hooks()
         self.discovery: Hooks[DiscoveryHook] = Hooks()
@@ -141,6 +148,12 @@ class Registrations:
         self.turn_sources: dict[str, Registered[ToolProvider]] = {}
         self.actions: dict[str, Registered[Action]] = {}
         self.triggers: dict[str, Registered[TriggerEvent]] = {}
+
+    @property
+    def has_turn_hooks(self) -> bool:
+        """Whether any hook runs in a turn to which services are lent."""
+        kinds = (self.before_turn, self.checkpoint, self.after_turn, self.before_tool_call, self.after_tool_call)
+        return any(hooks.items for hooks in kinds)
 
 
 class PluginRegistrar:
@@ -388,6 +401,16 @@ class SessionRegistrar(_Part):
 class ProtocolRegistrar(_Part):
     """The execution mode."""
 
+    @property
+    def binding(self) -> ProtocolBinding | None:
+        """The mode, for plugins that come after it: every core names its mode first."""
+        item = self._into.protocol.item
+        return None if item is None else item.value
+
     def driver(self, binding: ProtocolBinding) -> None:
         """The one mode of the session."""
         self._into.protocol.fill(self._plugin_id, binding)
+
+    def session(self, callbacks: ProtocolSession) -> None:
+        """What the mode says about the life of the session; one mode, one object."""
+        self._into.protocol_session.fill(self._plugin_id, callbacks)

@@ -87,6 +87,7 @@ class Attempts:
             self._slots,
             self._config.park_after_ms if is_durable else None,
             record.last_sequence,
+            record.wait,
         )
 
     def _note_doubt(self, process_id: str, replay_key: str) -> None:

@@ -362,7 +362,9 @@ class ProcessWorker:
             if isinstance(outcome, Park):
                 is_kept = not await self._registry.park_process(
                     lease,
-                    seen_sequence=claimed.record.last_sequence,
+                    seen_sequence=(
+                        claimed.record.last_sequence if outcome.seen_sequence is None else outcome.seen_sequence
+                    ),
                     until_ms=outcome.until_ms,
                     awaited=outcome.awaited,
                     wait_ids=outcome.wait_ids,
