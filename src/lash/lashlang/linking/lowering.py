@@ -50,7 +50,7 @@ class Lowering:
         self.functions = inference.functions
 
     def _module_path(self, name: str) -> str | None:
-        """What a bare call may have meant: a tool by its id or, where operations keep the names of tools, by its name."""
+        """What a bare call may have meant: a tool by its id or, where operations are named as tools are, its name."""
         by_name: str | None = None
         for path, module in self.catalog.module_instances.items():
             for operation, host in module.operations.items():
