@@ -45,6 +45,7 @@ from lash.plugins.plugin import (
     StaticPluginFactory,
     hook,
 )
+from lash.plugins.protocol import BeforeLlmCall, ProtocolSession, SwitchAgentFrame
 from lash.plugins.registrar import PluginRegistrar
 from lash.plugins.services import (
     Appended,
@@ -76,6 +77,7 @@ __all__ = [
     "AfterTurn",
     "Appended",
     "AtCheckpoint",
+    "BeforeLlmCall",
     "BeforeToolCall",
     "BeforeTurn",
     "CatalogContext",
@@ -109,6 +111,7 @@ __all__ = [
     "PluginSpecFactory",
     "PreparedContext",
     "PromptContext",
+    "ProtocolSession",
     "ReplaceToolArgs",
     "ResponseContext",
     "SessionConfigChanged",
@@ -124,6 +127,7 @@ __all__ = [
     "StatusEvent",
     "StreamAnswer",
     "StreamChunk",
+    "SwitchAgentFrame",
     "TurnContext",
     "TurnFinalized",
     "TurnPersisted",

@@ -64,14 +64,17 @@ class SessionControl:
                     )
                 after = said
             if after.model is not None:
-                chosen = drives.engine.options.choose_model(TurnOptions(model=after.model))
+                if after.model != before.model:
+                    providers.append(asked.provider_id if after.model == asked.model else None)
+                chosen = drives.engine.options.choose_model(TurnOptions(model=after.model, provider_id=providers[-1]))
                 after = msgspec.structs.replace(after, provider_id=chosen.provider.kind)
             decided.append(after)
             return None if after == before else msgspec.structs.replace(commit, policy=after)
 
         decided: list[SessionPolicy] = []
+        providers = [memory.configured_provider]
         if await amend_session(drives, plan):
-            memory.reconfigure(decided[-1])
+            memory.reconfigure(decided[-1], providers[-1])
             await plugins.tell(SessionConfigChanged(memory.session_id))
         return memory.policy
 

@@ -198,7 +198,7 @@ class ToolBatch:
 
     def _settled(self, call: PendingCall, body: JsonObject, usage: list[LedgerEntry], was_recorded: bool) -> _Settled:
         record = from_json(body["record"], ToolCallRecord)
-        messages = from_json(body.get("messages") or [], list[Message])
+        messages = from_json(body["messages"], list[Message]) if body.get("messages") else []
         self._stream.tell(
             f"tool:{call.call_id}",
             activity.ToolCallCompleted(

@@ -135,11 +135,12 @@ async def run_attempt(catalog: ToolCatalog, call: PreparedToolCall, context: Too
 
 
 async def finish_call(record: ToolCallRecord, *, after: AfterHook | None = None) -> ToolCallOutput:
-    """The output after the hooks have seen it."""
+    """The output after the hooks have seen it. What they leave as it was must be storable already."""
     if after is None:
         return record.output
     try:
-        return storable(await after(record))
+        output = await after(record)
+        return output if output is record.output else storable(output)
     except Exception as error:
         if isinstance(error, LashError) and error.is_interruption:
             raise

@@ -20,10 +20,7 @@ class HookState:
 
     def session(self) -> SessionFacts:
         """See `StateService`."""
-        memory = self._asking.turn.memory
-        return SessionFacts(
-            memory.session_id, memory.head_revision, memory.frame_id, memory.leaf_node_id, memory.messages
-        )
+        return self._asking.turn.memory.facts
 
     def tools(self) -> Sequence[ToolManifest]:
         """See `StateService`."""

@@ -32,6 +32,7 @@ from lash.testing.conformance.laws import Column, Law, LawBroken, Make, Rows, Su
 from lash.testing.conformance.process_leases import PROCESS_REGISTRY, PROCESS_REGISTRY_REOPENABLE
 from lash.testing.conformance.process_model import PROCESS_MODEL
 from lash.testing.conformance.process_runner import PROCESS_RUNNER
+from lash.testing.conformance.program_runner import PROGRAM_RUNNER
 from lash.testing.conformance.queue import RUNTIME_PERSISTENCE
 from lash.testing.conformance.reopen import RUNTIME_PERSISTENCE_REOPENABLE
 from lash.testing.conformance.replay import EFFECT_REPLAY, ReplayBackend
@@ -122,6 +123,7 @@ async def worker_boundary(make: Make[Store], *, column: Column | None = None) ->
 async def process_runner(make: Make[Store], *, column: Column | None = None) -> None:
     """Suite PR, and the rows of recovery: processes as workers run them. `make()` gives a fresh `lash.Store`."""
     await PROCESS_RUNNER.run(make, column=column)
+    await PROGRAM_RUNNER.run(make, column=column)
     await WORKER_RECOVERY.run(make, column=column)
 
 
@@ -136,6 +138,7 @@ __all__ = [
     "PROCESS_REGISTRY",
     "PROCESS_REGISTRY_REOPENABLE",
     "PROCESS_RUNNER",
+    "PROGRAM_RUNNER",
     "RUNTIME_PERSISTENCE",
     "RUNTIME_PERSISTENCE_REOPENABLE",
     "TRIGGER_STORE",
