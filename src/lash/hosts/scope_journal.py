@@ -30,7 +30,7 @@ from lash.effects.journal import (
     Missing,
     decide,
 )
-from lash.effects.lease import Lease
+from lash.effects.lease import Lease, LeaseTimings
 from lash.effects.local import Local
 from lash.effects.mismatch import hash_conflict
 from lash.effects.ports import EffectSummary, JournalStore
@@ -79,6 +79,7 @@ class ScopeJournal(ScopedController):
         store: JournalStore,
         promises: Promises,
         clock: Clock,
+        timings: LeaseTimings,
         producer: str,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
@@ -89,7 +90,7 @@ class ScopeJournal(ScopedController):
         self._clock = clock
         self._producer = producer
         self._on_lost = on_lost
-        self._book = RowBook(scope, lease, rows, store)
+        self._book = RowBook(scope, lease, rows, store, clock, timings)
         self._loaded: frozenset[str] = frozenset()
         self._horizon = 0
         self.start_over()
@@ -218,6 +219,7 @@ class ScopeJournal(ScopedController):
                 return await self._run_never(envelope, local, attempts)
             if local.impact == "changes":
                 await self.barrier()
+            await self._still_ours()
             started = self._clock.now_ms()
             try:
                 outcome = await self._perform(envelope, local)
@@ -235,6 +237,12 @@ class ScopeJournal(ScopedController):
         finally:
             del self._running[key]
             running.end()
+
+    async def _still_ours(self) -> None:
+        try:
+            await self._book.prove()
+        except LeaseLost as lost:
+            raise self._lose() from lost
 
     async def _perform(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         if envelope.kind == "await_event":

@@ -15,13 +15,10 @@ from typing import Protocol, Self, runtime_checkable
 import msgspec
 
 from lash.base.canonical import tagged_hash
-from lash.base.codec import from_json, to_json
-from lash.base.json import Json, JsonObject
+from lash.base.json import Json
 from lash.plugins.errors import PluginError, PluginSnapshotError
 from lash.plugins.hooks import PluginSessionContext
 from lash.plugins.plugin import Plugin
-
-RECORDED = "plugins"
 
 
 class PluginSnapshot(msgspec.Struct, frozen=True):
@@ -165,34 +162,6 @@ class PluginStates:
             plugin.restore(kept)
         except Exception as error:
             raise _failed(plugin_id, f"cannot be restored from revision {kept.revision}", error) from error
-
-
-class StateTrail:
-    """The states of plugins along the effects of one drive: what each effect changed is recorded with it."""
-
-    def __init__(self, states: PluginStates) -> None:
-        self._states = states
-        self._known = states.revisions()
-
-    @property
-    def has_moved(self) -> bool:
-        """Whether a plugin changed since the last recorded effect."""
-        return self._states.revisions() != self._known
-
-    def record(self, body: JsonObject) -> JsonObject:
-        """The body of a live outcome with the states that changed since the last one."""
-        changed = self._states.changed(self._known)
-        if not changed:
-            return body
-        self._known = self._states.revisions()
-        return {**body, RECORDED: to_json(changed)}
-
-    def follow(self, body: JsonObject) -> None:
-        """After any outcome: a recorded one brings the states along."""
-        recorded = body.get(RECORDED)
-        if recorded is not None:
-            self._states.follow(from_json(recorded, dict[str, PluginSnapshot]))
-            self._known = {**self._known, **self._states.revisions()}
 
 
 def _failed(plugin_id: str, what: str, error: Exception) -> PluginError:

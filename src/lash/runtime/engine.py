@@ -38,7 +38,8 @@ from lash.sessions.commit import CommitBudget
 from lash.tools.catalog import ToolCatalog
 from lash.tracing.tracer import Tracer
 
-if TYPE_CHECKING:  # engines build on the runtime
+if TYPE_CHECKING:  # engines and services build on the runtime
+    from lash.runtime.hook_services.asking import ServiceDoors
     from lash.runtime.worker.engines import ProcessEngine
 
 logger = logging.getLogger("lash.runtime")
@@ -100,8 +101,12 @@ class EngineOptions:
     live_replay: LiveReplayStore = field(default_factory=RecentEvents)
     # What runs processes that the runtime does not know, by kind.
     process_engines: Mapping[str, ProcessEngine] = field(default_factory=dict)
+    # What the hooks of a turn may reach beyond it; None where there is no core around.
+    doors: ServiceDoors | None = None
     # None where nobody traces: then nothing on the way of a turn knows of it.
     tracer: Tracer | None = None
+    # Hears what programs do in processes (docs/spec/lashlang.md §9.5).
+    execution_sink: Callable[[JsonObject], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

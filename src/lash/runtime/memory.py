@@ -16,6 +16,7 @@ from lash.base.codec import decode
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
+from lash.plugins.services import SessionFacts
 from lash.plugins.snapshots import SessionSnapshot
 from lash.runtime.residency import Residency, Resident, load_resident
 from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, Component
@@ -49,6 +50,8 @@ class SessionMemory:
         self._given = policy
         # What `session.configure` decided while this core is open.
         self.configured: SessionPolicy | None = None
+        # The provider that it chose, as turns name theirs.
+        self.configured_provider: str | None = None
         self._residency: Residency = residency
         self.head_revision = 0
         self.frames: list[AgentFrame] = [AgentFrame(INITIAL_FRAME, session_id, created_at_ms=created_at_ms)]
@@ -78,6 +81,11 @@ class SessionMemory:
         return next(frame for frame in self.frames if frame.frame_id == self.frame_id).assignment
 
     @property
+    def facts(self) -> SessionFacts:
+        """The same for plugins."""
+        return SessionFacts(self.session_id, self.head_revision, self.frame_id, self.leaf_node_id, self.messages)
+
+    @property
     def messages(self) -> list[Message]:
         """Every committed message of the active path, in all frames."""
         return list(self._messages)
@@ -89,9 +97,10 @@ class SessionMemory:
         self._given = _over(given, self._given)
         self.policy = _over(given, self.policy)
 
-    def reconfigure(self, policy: SessionPolicy) -> None:
+    def reconfigure(self, policy: SessionPolicy, provider_id: str | None) -> None:
         """The committed outcome of `session.configure`: what the host says from now on."""
         self._given = self.policy = self.configured = policy
+        self.configured_provider = provider_id
 
     async def refresh(self, store: SessionStore) -> bool:
         """Reads the stored head, if there is one and it is another than ours; whether anything is stored."""

@@ -16,6 +16,9 @@ from lash.effects.ports import EffectSummary
 from lash.machine.driver import message_id
 from lash.machine.outcome import AssistantMessage, FrameSwitch, Stopped, SubmittedValue, ToolValue, TurnOutcome
 from lash.machine.values import ProtocolRecord, Said, TurnRecord, TurnTotals
+from lash.plugins.trail import LeftNode
+from lash.runtime.branching import attachment_ids
+from lash.runtime.chaining import chained
 from lash.runtime.input import QueuedInput, TextItem, TurnOptions
 from lash.runtime.memory import SessionMemory
 from lash.runtime.result import AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
@@ -92,6 +95,7 @@ def turn_commit(
     tool_calls: Sequence[ToolCallRecord],
     shaped_calls: Set[str] = frozenset(),
     direct_usage: Sequence[LedgerEntry] = (),
+    appended: Sequence[LeftNode] = (),
     guard: LeaseGuard,
     completions: list[QueuedWorkCompletion],
     retire_scope_key: str,
@@ -102,6 +106,8 @@ def turn_commit(
     """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
     kept = _kept(records, outcome, turn_index)
     nodes = _nodes(kept, memory, turn_index, now_ms)
+    nodes += chained(appended, memory, now_ms, nodes[-1].node_id if nodes else None)
+    attached = attachment_ids(nodes)
     summary = TurnSummary(
         turn_index,
         len(kept),
@@ -152,7 +158,7 @@ def turn_commit(
         expected_head_revision=memory.head_revision or None,
         usage_deltas=deltas,
         completed_queue_claims=completions,
-        committed_attachment_ids=_attachment_ids(kept),
+        committed_attachment_ids=attached,
         budget=budget,
         guard=guard,
         enqueue=follow_ups,
@@ -358,17 +364,6 @@ def _initial_nodes(
         nodes.append(SessionNode(node_id, payload, parent, outcome.frame_id, created_at_ms=now_ms))
         parent = node_id
     return nodes
-
-
-def _attachment_ids(kept: Sequence[TurnRecord]) -> list[str]:
-    ids = {
-        part.attachment.id
-        for record in kept
-        if isinstance(record, Said)
-        for part in record.message.parts
-        if part.attachment is not None
-    }
-    return sorted(ids)
 
 
 def _last_prose(messages: Sequence[Message]) -> str:

@@ -25,14 +25,14 @@ from lash.effects.local import Branch
 from lash.effects.ports import EffectController
 from lash.machine.values import CompletedCall, FailTurn, FinishTurn, PendingCall, SwitchFrame, TurnControl
 from lash.plugins.host import PluginSession
-from lash.plugins.snapshots import StateTrail
+from lash.plugins.trail import HookTrail
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.batch_calls import calls_inside, is_batch, together
 from lash.runtime.call_branch import CallBranch
 from lash.runtime.call_run import CallPlace
 from lash.runtime.direct import DirectCalls, DirectModel
-from lash.runtime.tool_hooks import ToolHooks
+from lash.runtime.tool_hooks import LendAt, ToolHooks
 from lash.tools import result as tool_result
 from lash.tools.batch import waves
 from lash.tools.catalog import ToolCatalog
@@ -71,7 +71,7 @@ class ToolBatch:
         *,
         scope: RuntimeScope,
         parent_key: str,
-        effect_number: int,
+        effect_id: str,
         frame_id: str,
         catalog: ToolCatalog,
         plugins: PluginSession,
@@ -80,16 +80,28 @@ class ToolBatch:
         cancel: CancelToken,
         clock: Clock,
         model: DirectModel,
-        trail: StateTrail | None = None,
+        trail: HookTrail | None = None,
         is_shown: bool = True,
+        lend: LendAt | None = None,
     ) -> None:
-        """`is_shown`: the model reads the results as they are, and not what a program makes of them."""
+        """`effect_id` and `parent_key` begin the ids and keys of all effects.
+
+        `is_shown`: the model reads the results as they are, and not what a program makes of them.
+        """
         self._parent_key = parent_key
-        self._number = effect_number
+        self._effect_id = effect_id
         self._catalog = catalog
         self._controller = controller
         self._stream = stream
-        hooks = ToolHooks(plugins, catalog, stream, scope.session_id, scope.turn_id or "", is_shown=is_shown)
+        hooks = ToolHooks(
+            plugins,
+            catalog,
+            stream,
+            scope.session_id,
+            scope.turn_id or "",
+            is_shown=is_shown,
+            lend=None if lend is None else lambda where: lend(f"tools:{effect_id}:{where}"),
+        )
         self._place = CallPlace(
             scope,
             frame_id,
@@ -180,7 +192,7 @@ class ToolBatch:
             self._place,
             self._controller,
             call,
-            effect_id=f"{self._number}:{child}",
+            effect_id=f"{self._effect_id}:{child}",
             replay_key=f"{self._parent_key}:{child}",
         )
 

@@ -116,9 +116,7 @@ class SqlTurns(Facet):
         return await self._driver.run(leases.request_cancel(session_id, turn_id, self._clock.now_ms()))
 
 
-def _owned(
-    row: accept.OwnedRow, claimant: Claimant, known: Mapping[str, list[QueuedPayload]] | None = None
-) -> Owned:
+def _owned(row: accept.OwnedRow, claimant: Claimant, known: Mapping[str, list[QueuedPayload]] | None = None) -> Owned:
     claimer = claims.Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, row.lease.fence)
     claim = claim_of(row.lease.key, claimer, row.stamped, known)
     return Owned(row.lease, claim, row.turn, row.is_fresh, row.head_revision, row.has_more)

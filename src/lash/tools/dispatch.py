@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from lash.base.canonical import canonical_json_bytes
 from lash.base.codec import DecodeError, to_json
-from lash.base.errors import NotCanonical
+from lash.base.errors import LashError, NotCanonical
 from lash.effects.errors import TransientEffectError
 from lash.models.text import readable
 from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
@@ -60,6 +60,8 @@ async def prepare_call(
         try:
             decision = await before(call)
         except Exception as error:
+            if isinstance(error, LashError) and error.is_interruption:
+                raise
             return _hook_failed("before_tool_call_failed", call.tool_name, error)
         if isinstance(decision, ToolCallOutput):
             return storable(decision)
@@ -141,6 +143,8 @@ async def finish_call(record: ToolCallRecord, *, after: AfterHook | None = None)
         output = await after(record)
         return output if output is record.output else storable(output)
     except Exception as error:
+        if isinstance(error, LashError) and error.is_interruption:
+            raise
         return _hook_failed("after_tool_call_failed", record.tool, error)
 
 

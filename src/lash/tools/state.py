@@ -15,7 +15,7 @@ from lash.base.codec import struct_to_json
 from lash.base.json import JsonObject
 from lash.tools.catalog import ToolCatalog
 from lash.tools.definition import Availability
-from lash.tools.errors import ToolStateConflict
+from lash.tools.errors import ToolStateConflict, UnknownTool
 
 
 class ToolStateEntry(msgspec.Struct, frozen=True):
@@ -70,3 +70,18 @@ def overrides(state: ToolState) -> dict[str, Availability]:
         elif "availability_override" in entry.manifest:
             found[tool_id] = cast("Availability", entry.manifest["availability_override"])
     return found
+
+
+def overridden(state: ToolState, tool: str, availability: Availability | None) -> ToolState:
+    """The state with an override of a tool, by name or id; None takes it back. Raises `UnknownTool`."""
+    for tool_id, entry in state.entries.items():
+        if tool not in (tool_id, entry.manifest.get("name")):
+            continue
+        manifest = {key: value for key, value in entry.manifest.items() if key != "availability_override"}
+        if availability is not None:
+            manifest["availability_override"] = availability
+        elif "availability_override" in entry.manifest and entry.manifest["availability_override"] is None:
+            manifest["availability_override"] = None
+        edited = msgspec.structs.replace(entry, manifest=manifest)
+        return ToolState(state.generation, {**state.entries, tool_id: edited})
+    raise UnknownTool([tool], sorted(str(entry.manifest.get("name")) for entry in state.entries.values()))

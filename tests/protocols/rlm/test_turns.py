@@ -49,7 +49,7 @@ def core_of(*steps: Step, rlm: RlmConfig | None = None, projected: dict[str, Jso
 
 
 def model_of(core: lash.RlmCore) -> ScriptedModel:
-    model = core._model.provider
+    model = core._models.default.provider
     assert isinstance(model, ScriptedModel)
     return model
 

@@ -28,7 +28,7 @@ from lash.lashlang.dialect import Dialect
 from lash.lashlang.errors import Span
 from lash.lashlang.modules.artifact import ModuleArtifact
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.traversal import descendants
+from lash.lashlang.syntax.traversal import assignments, descendants
 from lash.lashlang.tracking.sites import BodySites, Entry, Site
 
 FILENAME: Final = "<lashlang>"
@@ -162,7 +162,7 @@ def _write_cell(emitter: FunctionEmitter, body: ast.Block) -> py.stmt:
     build = emitter.build
     emitter.is_cell = True
     lines = _write_top_level(emitter, body)
-    assigned = sorted(assigned_names(body) | {item.root for item in descendants(body) if isinstance(item, ast.Assign)})
+    assigned = sorted(assigned_names(body) | {item.root for item in assignments(body)})
     assigned = [name for name in assigned if name not in emitter.unit.readonly]
     loaded = sorted(emitter.used | set(assigned))
     prologue = [

@@ -8,16 +8,16 @@ replay.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from lash.base.json import Json
 from lash.lashlang.modules.artifact import ProcessRef
 from lash.lashlang.values.kinds import Resource
 
 
-@dataclass(frozen=True, slots=True)
-class CallSite:
+class CallSite(Struct, frozen=True):
     """Where and for which time a request is made."""
 
     node_id: str
@@ -26,8 +26,7 @@ class CallSite:
     occurrence: int
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceOperation:
+class ResourceOperation(Struct, frozen=True):
     """`receiver.operation(args)`. `host_operation` is None for an authority that came as a parameter."""
 
     receiver: Resource
@@ -44,53 +43,45 @@ class ResourceOperation:
         return {"args": list(self.args)}
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceOperationBatch:
+class ResourceOperationBatch(Struct, frozen=True):
     """Operations that may run concurrently; answered with one answer each, in order."""
 
     operations: tuple[ResourceOperation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitHandle:
+class AwaitHandle(Struct, frozen=True):
     value: Json
     site: CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class CancelHandle:
+class CancelHandle(Struct, frozen=True):
     value: Json
     site: CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class Print:
+class Print(Struct, frozen=True):
     """`text` is the display form."""
 
     value: Json
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(Struct, frozen=True):
     value: Json
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     value: Json
     site: CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Struct, frozen=True):
     value: Json
     text: str
     site: CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class StartProcess:
+class StartProcess(Struct, frozen=True):
     module_ref: str
     process_ref: ProcessRef
     host_requirements_ref: str
@@ -99,8 +90,7 @@ class StartProcess:
     site: CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessEvent:
+class ProcessEvent(Struct, frozen=True):
     """`kind` is `yield` or `wake`; `sequence` counts a run's events from 0."""
 
     kind: str
@@ -110,8 +100,7 @@ class ProcessEvent:
     site: CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(Struct, frozen=True):
     """`kind` is `for` or `until`; `sequence` counts a run's sleeps from 0."""
 
     kind: str
@@ -120,8 +109,7 @@ class Sleep:
     site: CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class WaitSignal:
+class WaitSignal(Struct, frozen=True):
     """`name` is None for the unnamed signal; `ordinal` counts per name from 1."""
 
     name: str | None
@@ -129,8 +117,7 @@ class WaitSignal:
     site: CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class SignalRun:
+class SignalRun(Struct, frozen=True):
     """`sequence` counts per name from 0."""
 
     run: Json
@@ -140,8 +127,7 @@ class SignalRun:
     site: CallSite
 
 
-@dataclass(frozen=True, slots=True)
-class ReadValue:
+class ReadValue(Struct, frozen=True):
     """A read of a lazy binding, not journaled unless its source may change.
 
     `operation` is one of Len, Empty, Truthy, Contains, Find, GrepText, Keys,
@@ -175,27 +161,23 @@ Request: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """The host did it; `value` is the result."""
 
     value: Json = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The host did not; `error` says why, for the program to read."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoAnswer(Struct, frozen=True):
     """The host answered `submit` with nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class BatchAnswered:
+class BatchAnswered(Struct, frozen=True):
     """One answer per member of a batch, in request order."""
 
     members: tuple[Answered | Refused, ...]

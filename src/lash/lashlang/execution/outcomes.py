@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from lash.base.json import Json
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.execution.effects import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """`submit`, `finish`, or the end of a process (null)."""
 
     value: Json
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """`fail value`; `text` is its display form."""
 
     value: Json
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Continued:
+class Continued(Struct, frozen=True):
     """A cell ended without `submit`; the turn goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Faulted:
+class Faulted(Struct, frozen=True):
     """The program went wrong; a cell keeps the assignments made before."""
 
     error: RuntimeFailure
 
 
-@dataclass(frozen=True, slots=True)
-class Breath:
+class Breath(Struct, frozen=True):
     """The program has computed for a while: let other tasks run, then call `resume()`."""
 
 

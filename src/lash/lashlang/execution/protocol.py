@@ -8,8 +8,9 @@ gives it (§3.8, §3.10) and reports the observations (§9.4).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 from lash.base.json import Json
 from lash.lashlang.codegen.bodies import CompiledBody
@@ -35,20 +36,18 @@ class Thrown(Exception):
         self.error = error
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(Struct):
     """A request that waits for its answer."""
 
     kind: str
-    sites: list[tuple[Site, int]] = field(default_factory=list)
-    unwraps: list[bool] = field(default_factory=list)
+    sites: list[tuple[Site, int]] = []
+    unwraps: list[bool] = []
     value: Value = None
     text: str = ""
     process: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """What the body receives, or how the run ends."""
 
     value: Value | tuple[bool, Value] = None
@@ -262,7 +261,7 @@ class BodyProtocol:
         if isinstance(answer, effects.Refused) and unwrap:
             raise Thrown(self._failed(at, _UNWRAPPED + answer.error))
         value = self.handing.take(self._json(answer)) if unwrap else self._wrapped(answer)
-        self.counter.report(NodeCompleted(site, occurrence))
+        self.counter.completed(site, occurrence)
         return value
 
     def _batch(self, pending: Pending, answer: effects.Answer) -> Value:

@@ -7,33 +7,30 @@ execution), so a replay reports the same ones.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from lash.lashlang.tracking.sites import Site
 
 
-@dataclass(frozen=True, slots=True)
-class NodeStarted:
+class NodeStarted(Struct, frozen=True):
     site: Site
     occurrence: int
 
 
-@dataclass(frozen=True, slots=True)
-class NodeCompleted:
+class NodeCompleted(Struct, frozen=True):
     site: Site
     occurrence: int
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFailed:
+class NodeFailed(Struct, frozen=True):
     site: Site
     occurrence: int
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class BranchSelected:
+class BranchSelected(Struct, frozen=True):
     """`selected` is `then` or `else`."""
 
     site: Site
@@ -46,8 +43,7 @@ class BranchSelected:
         return self.site.entry.branch_edge_id(self.site.path_text, self.selected)
 
 
-@dataclass(frozen=True, slots=True)
-class ChildStarted:
+class ChildStarted(Struct, frozen=True):
     """`child` is the run id the host answered with."""
 
     site: Site
@@ -89,6 +85,11 @@ class SiteCounter:
         if self._observer is not None:
             self._observer(NodeStarted(site, occurrence))
         return site, occurrence
+
+    def completed(self, site: Site, occurrence: int) -> None:
+        """Reports a completion."""
+        if self._observer is not None:
+            self._observer(NodeCompleted(site, occurrence))
 
     def branch(self, number: int, selected: str) -> None:
         """Counts and reports a branch."""

@@ -8,7 +8,8 @@ formatting. Paths are kept as links and spelled only when an id is asked for.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from lash.lashlang.syntax import ast
@@ -65,6 +66,8 @@ class Site:
     path: Path
     kind: str
     label: str
+    _ids: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The id, once it was asked for: every call from a place spells it."""
 
     @property
     def path_text(self) -> str:
@@ -74,43 +77,36 @@ class Site:
     @property
     def node_id(self) -> str:
         """The stable id."""
-        return self.entry.node_id(self.path_text, self.kind)
+        if not self._ids:
+            self._ids.append(self.entry.node_id(self.path_text, self.kind))
+        return self._ids[0]
 
 
 def site_kind(node: ast.Expr) -> tuple[str, str] | None:
     """Kind and run-time label of a node that is observed."""
-    match node:
-        case ast.ReceiverCall(operation=operation):
-            return "resource_operation", operation
-        case ast.StartProcess(process=process):
-            return "child_process", f"start {process}"
-        case ast.SleepFor():
-            return "sleep", "sleep for"
-        case ast.SleepUntil():
-            return "sleep", "sleep until"
-        case ast.WaitSignal(name=name):
-            return "wait", "wait_signal" if name else "wait signal"
-        case ast.SignalRun(name=name):
-            return "signal", "signal_run" if name else "signal run"
-        case ast.Yield():
-            return "process_event", "yield"
-        case ast.Wake():
-            return "process_event", "wake"
-        case ast.Submit() | ast.Finish():
-            return "terminal", "result"
-        case ast.Fail():
-            return "terminal", "failure"
-        case ast.If():
-            return "branch", "if"
-        case ast.LabelAnnotated(label=label):
-            return "step", label.title
-        case ast.Await():
-            # Awaits and cancels are silent, but their requests have keys too.
-            return "await", "await"
-        case ast.Cancel():
-            return "cancel", "cancel"
-        case _:
-            return None
+    named = _SITE_KINDS.get(type(node))
+    return None if named is None else named(node)
+
+
+# A table, because every node of every body is asked.
+_SITE_KINDS: Final[dict[type[ast.Node], Callable[..., tuple[str, str]]]] = {
+    ast.ReceiverCall: lambda node: ("resource_operation", node.operation),
+    ast.StartProcess: lambda node: ("child_process", f"start {node.process}"),
+    ast.SleepFor: lambda _: ("sleep", "sleep for"),
+    ast.SleepUntil: lambda _: ("sleep", "sleep until"),
+    ast.WaitSignal: lambda node: ("wait", "wait_signal" if node.name else "wait signal"),
+    ast.SignalRun: lambda node: ("signal", "signal_run" if node.name else "signal run"),
+    ast.Yield: lambda _: ("process_event", "yield"),
+    ast.Wake: lambda _: ("process_event", "wake"),
+    ast.Submit: lambda _: ("terminal", "result"),
+    ast.Finish: lambda _: ("terminal", "result"),
+    ast.Fail: lambda _: ("terminal", "failure"),
+    ast.If: lambda _: ("branch", "if"),
+    ast.LabelAnnotated: lambda node: ("step", node.label.title),
+    # Awaits and cancels are silent, but their requests have keys too.
+    ast.Await: lambda _: ("await", "await"),
+    ast.Cancel: lambda _: ("cancel", "cancel"),
+}
 
 
 def labelled_effect(node: ast.Expr) -> ast.Expr | None:
@@ -145,9 +141,12 @@ class BodySites:
                 self.sites.append(Site(entry, path, *found))
             if isinstance(node, ast.LabelAnnotated):
                 work.append((node.inner, path))
-            else:
-                inner = children(node)
-                work.extend((child, (path, at)) for at, child in reversed(list(enumerate(inner))))
+                continue
+            inner = children(node)
+            at = len(inner)
+            while at:
+                at -= 1
+                work.append((inner[at], (path, at)))
 
     def number(self, node: ast.Expr) -> int:
         """The number of a node's site."""

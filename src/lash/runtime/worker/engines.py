@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from lash.artifacts.store import ArtifactStore
+from lash.base.json import Json
 from lash.plugins.host import PluginSession
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.outputs import ProcessAwaitOutput
@@ -27,6 +29,8 @@ class ProcessParts:
     artifacts: ArtifactStore
     # For tools that ask a model something themselves.
     model: DirectModel
+    # What plugins add to the programs of the language.
+    surface_contributions: Sequence[Json] = ()
 
 
 EngineOutcome: TypeAlias = ProcessAwaitOutput | Park

@@ -15,7 +15,7 @@ import msgspec
 from lash.base.causes import ProcessCause
 from lash.base.codec import DecodeError, from_json, to_json
 from lash.base.errors import LashError
-from lash.base.json import JsonObject
+from lash.base.json import Json, JsonObject
 from lash.base.messages import Message
 from lash.effects.errors import EffectLeaseLost, LeaseLost
 from lash.effects.lease import Lease
@@ -37,6 +37,7 @@ from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.run import ProcessRun
 from lash.sessions.errors import StoreUnavailable
 from lash.sessions.frames import SessionPolicy, ToolAccess
+from lash.sessions.graph import ProtocolEvent
 from lash.sessions.meta import ChildSession
 
 logger = logging.getLogger("lash.worker")
@@ -56,6 +57,7 @@ class ChildRequest(msgspec.Struct, frozen=True):
     tool_access: ToolAccess = ToolAccess()
     usage_source: str = "child"
     messages: list[Message] = []
+    records: list[ProtocolEvent] = []
 
 
 async def run_session_turn(
@@ -96,6 +98,9 @@ def _output(run: ProcessRun, child_id: str, result: TurnResult) -> ProcessAwaitO
     if isinstance(outcome, Stopped):
         if outcome.reason == "cancelled":
             return CancelledOutput("background session turn was cancelled")
+        if outcome.reason == "tool_error" and isinstance(outcome.value, dict):
+            # A tool of the child gave the turn up, with a reason and perhaps a value.
+            return _failed(str(outcome.value.get("message") or ""), outcome.value.get("raw"))
         return _failed("; ".join(issue.message for issue in result.errors if issue.message))
     turn: JsonObject = {
         "turn_id": result.turn_id,
@@ -109,8 +114,9 @@ def _output(run: ProcessRun, child_id: str, result: TurnResult) -> ProcessAwaitO
     return SuccessOutput({"process_id": run.process_id, "child_session_id": child_id, "turn": turn})
 
 
-def _failed(message: str) -> FailureOutput:
-    return FailureOutput("execution", "process_session_turn_failed", message or "background session turn failed")
+def _failed(message: str, raw: Json = None) -> FailureOutput:
+    said = message or "background session turn failed"
+    return FailureOutput("execution", "process_session_turn_failed", said, raw)
 
 
 async def _create(
@@ -126,7 +132,12 @@ async def _create(
     base = config.actor_of(child_id).memory.policy
     policy = base if request.policy is None else _completed(request.policy, base)
     directive = CreateSession(
-        child_id, request.messages, request.plugin_options, request.tool_access, request.usage_source
+        child_id,
+        request.messages,
+        request.plugin_options,
+        request.tool_access,
+        request.usage_source,
+        request.records,
     )
     await make_child(config.engine, f"process {run.process_id!r}", relation, policy, directive)
     return policy if request.policy is not None else None

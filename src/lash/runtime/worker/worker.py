@@ -8,8 +8,9 @@
 ```
 
 One loop does all writing of ends and claims: what ended since its last transaction ends
-in the next one, which also takes what comes next. Nothing is polled: the change feed says
-that something happened, the due time of the next row says when something will.
+in the next one, which also takes what comes next, and a little more where runs are short
+(`ahead.py`). Nothing is polled: the change feed says that something happened, the due time
+of the next row says when something will.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from lash.processes.registry import ClaimedProcess, ProcessEnd, WorkTurnOver
 from lash.runtime.engine import DoubtfulEffect
 from lash.runtime.leases import Holding
 from lash.runtime.recovery import see_to_turns
+from lash.runtime.worker.ahead import LONG_MS, Ahead
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.run import CURRENT_RUN, Park, ProcessRun
 from lash.runtime.worker.runner import NOT_ITS_FAULT, ProcessRunner
@@ -72,7 +74,8 @@ class ProcessWorker:
         self._registry = config.processes
         self._runner = ProcessRunner(config)
         self._stirred = asyncio.Event()
-        self.slots = Slots(config.concurrency, self._stirred.set)
+        self.slots = Slots(config.concurrency, self._slot_given)
+        self._ahead = Ahead(config.concurrency)
         self._loop: asyncio.Task[None] | None = None
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._holdings: dict[str, Holding] = {}
@@ -133,6 +136,7 @@ class ProcessWorker:
             await self.ticking.stop()
         if self._seeing_to_turns is not None:
             self._seeing_to_turns.cancel()
+        await self._give_back()
         deadline = self._engine.clock.monotonic() + timeout_ms / 1000
         while self._runs or self._ended:
             left_ms = round((deadline - self._engine.clock.monotonic()) * 1000)
@@ -165,21 +169,25 @@ class ProcessWorker:
                     logger.warning("the worker tries again in %d ms: %s", STORE_PAUSE_MS, error)
                     await self._engine.clock.sleep(STORE_PAUSE_MS)
         finally:
+            self._is_draining = True  # whoever leaves takes nothing more
             if self._ended:  # what ended here is not to be run again
                 with contextlib.suppress(Exception):
                     await asyncio.shield(self._turn_over())
+            if self._ahead:
+                with contextlib.suppress(Exception):
+                    await asyncio.shield(self._give_back())
 
     async def _round(self) -> None:
         """Does what there is to do, then waits for more."""
         changes = self._engine.store.changes
         generation = changes.generation()
         self._stirred.clear()
-        if self._ended or (self._may_be_due and self._room):
+        if self._ended or (self._may_be_due and self._wanted):
             await self._turn_over()
-            if self._may_be_due and self._room:
+            if self._ended or (self._may_be_due and self._wanted):
                 return
-            if self._ended:
-                return
+        if self._ahead.is_stuck(self._engine.clock.monotonic()):
+            await self._give_back()
         if not self._room and not self._is_time_to_look:
             await first_of(self._stirred.wait(), self._engine.clock.sleep(BUSY_LOOK_MS))
             return
@@ -197,6 +205,8 @@ class ProcessWorker:
             waits.append(self._engine.clock.sleep(outlook.due_in_ms))
         if outlook.has_other_workers:
             waits.append(self._probe())
+        if self._ahead:
+            waits.append(self._engine.clock.sleep(LONG_MS))
         await first_of(*waits)
 
     @property
@@ -207,11 +217,16 @@ class ProcessWorker:
     def _room(self) -> int:
         return 0 if self._is_draining else self.slots.free
 
+    @property
+    def _wanted(self) -> int:
+        """How many processes it would claim now: for free slots, and a few that will soon have one."""
+        return 0 if self._is_draining else self.slots.free + self._ahead.room
+
     async def _turn_over(self) -> None:
         """Ends what ended and takes what is due, in one transaction."""
         ended, self._ended = self._ended, []
         ends = [each.end for each in ended]
-        limit = self._room
+        limit = self._wanted
         writing = asyncio.ensure_future(
             self._registry.turn_over(
                 ends, self._engine.executor_id, self._claim_token, self._engine.options.timings.ttl_ms, limit
@@ -238,7 +253,7 @@ class ProcessWorker:
         for process_id in turned.lost:
             logger.warning("process %s was taken over; what came of it here is dropped", process_id)
         for claimed in turned.claimed:
-            self._start(claimed)
+            self._take(claimed)
 
     async def _undo(self, writing: asyncio.Future[WorkTurnOver], ended: list[Ended]) -> None:
         """This worker is leaving: what it has just taken is given back."""
@@ -246,9 +261,19 @@ class ProcessWorker:
         if writing.cancelled() or writing.exception() is not None:
             self._ended = [*ended, *self._ended]
             return
-        for claimed in writing.result().claimed:
-            with contextlib.suppress(Exception):  # the lease runs out by itself otherwise
-                await self._registry.complete_process_lease(claimed.lease.completion())
+        if claimed := writing.result().claimed:
+            with contextlib.suppress(Exception):  # the leases run out by themselves otherwise
+                await self._registry.give_back(claimed)
+
+    async def _give_back(self) -> None:
+        """What waits for a slot is given back, for others to run."""
+        waiting = self._ahead.clear()
+        for claimed, holding in waiting:
+            self._engine.keeper.drop(holding)
+            del self._holdings[claimed.record.id]
+        if waiting:
+            with contextlib.suppress(StoreError):  # the leases run out by themselves otherwise
+                await self._registry.give_back([claimed for claimed, _ in waiting])
 
     async def _end_alone(self, end: ProcessEnd) -> None:
         """Ends one process. What cannot be stored is a failure; if that cannot either, the lease is given back."""
@@ -299,12 +324,27 @@ class ProcessWorker:
 
     # one process
 
-    def _start(self, claimed: ClaimedProcess) -> None:
+    def _take(self, claimed: ClaimedProcess) -> None:
+        """Runs what was claimed, or lets it wait for a slot; either way its lease is kept."""
+        holding = Holding(claimed.lease.as_lease(), CancelToken(), process=claimed.lease)
+        self._holdings[claimed.record.id] = holding
+        self._engine.keeper.hold(holding)
+        if self.slots.free:
+            self._start(claimed, holding)
+        else:
+            self._ahead.put(claimed, holding, self._engine.clock.monotonic())
+
+    def _slot_given(self) -> None:
+        self._stirred.set()
+        while not self._is_draining and self.slots.free:
+            waiting = self._ahead.take(self._engine.clock.monotonic())
+            if waiting is None:
+                return
+            self._start(*waiting)
+
+    def _start(self, claimed: ClaimedProcess, holding: Holding) -> None:
         process_id = claimed.record.id
         self.slots.take()
-        holding = Holding(claimed.lease.as_lease(), CancelToken(), process=claimed.lease)
-        self._holdings[process_id] = holding
-        self._engine.keeper.hold(holding)
         self._runs[process_id] = self._engine.spawn(self._run(claimed, holding), f"process {process_id}")
         if self._watcher is None or self._watcher.done():
             self._watcher = self._engine.spawn(self._watch_cancels(), "process cancels")
@@ -315,12 +355,15 @@ class ProcessWorker:
         later_ms = 0
         is_kept = True
         has_ended = False
+        began = self._engine.clock.monotonic()
         try:
             outcome = await self._outcome(claimed, holding)
             if isinstance(outcome, Park):
                 is_kept = not await self._registry.park_process(
                     lease,
-                    seen_sequence=claimed.record.last_sequence,
+                    seen_sequence=(
+                        claimed.record.last_sequence if outcome.seen_sequence is None else outcome.seen_sequence
+                    ),
                     until_ms=outcome.until_ms,
                     awaited=outcome.awaited,
                     wait_ids=outcome.wait_ids,
@@ -340,6 +383,7 @@ class ProcessWorker:
             if not has_ended:
                 self._engine.keeper.drop(holding)
             del self._holdings[process_id], self._runs[process_id]
+            self._ahead.pace.note((self._engine.clock.monotonic() - began) * 1000)
             self.slots.give()
             self._stirred.set()
             if is_kept:
@@ -402,6 +446,7 @@ class ProcessWorker:
             self.slots,
             self._config.park_after_ms if is_durable else None,
             record.last_sequence,
+            record.wait,
         )
 
     def _note_doubt(self, process_id: str, replay_key: str) -> None:
