@@ -152,7 +152,8 @@ async def a_program_that_runs_again_does_the_same(store: lash.Store, row: Rows) 
 async def _told(store: lash.Store, prompt: str) -> Json:
     async with rebuilt(store) as core, core.session(SESSION) as session:
         turn = await session.run(prompt, turn_id="register")
-        return turn.raise_for_outcome().value
+        value: Json = turn.raise_for_outcome().value
+        return value
 
 
 async def _subscriptions(core: lash.RlmCore) -> list[Subscription]:
