@@ -6,6 +6,7 @@ price of a turn does not depend on how many came before it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -64,7 +65,11 @@ class SessionMemory:
         # What the execution mode stores of the current frame, and its own records there.
         self.execution_state: bytes | None = None
         self.records: list[ProtocolEvent] = []
+        # With what children have spent, as of the last look at the store.
         self.ledger: list[LedgerEntry] = []
+        # The parent, its parent, and so on: what is spent here is booked there too.
+        self.ancestors: list[str] = []
+        self._booking = asyncio.Lock()
         self.history = History()
         self.on_change: HistoryListener = _unheard
         self._messages: list[Message] = []
@@ -108,7 +113,19 @@ class SessionMemory:
             return False
         if resident.stored.head_revision != self.head_revision:
             self.load(resident)
+        else:
+            self.ledger = merge_ledger(resident.stored.token_ledger)
         return True
+
+    async def book(self, store: SessionStore) -> None:
+        """A child has spent something: takes the ledger over from the store."""
+        async with self._booking:  # an older look must not come after a newer one
+            while True:
+                before = self.head_revision
+                ledger = await store.load_ledger()
+                if before == self.head_revision:  # else a commit of this session was counted while we looked
+                    self.ledger = merge_ledger(ledger)
+                    return
 
     def load(self, resident: Resident) -> None:
         """Takes over what the store holds. What the host said when it opened the session wins."""

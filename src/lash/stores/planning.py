@@ -52,6 +52,7 @@ def plan_commit(commit: RuntimeCommit, now_ms: int, token: str, batch_ids: Mappi
             )
             for delta in commit.usage_deltas
         ],
+        rolled_up_to=commit.rolled_up_to,
         stamp=None if commit.turn_commit is None else _plan_stamp(commit, commit.turn_commit),
         completions=commit.completed_queue_claims,
         attachment_ids=commit.committed_attachment_ids,
