@@ -62,10 +62,16 @@ class ProgramEffects:
             self._run.note(AT_ONCE)
             raise RunCut
 
-    async def call(self, calls: Sequence[tuple[str, str, JsonObject]]) -> list[ToolCallOutput]:
-        """Runs tool calls as one batch. Each is its name within the run (`operation_name`), the tool, the arguments."""
+    async def call(self, name: str, tool: str, args: JsonObject) -> ToolCallOutput:
+        """A tool call under its name within the run (`operation_name`)."""
+        key = f"{self._calls_key}:{name}"
+        self._begin(self._is_begun(key), key)
+        return (await self._batch.run_one(PendingCall(key, tool, args), name)).output
+
+    async def call_all(self, calls: Sequence[tuple[str, str, JsonObject]]) -> list[ToolCallOutput]:
+        """Several calls as one batch: name, tool and arguments of each."""
         keys = [f"{self._calls_key}:{name}" for name, _, _ in calls]
-        self._begin(any(self._has(effect) for key in keys for effect in first_effects(key)), *keys)
+        self._begin(any(map(self._is_begun, keys)), *keys)
         pending = [PendingCall(key, tool, args) for key, (_, tool, args) in zip(keys, calls, strict=True)]
         done = await self._batch.run(pending, [name for name, _, _ in calls])
         return [record.output for record in done.records]
@@ -103,7 +109,10 @@ class ProgramEffects:
             self.check()
 
     def _has(self, key: str) -> bool:
-        return self._controller.has_recorded(key)
+        return self._run.controller.has_recorded(key)
+
+    def _is_begun(self, key: str) -> bool:
+        return any(map(self._run.controller.has_recorded, first_effects(key)))
 
     def _envelope(self, key: str, command: EffectCommand) -> EffectEnvelope:
         return EffectEnvelope(Invocation.effect(self._scope, key, command.kind, key), command)
