@@ -15,9 +15,8 @@ from lash.effects.errors import SleepCut
 from lash.effects.invocation import Invocation, RuntimeScope
 from lash.effects.local import Local
 from lash.machine.values import PendingCall
-from lash.plugins.trail import HookTrail
-from lash.runtime.activity import ActivityStream
-from lash.runtime.tool_batch import ToolBatch, first_effects
+from lash.runtime.tool_batch import first_effects
+from lash.runtime.worker.context import RunContextBuilder
 from lash.runtime.worker.engines import ProcessParts
 from lash.runtime.worker.parking import AT_ONCE, ParkingController
 from lash.runtime.worker.run import ProcessRun, RunCut
@@ -32,21 +31,9 @@ class ProgramEffects:
         self._controller = ParkingController(run)
         self._scope = RuntimeScope(parts.session_id)
         self._calls_key = f"lashlang:{run.process_id}:resource"
-        self._batch = ToolBatch(
-            scope=self._scope,
-            parent_key=self._calls_key,
-            effect_id=self._calls_key,
-            frame_id="",
-            catalog=parts.catalog,
-            plugins=parts.plugins,
-            controller=self._controller,
-            stream=ActivityStream(run.process_id, []),
-            cancel=run.cancel,
-            clock=run.clock,
-            model=parts.model,
-            trail=HookTrail(parts.plugins.states) if parts.plugins.states else None,
-            is_shown=False,
-        )
+        context = RunContextBuilder(run.process_id, parts.session_id, run.cancel, run.clock)
+        context.tools(parts.catalog).records(self._controller)
+        self._batch = context.build(parts.plugins, parts.model, self._calls_key)
         recorded = run.controller.summary()
         # The last effect of earlier runs; what comes behind it is new. None once the run has come past it.
         self._last_recorded = recorded[-1].key if recorded else None
