@@ -45,6 +45,7 @@ from lash.plugins.plugin import (
     StaticPluginFactory,
     hook,
 )
+from lash.plugins.protocol import BeforeLlmCall, ProtocolSession, SwitchAgentFrame
 from lash.plugins.registrar import PluginRegistrar
 from lash.plugins.services import (
     Appended,
@@ -54,7 +55,7 @@ from lash.plugins.services import (
     SessionFacts,
     StaleBranch,
 )
-from lash.plugins.snapshots import PluginSnapshot, Stateful, StatefulPlugin
+from lash.plugins.snapshots import HasArtifacts, PluginArtifact, PluginSnapshot, Stateful, StatefulPlugin
 from lash.plugins.transforms import (
     CatalogContext,
     CatalogContribution,
@@ -76,6 +77,7 @@ __all__ = [
     "AfterTurn",
     "Appended",
     "AtCheckpoint",
+    "BeforeLlmCall",
     "BeforeToolCall",
     "BeforeTurn",
     "CatalogContext",
@@ -91,9 +93,11 @@ __all__ = [
     "EmitTrace",
     "EnqueueMessages",
     "ExtensionContribution",
+    "HasArtifacts",
     "HookContext",
     "HookServices",
     "Plugin",
+    "PluginArtifact",
     "PluginBinding",
     "PluginError",
     "PluginFactory",
@@ -109,6 +113,7 @@ __all__ = [
     "PluginSpecFactory",
     "PreparedContext",
     "PromptContext",
+    "ProtocolSession",
     "ReplaceToolArgs",
     "ResponseContext",
     "SessionConfigChanged",
@@ -124,6 +129,7 @@ __all__ = [
     "StatusEvent",
     "StreamAnswer",
     "StreamChunk",
+    "SwitchAgentFrame",
     "TurnContext",
     "TurnFinalized",
     "TurnPersisted",

@@ -16,6 +16,7 @@ from lash.plugins.directives import CreateSession, Directive, EmitTrace, as_dire
 from lash.plugins.errors import PluginError, PluginInvokeError, PluginRegistrationError
 from lash.plugins.hooks import ExtensionContribution, HookContext, LifecycleEvent, PluginSessionContext
 from lash.plugins.plugin import CoreBound, CoreServices, PluginFactory
+from lash.plugins.protocol import ProtocolSession
 from lash.plugins.registrar import Hooks, PluginRegistrar, ProtocolBinding, Registered, Registrations
 from lash.plugins.services import Lend
 from lash.plugins.snapshots import PluginStates, Stateful
@@ -108,6 +109,12 @@ class PluginSession:
         item = self.registrations.protocol.item
         assert item is not None
         return item.value
+
+    @property
+    def protocol_session(self) -> ProtocolSession | None:
+        """What the mode says about the life of the session, if it says anything."""
+        item = self.registrations.protocol_session.item
+        return None if item is None else item.value
 
     async def run(
         self, kind: str, hooks: Hooks[Callable[[H], object]], context: H, lend: Lend | None = None

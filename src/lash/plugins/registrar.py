@@ -28,6 +28,7 @@ from lash.plugins.hooks import (
     PromptHook,
     ToolResultProjector,
 )
+from lash.plugins.protocol import ProtocolSession
 from lash.plugins.transforms import (
     CatalogHook,
     Compactor,
@@ -135,6 +136,7 @@ class Registrations:
         self.lifecycle: Hooks[LifecycleHook] = Hooks()
         self.tool_result_projector: Exclusive[ToolResultProjector] = Exclusive("tool result projector")
         self.protocol: Exclusive[ProtocolBinding] = Exclusive("protocol driver")
+        self.protocol_session: Exclusive[ProtocolSession] = Exclusive("protocol session")
         self.tool_catalog: Hooks[CatalogHook] = Hooks()
         self.conceal: Hooks[ConcealHook] = Hooks()
         self.discovery: Hooks[DiscoveryHook] = Hooks()
@@ -408,3 +410,7 @@ class ProtocolRegistrar(_Part):
     def driver(self, binding: ProtocolBinding) -> None:
         """The one mode of the session."""
         self._into.protocol.fill(self._plugin_id, binding)
+
+    def session(self, callbacks: ProtocolSession) -> None:
+        """What the mode says about the life of the session; one mode, one object."""
+        self._into.protocol_session.fill(self._plugin_id, callbacks)

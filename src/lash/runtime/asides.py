@@ -12,6 +12,7 @@ from lash.base.ids import is_name
 from lash.plugins.directives import Aside, CreateSession, EmitRuntimeEvents, EmitTrace
 from lash.plugins.errors import PluginSessionError
 from lash.plugins.host import PluginSession
+from lash.plugins.protocol import ProtocolSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.engine import Engine
@@ -44,10 +45,13 @@ async def carry_out(plugins: PluginSession, stream: ActivityStream, plugin_id: s
             await plugins.create_session(plugin_id, directive)
 
 
-def session_maker(engine: Engine, memory: SessionMemory) -> Callable[[str, CreateSession], Awaitable[None]]:
+def session_maker(
+    engine: Engine, memory: SessionMemory, mode: ProtocolSession | None
+) -> Callable[[str, CreateSession], Awaitable[None]]:
     """Makes child sessions of the session in `memory`."""
 
     async def create(plugin_id: str, request: CreateSession) -> None:
+        request = request if mode is None else mode.configure_runtime_from_request(request)
         await make_child(engine, f"plugin {plugin_id!r}", ChildSession(memory.session_id), memory.policy, request)
 
     return create

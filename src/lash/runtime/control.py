@@ -64,14 +64,17 @@ class SessionControl:
                     )
                 after = said
             if after.model is not None:
-                chosen = drives.engine.options.choose_model(TurnOptions(model=after.model))
+                if after.model != before.model:
+                    providers.append(asked.provider_id if after.model == asked.model else None)
+                chosen = drives.engine.options.choose_model(TurnOptions(model=after.model, provider_id=providers[-1]))
                 after = msgspec.structs.replace(after, provider_id=chosen.provider.kind)
             decided.append(after)
             return None if after == before else msgspec.structs.replace(commit, policy=after)
 
         decided: list[SessionPolicy] = []
+        providers = [memory.configured_provider]
         if await amend_session(drives, plan):
-            memory.reconfigure(decided[-1])
+            memory.reconfigure(decided[-1], providers[-1])
             await plugins.tell(SessionConfigChanged(memory.session_id))
         return memory.policy
 
@@ -119,7 +122,7 @@ class SessionControl:
         """The tools of the session as it would store them now."""
         drives, _ = await self._opened()
         drives.tools.catalog()
-        return drives.tools.state
+        return drives.tools.state.copy()
 
     async def tool_names(self) -> list[str]:
         """What the model may call."""
@@ -136,7 +139,7 @@ class SessionControl:
             return msgspec.structs.replace(commit, checkpoint=commit.checkpoint.with_tool_state(state))
 
         await amend_session(drives, plan)
-        return drives.memory.tool_state
+        return drives.memory.tool_state.copy()
 
     async def set_availability(self, tool: str, availability: Availability | None) -> None:
         """Overrides whether a tool may be called; None takes the override back. Raises `UnknownTool`."""

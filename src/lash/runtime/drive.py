@@ -198,15 +198,18 @@ class TurnDrive:
         if problem is not None:
             issue = TurnIssue("input_validation", "invalid_turn_input", None, problem)
             return await self._settlement.without_history(Stopped("invalid_input"), issue)
+        cancel = self._cancel
         controller = await self._engine.host.owned(
-            self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: self._cancel.cancel("lease_lost")
+            self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: cancel.cancel("lease_lost")
         )
         if self._trace is not None:
             self._trace.again()
             controller = TracedController(controller, self._trace)
         options = inputs[0].options
         if options.model is None and self._memory.configured is not None:
-            options = msgspec.structs.replace(options, model=self._memory.configured.model)
+            options = msgspec.structs.replace(
+                options, model=self._memory.configured.model, provider_id=self._memory.configured_provider
+            )
         trail = None
         if self._plugins.states:
             # An earlier drive may have gone further than what is recorded.
@@ -226,6 +229,8 @@ class TurnDrive:
     async def _refresh(self) -> None:
         """Another owner may have committed since: what is in memory must be the stored head."""
         if self._memory.head_revision == self._owned.head_revision:
+            if self._memory.head_revision == 0 and not self._owned.is_fresh:
+                await self._memory.book(self._store)  # the first turn, begun by somebody else: children may have spent
             return
         await self._memory.refresh(self._store)
 
@@ -249,7 +254,8 @@ class TurnDrive:
     def _driver(
         self, machine: TurnMachine, controller: EffectController, options: TurnOptions, trail: HookTrail | None
     ) -> TurnDriver:
-        memory, engine = self._memory, self._engine
+        memory, engine, plugins = self._memory, self._engine, self._plugins
+        turn_id, turn_inputs = self._turn_id, self._turn_inputs
         chosen = engine.options.choose_model(options)
         if self._trace is not None:
             self._trace.model, self._trace.provider = chosen.facts.id, chosen.provider.kind
@@ -283,14 +289,14 @@ class TurnDrive:
             render_prompt=lambda iteration, context_prompt: engine.options.render_prompt(
                 PromptRequest(
                     memory.session_id,
-                    self._turn_id,
+                    turn_id,
                     iteration,
                     memory.policy.prompt,
                     options.prompt,
-                    self._plugins,
+                    plugins,
                     tools.catalog,
                     context_prompt,
-                    self._turn_inputs,
+                    turn_inputs,
                 )
             ),
             tools=tools,

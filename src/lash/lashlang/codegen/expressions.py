@@ -34,17 +34,15 @@ class ExpressionEmitter(OperatorEmitter):
     def emit(self, node: ast.Expr, *, borrow: bool) -> py.expr:
         """The Python expression of `node`, which may give a lazy value unread."""
         build = self.build
+        if isinstance(node, ast.Variable):
+            return self.variable(node.name, borrow=borrow)
+        if isinstance(node, ast.Number):
+            return self.number(node.value)
+        if isinstance(node, ast.Null):
+            return build.const(None)
+        if isinstance(node, ast.String | ast.Bool):
+            return build.const(node.value)
         match node:
-            case ast.Null():
-                return build.const(None)
-            case ast.Bool(value=flag):
-                return build.const(flag)
-            case ast.Number(value=number):
-                return self.number(number)
-            case ast.String(value=text):
-                return build.const(text)
-            case ast.Variable(name=name):
-                return self.variable(name, borrow=borrow)
             case ast.List(items=items):
                 return build.list_of(*(self.part(item) for item in items))
             case ast.Record(entries=entries):

@@ -83,13 +83,19 @@ class Frame:
         self.whole: frozenset[str] = frozenset()
         self.statement: Span = (0, 0)
 
+    def mark(self, node: ast.Node) -> int:
+        """Marks what is built from now on with the span of `node`; gives the line to go back to with `build.line`."""
+        unit, build = self.unit, self.build
+        spans, outer = unit.spans, build.line
+        spans.append(node.span)
+        unit.statements.append(self.statement)
+        build.line = len(spans)
+        return outer
+
     @contextmanager
     def at(self, node: ast.Node) -> Iterator[None]:
         """Marks everything built inside with the span of `node`."""
-        unit, outer = self.unit, self.build.line
-        unit.spans.append(node.span)
-        unit.statements.append(self.statement)
-        self.build.line = len(unit.spans)
+        outer = self.mark(node)
         yield
         self.build.line = outer
 

@@ -13,7 +13,7 @@ from lash.lashlang.codegen.pyast import Stmts
 from lash.lashlang.codegen.statements import StatementEmitter
 from lash.lashlang.codegen.whole import FINITE, OVERFLOWING, UNKNOWN
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.traversal import descendants
+from lash.lashlang.syntax.traversal import assignments, descendants
 from lash.lashlang.syntax.types import (
     ANY as ANY_TYPE,
 )
@@ -124,7 +124,7 @@ class FunctionEmitter(StatementEmitter):
         frame.statement = function.span
         if function.return_type is not None and function.return_type != ANY_TYPE:
             frame.result = (function.name, function.return_type)
-        bound = {item.root for item in descendants(function.body) if isinstance(item, ast.Assign)}
+        bound = {item.root for item in assignments(function.body)}
         bound |= {item.binding for item in descendants(function.body) if isinstance(item, ast.For | ast.Comprehension)}
         frame.whole = frozenset(item.name for item in function.params if item.type == INT and item.name not in bound)
         build = frame.build

@@ -41,8 +41,10 @@ class StatementEmitter(AssignmentEmitter):
 
     def stmt(self, node: ast.Expr) -> Stmts:
         """The Python statements of one statement."""
-        with self.at(node):
-            return self._stmt(node)
+        outer = self.mark(node)
+        lines = self._stmt(node)
+        self.build.line = outer
+        return lines
 
     def _stmt(self, node: ast.Expr) -> Stmts:
         build = self.build

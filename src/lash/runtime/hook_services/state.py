@@ -20,10 +20,7 @@ class HookState:
 
     def session(self) -> SessionFacts:
         """See `StateService`."""
-        memory = self._asking.turn.memory
-        return SessionFacts(
-            memory.session_id, memory.head_revision, memory.frame_id, memory.leaf_node_id, memory.messages
-        )
+        return self._asking.turn.memory.facts
 
     def tools(self) -> Sequence[ToolManifest]:
         """See `StateService`."""
@@ -32,7 +29,7 @@ class HookState:
 
     def tool_state(self) -> ToolState:
         """See `StateService`."""
-        return self._asking.turn.session_tools.state
+        return self._asking.turn.session_tools.state.copy()
 
     async def set_availability(self, tool: str, availability: Availability | None) -> None:
         """See `StateService`. A command in the queue of the session: it is applied once, right after this turn."""
