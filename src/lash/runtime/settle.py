@@ -170,6 +170,7 @@ def turn_commit(
         checkpoint=checkpoint,
         expected_head_revision=memory.head_revision or None,
         usage_deltas=deltas,
+        rolled_up_to=memory.ancestors,
         completed_queue_claims=completions,
         committed_attachment_ids=attached,
         budget=budget,

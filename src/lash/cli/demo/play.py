@@ -1,52 +1,78 @@
-"""One performance from start to end: the folder, the scratch place, the stage, the screen."""
+"""One performance from start to end: the folder, the scratch place, both acts, the screen."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
+from rich.console import Console
+
 from lash.base.json import Json, JsonObject
-from lash.cli.demo import show
+from lash.cli.demo import second_show, show
 from lash.cli.demo.evidence import Seen, Verdict, effect_lines, judge
+from lash.cli.demo.second_act import SecondAct
+from lash.cli.demo.second_facts import ProgramsSeen, ProgramsVerdict, judge_programs
 from lash.cli.demo.stage import Stage
 from lash.cli.failure import BadOption
+from lash.cli.graph.facts import read_cells
+from lash.cli.graph.page import page
 from lash.cli.output import console, print_json, progress_console
 from lash.cli.stores import shown
 
 
-def perform(path: str, *, store: str | None, keep: bool, as_json: bool) -> bool:
-    """Plays the demo on the files under `path`; whether the promise was kept."""
+def perform(path: str, *, store: str | None, keep: bool, picture: str | None, as_json: bool) -> bool:
+    """Plays both acts on the files under `path`; whether the promise was kept."""
     folder = _folder(path)
     if store is not None:
         _check_store(store)
+    drawing = _drawing(picture)
     screen = progress_console() if as_json else console()
     scratch = Path(tempfile.mkdtemp(prefix="lash-demo-"))
     try:
         where = store or str(scratch / "demo.db")
-        stage = Stage(folder, where, scratch, lambda fact: show.narrate(screen, fact))
-        show.opening(screen, folder)
+        forget = store is not None and not keep
         started = time.monotonic()
-        seen = asyncio.run(_play(stage, forget=store is not None and not keep))
+        first = Stage(folder, where, scratch, lambda fact: show.narrate(screen, fact))
+        show.opening(screen, folder)
+        seen = asyncio.run(_play(first, forget=forget))
+        verdict = judge(seen)
+        if not as_json:
+            _show_first(screen, seen, verdict)
+        second = SecondAct(folder, where, scratch, lambda fact: second_show.narrate(screen, fact))
+        second_show.opening(screen)
+        programs, page_text = asyncio.run(_play_second(second, where, forget=forget))
+        found = judge_programs(programs)
         seconds = time.monotonic() - started
     finally:
         if not keep:
             shutil.rmtree(scratch, ignore_errors=True)
-    verdict = judge(seen)
+    target = _written(page_text, drawing)
+    is_ok = verdict.ok and found.ok
     if as_json:
         kept: JsonObject = (
-            {"store": shown(where), "session_id": stage.session_id, "turn_id": stage.turn_id} if keep else {}
+            {"store": shown(where), "session_id": first.session_id, "turn_id": first.turn_id} if keep else {}
         )
-        print_json({**_report(folder, seen, verdict, seconds), **kept})
+        report = _report(folder, seen, verdict, seconds)
+        print_json({**report, "ok": is_ok, "programs": _program_report(programs, found, target), **kept})
     else:
-        show.effects(screen, seen)
-        show.conversation(screen, seen)
-        show.verdict(screen, seen, verdict, seconds)
+        second_show.values(screen, programs)
+        screen.print()
+        second_show.verdict(screen, found)
+        second_show.picture(screen, target)
+        show.closing(screen, is_ok, seconds)
         if keep:
-            show.kept(screen, shown(where), stage.session_id, stage.turn_id)
-    return verdict.ok
+            show.kept(screen, shown(where), first.session_id, first.turn_id, second.session_id)
+    return is_ok
+
+
+def _show_first(screen: Console, seen: Seen, verdict: Verdict) -> None:
+    show.effects(screen, seen)
+    show.conversation(screen, seen)
+    show.verdict(screen, seen, verdict)
 
 
 async def _play(stage: Stage, *, forget: bool) -> Seen:
@@ -55,6 +81,34 @@ async def _play(stage: Stage, *, forget: bool) -> Seen:
     finally:
         if forget:
             await stage.forget()
+
+
+async def _play_second(act: SecondAct, where: str, *, forget: bool) -> tuple[ProgramsSeen, str]:
+    """What was seen, and the page with its picture."""
+    try:
+        seen = await act.play()
+        return seen, page(await read_cells(where, act.session_id))
+    finally:
+        if forget:
+            await act.forget()
+
+
+def _drawing(picture: str | None) -> Path | None:
+    if picture is None:
+        return None
+    path = Path(picture).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        raise BadOption(f"--picture {picture!r} is no file that could be written; name one in a folder that is there")
+    return path.resolve()
+
+
+def _written(text: str, drawing: Path | None) -> Path:
+    if drawing is None:
+        descriptor, name = tempfile.mkstemp(prefix="lash-demo-", suffix=".html")
+        os.close(descriptor)
+        drawing = Path(name)
+    drawing.write_text(text, encoding="utf-8")
+    return drawing
 
 
 def _folder(path: str) -> Path:
@@ -89,3 +143,7 @@ def _report(folder: Path, seen: Seen, verdict: Verdict, seconds: float) -> JsonO
         "boundaries": [kill.boundary.name for kill in seen.kills],
         "effects": effects,
     }
+
+
+def _program_report(seen: ProgramsSeen, found: ProgramsVerdict, picture: Path) -> JsonObject:
+    return {**found.to_json(), "submitted": [turn.value for turn in seen.turns], "picture": str(picture)}
