@@ -182,6 +182,8 @@ class ProcessWorker:
         changes = self._engine.store.changes
         generation = changes.generation()
         self._stirred.clear()
+        if self._ended and (rest_ms := self._ahead.rest_ms) and not self._is_leaving:
+            await self._engine.clock.sleep(rest_ms)
         if self._ended or (self._may_be_due and self._wanted):
             await self._turn_over()
             if self._ended or (self._may_be_due and self._wanted):
