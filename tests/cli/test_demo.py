@@ -62,16 +62,6 @@ def test_the_demo_keeps_its_promise_on_our_own_source_and_leaves_nothing_behind(
     assert facts["asked_again_for_nothing"] is True
 
 
-def test_the_demo_plays_on_a_store_of_ones_own_and_takes_its_session_away(tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    store = str(tmp_path / "own.db")
-
-    _assert_kept(_lash("demo", str(empty), "--json", "--store", store, scratch=tmp_path / "tmp"))
-
-    assert _json(_lash("sessions", "ls", "--store", store, "--json", scratch=tmp_path / "tmp")) == []
-
-
 def test_the_demo_works_on_files_that_cannot_be_read_and_keeps_its_database_on_request(tmp_path: Path) -> None:
     odd = tmp_path / "odd"
     odd.mkdir()
@@ -92,18 +82,18 @@ def test_the_demo_works_on_files_that_cannot_be_read_and_keeps_its_database_on_r
     assert len(explained["effects"]) == facts["effects_recorded"]
 
 
-def test_without_a_terminal_the_demo_is_plain_text_that_explains_itself(tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "main.py").write_text("print('hello')  # TODO more\n")
+def test_without_a_terminal_the_demo_is_plain_text_and_leaves_a_store_of_ones_own_as_it_was(tmp_path: Path) -> None:
+    empty, store = tmp_path / "empty", str(tmp_path / "own.db")
+    empty.mkdir()
 
-    done = _lash("demo", str(folder), scratch=tmp_path / "tmp")
+    done = _lash("demo", str(empty), "--store", store, scratch=tmp_path / "tmp")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert done.stdout.count("SIGKILL  ") == 6
     for words in ("The model is scripted and says so.", "0 recorded effects executed again", "find_markers"):
         assert words in done.stdout
+    assert _json(_lash("sessions", "ls", "--store", store, "--json", scratch=tmp_path / "tmp")) == []
 
 
 def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -91,11 +91,11 @@ def _compiles(case: Case) -> bool:
 
 def _bodies(source: str) -> list[py.Module]:
     module = linked(source)
-    return [
-        compile_body(module.artifact, process, IMPROVED, traced=traced).tree
-        for process in (None, *module.artifact.exports)
-        for traced in (False, True)
-    ]
+    trees: list[py.Module] = []
+    for process in (None, *module.artifact.exports):
+        for traced in (False, True):
+            compile_body(module.artifact, process, IMPROVED, traced=traced, inspect=trees.append)
+    return trees
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if _compiles(case)], ids=lambda case: case.id)

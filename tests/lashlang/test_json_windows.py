@@ -112,6 +112,7 @@ def test_an_error_says_what_is_wrong_and_where(text: str, told: str) -> None:
         '{"a" 1}',
         "[1] 2",
         '["\\ud800' + " " * 40 + '"]',
+        '["\\ud800", ' + "1, " * 30 + '{"a" 1}]',
         "[" * 150 + "]" * 150,
         "",
         "   ",
@@ -119,7 +120,7 @@ def test_an_error_says_what_is_wrong_and_where(text: str, told: str) -> None:
         "[" + "1" * 60 + "." + "5" * 60 + "e2" + "]",
         '{"__resource__": true,' + " " * 40 + '"type": "T", "alias": "t"}',
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_edges_of_windows_are_no_edges_of_values(text: str) -> None:
     def told(read: object) -> str:

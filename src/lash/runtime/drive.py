@@ -229,6 +229,8 @@ class TurnDrive:
     async def _refresh(self) -> None:
         """Another owner may have committed since: what is in memory must be the stored head."""
         if self._memory.head_revision == self._owned.head_revision:
+            if self._memory.head_revision == 0 and not self._owned.is_fresh:
+                await self._memory.book(self._store)  # the first turn, begun by somebody else: children may have spent
             return
         await self._memory.refresh(self._store)
 

@@ -22,6 +22,7 @@ from lash.plugins.hooks import TurnFinalized, TurnPersisted
 from lash.plugins.host import PluginSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.ancestry import tell_ancestors
 from lash.runtime.carried import carried, with_tools, with_variables
 from lash.runtime.engine import Engine
 from lash.runtime.input import QueuedInput, TurnOptions, input_message
@@ -125,6 +126,8 @@ class TurnSettlement:
             raise
         self.is_settled = True
         memory.apply(commit, result)
+        if memory.ancestors and commit.usage_deltas:
+            await tell_ancestors(engine, memory.ancestors)
         if self._trace is not None:
             self._trace.committed(
                 revision=result.head_revision,

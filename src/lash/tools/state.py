@@ -7,11 +7,13 @@ is missing for a day finds its tools as it left them (docs/spec/runtime.md §6.7
 
 from __future__ import annotations
 
-from typing import cast
+from collections import OrderedDict
+from functools import cached_property, lru_cache
+from typing import Final, cast
 
 import msgspec
 
-from lash.base.codec import struct_to_json
+from lash.base.codec import decode, encode, struct_to_json
 from lash.base.json import JsonObject
 from lash.tools.catalog import ToolCatalog
 from lash.tools.definition import Availability
@@ -26,11 +28,30 @@ class ToolStateEntry(msgspec.Struct, frozen=True):
     orphaned: bool = False
 
 
-class ToolState(msgspec.Struct, frozen=True):
-    """Entries by tool id. Every change raises the generation."""
+class ToolState(msgspec.Struct, frozen=True, dict=True):
+    """Entries by tool id. Every change raises the generation. Sessions share equal states: change a `copy`."""
 
     generation: int = 0
     entries: dict[str, ToolStateEntry] = {}
+
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def of_body(body: bytes) -> ToolState:
+        """The state of stored bytes; few are in use at a time. Raises `DecodeError`."""
+        return decode(body, ToolState)
+
+    @cached_property
+    def body(self) -> bytes:
+        """The state as it is stored."""
+        return encode(self).encode()
+
+    def copy(self) -> ToolState:
+        """An equal state that nobody else holds."""
+        return decode(self.body, ToolState)
+
+
+# What a session begins with: one object, so that new sessions of a core share what it becomes.
+NO_TOOL_STATE: Final = ToolState()
 
 
 def rebind(stored: ToolState, catalog: ToolCatalog) -> ToolState:
@@ -39,6 +60,24 @@ def rebind(stored: ToolState, catalog: ToolCatalog) -> ToolState:
     A tool that a source offers is taken from the source, with the session's override
     kept; one that no source offers stays as an orphan.
     """
+    key = (id(stored), id(catalog))
+    known = _recent.get(key)
+    if known is not None:
+        return known[2]
+    bound = _bound(stored, catalog)
+    _recent[key] = (stored, catalog, bound)
+    if len(_recent) > _RECENT_LIMIT:
+        _recent.popitem(last=False)
+    return bound
+
+
+# New sessions of a core begin with the same state under the same catalog. Keyed by identity, and the
+# objects are kept beside their ids so that these stay theirs.
+_recent: OrderedDict[tuple[int, int], tuple[ToolState, ToolCatalog, ToolState]] = OrderedDict()
+_RECENT_LIMIT: Final = 64
+
+
+def _bound(stored: ToolState, catalog: ToolCatalog) -> ToolState:
     entries: dict[str, ToolStateEntry] = {}
     for entry in catalog.entries:
         manifest = struct_to_json(entry.manifest)

@@ -69,10 +69,11 @@ def _restored(data: Json) -> Value:
             steps = data.get("path")
             path = tuple(step for step in steps if isinstance(step, str | int)) if isinstance(steps, list) else ()
             return LazyValue(str(data.get("name")), str(data.get("type_name")), data.get("projection_ref"), path)
-        special = from_json(data) if {"type", "__resource__"} & data.keys() else {}
-        if isinstance(special, dict):
-            return {str(key): _restored(value) for key, value in data.items()}
-        return special
+        if "type" in data or "__resource__" in data:
+            special = from_json(data)
+            if not isinstance(special, dict):
+                return special
+        return {key: item if isinstance(item, str) else _restored(item) for key, item in data.items()}
     if isinstance(data, list):
-        return [_restored(item) for item in data]
+        return [item if isinstance(item, str) else _restored(item) for item in data]
     return from_json(data)

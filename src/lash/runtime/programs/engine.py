@@ -79,9 +79,7 @@ class LashlangEngine:
         if trace is not None:
             trace.started()
         effects = ProgramEffects(run, parts)
-        outcome = await self._ended(
-            run, execution, effects, ProgramAnswers(run, effects, surface, parts.processes, modules)
-        )
+        outcome = await self._ended(run, execution, effects, ProgramAnswers(run, parts, effects, surface, modules))
         if trace is not None and not isinstance(outcome, Park):
             trace.ended(outcome)
         return outcome
