@@ -271,7 +271,8 @@ def _told(stop_at: str, death: Death) -> str:
     if stop_at == TWO_SLEEPS:
         who = "program and background process both sleep" if len(sleeping) == 2 else f"{len(sleeping)} of two sleep"
         return f"while {who}"
-    return f"after the first answer, while the background process {'sleeps' if sleeping else 'is done'}"
+    state = "sleeps" if sleeping else "is about to wake it"
+    return f"after the first answer, while the background process {state}"
 
 
 async def _recorded(store: lash.Store, scope: ExecutionScope) -> list[JournalRow]:
