@@ -24,6 +24,7 @@ from lash.lashlang import (
     Request,
     ResourceOperation,
     ResourceOperationBatch,
+    StartProcess,
     Step,
     Submit,
     Value,
@@ -100,6 +101,20 @@ def test_an_argument_is_converted_in_slices() -> None:
     assert request.args == ({"value": to_json(_LARGE)},)
     assert request.site.occurrence == 1
     assert breaths >= _SLICES
+
+
+def test_the_arguments_of_a_start_are_checked_in_slices() -> None:
+    declared = "process eat(items: list[{ n: int }]) { finish len(items) }\n"
+    _, taken = _driven(f"{declared}h = start eat(items: xs)", Answered({"__handle__": "process", "id": "p"}))
+    refused, checked = _driven(f"{declared.replace('n: int', 'n: str')}h = start eat(items: xs)")
+
+    breaths, request = taken[0]
+    assert isinstance(request, StartProcess)
+    assert request.site.occurrence == 1
+    assert breaths >= 2 * _SLICES
+    assert isinstance(refused, Faulted)
+    assert str(refused.error).startswith("process start failed: process `eat` argument `items`: expected list[")
+    assert checked[0][1] is None
 
 
 @pytest.mark.parametrize("source", ["r = await tools.echo(1)?\nsubmit len(r)", "submit len(tools.echo(1).value)"])
