@@ -25,6 +25,7 @@ from lash.lashlang import (
     ResourceOperation,
     ResourceOperationBatch,
     StartProcess,
+    State,
     Step,
     Submit,
     Value,
@@ -82,6 +83,24 @@ def test_a_large_result_is_converted_in_slices(source: str) -> None:
 
     assert isinstance(outcome, Finished)
     assert seen[0][0] >= _SLICES
+
+
+@pytest.mark.parametrize("value", [_LARGE, [2**70, _LARGE], {"é": [1.0, None], "t": "x\u2028"}, 0.5])
+def test_a_snapshot_is_written_in_slices(value: Value) -> None:
+    state = State({"a": value, "b": "next"})
+    slices = 0
+    work = state.written({"image": "bytes"})
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            written = end.value
+            break
+        slices += 1
+
+    assert written == state.snapshot({"image": "bytes"})
+    assert State.restore(written).variables == state.variables
+    assert (slices >= _SLICES) == (_LARGE in (value, value[1] if isinstance(value, list) else None))
 
 
 def test_what_is_printed_is_converted_and_written_in_slices() -> None:

@@ -29,7 +29,9 @@ def _broken_texts(draw: st.DrawFn) -> str:
     """A document with a few characters taken out, doubled or put in."""
     text = draw(_texts)
     at = draw(st.integers(0, len(text)))
-    put = draw(st.sampled_from(("", ",", "]", "}", "[", "{", '"', ":", "1", "-", ".", "e", "NaN", "\\", "\\u12", " ", "e400")))
+    put = draw(
+        st.sampled_from(("", ",", "]", "}", "[", "{", '"', ":", "1", "-", ".", "e", "NaN", "\\", "\\u12", " ", "e400"))
+    )
     return text[:at] + put + text[at + draw(st.integers(0, 3)) :]
 
 

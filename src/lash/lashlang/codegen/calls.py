@@ -141,7 +141,9 @@ class CallEmitter(ExpressionEmitter):
             body = [build.expr(build.call("append", build.name(result), value))]
             if test is not None:
                 body = [build.when(test, body)]
-            loop = build.loop(item, build.name("items"), [*self.tick(2 + self.uncounted, 16 + allocated_by(node.item)), *body])
+            loop = build.loop(
+                item, build.name("items"), [*self.tick(2 + self.uncounted, 16 + allocated_by(node.item)), *body]
+            )
             done = build.call("counted", build.name("m"), build.name(result))
             statements = [*self.prologue(), build.assign(result, build.list_of()), loop, build.give(done)]
             if self.mode == "slow":
