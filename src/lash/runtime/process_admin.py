@@ -102,8 +102,8 @@ class ProcessAdmin:
 
         Returns once it is durable. With an `id` starting again is starting once. `wake`, a session or
         its id, is told when the process has ended, and may see it. `recovery="owner_bound"` fails a
-        process whose worker is lost instead of running it again. Raises `UnknownTool`, `InvalidWork`, `ProcessStartConflict`,
-        `InvalidRegistration`.
+        process whose worker is lost instead of running it again. Raises `UnknownTool`, `InvalidWork`,
+        `ProcessStartConflict`, `InvalidRegistration`.
         """
         target = scope_of(wake)
         return await self.start_for(target, what, args=args, id=id, wake=target is not None, recovery=recovery)
