@@ -411,7 +411,7 @@ class LashCore:
             self._poke,
             self._models.know,
         )
-        await self._plugin_host.open(CoreServices(attachments, self._clock, background))
+        await self._plugin_host.open(CoreServices(attachments, self._clock, background, self._execution_sink))
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
         declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}

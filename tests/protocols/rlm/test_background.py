@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import lash
-from lash.base.json import Json
+from lash.base.json import Json, JsonObject
 from lash.base.messages import ProcessOrigin
 from lash.lashlang.syntax.features import LanguageFeatures
+from lash.lashlang.tracking.trace_events import TraceGraph
 from lash.machine.llm import LlmRequest
 from lash.machine.outcome import Stopped
 from lash.plugins.errors import PluginRegistrationError
@@ -325,3 +326,25 @@ async def test_a_source_that_is_gone_after_a_restart_changes_no_cell_that_ran_wi
 
     assert turn.value == "morning"
     assert turn.errors == []
+
+
+async def test_what_cells_do_is_told_to_the_sink_of_executions() -> None:
+    told: list[JsonObject] = []
+    source = GREET + 'h = start greet(name: "Ada")\nif true { x = (await h)? }\nsubmit x'
+    core = lash.RlmCore(model=ScriptedModel([cell(source)]), lashlang_execution_sink=told.append)
+    async with core, core.session("s") as session:
+        turn = await session.run("go", turn_id="t")
+
+    cells = [event for event in told if "event_key" in event and ":effect:s:t:" in f":{event['event_key']}"]
+    kinds = [event["kind"] for event in cells]
+    assert turn.value == "hello Ada"
+    assert kinds[0] == "execution_started"
+    assert kinds[-1] == "execution_finished"
+    assert {"node_started", "node_completed", "child_started", "branch_selected"} <= set(kinds)
+    assert any(str(event["event_key"]).startswith("lashlang_execution:process:") for event in told)
+    graph = TraceGraph()
+    for event in [*cells, *cells]:  # a replay tells it again
+        graph.feed(event)
+    assert graph.status == "completed"
+    assert set(graph.nodes.values()) <= {"completed", "unobserved"}
+    assert len(graph.children) == 1

@@ -42,6 +42,7 @@ from lash.processes.scopes import ProcessProvenance, SessionScope
 from lash.runtime.process_handle import UnknownSignal, signals_of
 from lash.runtime.programs.modules import DEFAULT_SIGNAL, Modules, ProgramUnavailable
 from lash.runtime.programs.starting import ProgramStart, start_program
+from lash.runtime.programs.tracing import ExecutionSink
 from lash.runtime.programs.triggers import ProgramTriggers
 from lash.triggers.errors import TriggerError
 
@@ -50,11 +51,12 @@ _ITS_FAULT: Final = (ProcessError, TriggerError, ProgramUnavailable, LanguageErr
 
 
 class CoreBackground:
-    """What all cells of a core share for their background work."""
+    """What all cells of an open core share. `sink` is told what they do."""
 
-    def __init__(self, services: BackgroundServices) -> None:
+    def __init__(self, services: BackgroundServices, sink: ExecutionSink | None = None) -> None:
         self.services = services
         self.modules = Modules(services.artifacts)
+        self.sink = sink
 
 
 class CellBackground:
