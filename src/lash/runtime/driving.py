@@ -208,6 +208,7 @@ class SessionDrives:
                     drive = TurnDrive(
                         self.engine, self.store, self.memory, self.plugins, self.tools, owned, cancel, stream, inputs
                     )
+                    drive.process_run = next((one.process_run for one in listeners if one.process_run), None)
                     driven = await drive.run()
                     return driven
                 finally:

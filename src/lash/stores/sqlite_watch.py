@@ -57,8 +57,9 @@ class FileWatch:
 
     async def close(self) -> None:
         """Lets go of the file."""
-        if self._doorbell is not None:
-            self._doorbell.close()
+        doorbell, self._doorbell = self._doorbell, None
+        if doorbell is not None:
+            doorbell.close()
         self._version.close()
 
     def _listen(self) -> None:

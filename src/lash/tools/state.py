@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from functools import cached_property, lru_cache
 from typing import Final, cast
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -60,21 +61,20 @@ def rebind(stored: ToolState, catalog: ToolCatalog) -> ToolState:
     A tool that a source offers is taken from the source, with the session's override
     kept; one that no source offers stays as an orphan.
     """
-    key = (id(stored), id(catalog))
-    known = _recent.get(key)
-    if known is not None:
-        return known[2]
+    known = _bindings.setdefault(catalog, OrderedDict())
+    if id(stored) in known:
+        return known[id(stored)][1]
     bound = _bound(stored, catalog)
-    _recent[key] = (stored, catalog, bound)
-    if len(_recent) > _RECENT_LIMIT:
-        _recent.popitem(last=False)
+    known[id(stored)] = (stored, bound)
+    if len(known) > _MAX_BINDINGS:
+        known.popitem(last=False)
     return bound
 
 
-# New sessions of a core begin with the same state under the same catalog. Keyed by identity, and the
-# objects are kept beside their ids so that these stay theirs.
-_recent: OrderedDict[tuple[int, int], tuple[ToolState, ToolCatalog, ToolState]] = OrderedDict()
-_RECENT_LIMIT: Final = 64
+# New sessions of a core begin with the same state under the same catalog. Keyed by identity, and each state
+# is kept beside its id so that this stays its own.
+_bindings: WeakKeyDictionary[ToolCatalog, OrderedDict[int, tuple[ToolState, ToolState]]] = WeakKeyDictionary()
+_MAX_BINDINGS: Final = 64
 
 
 def _bound(stored: ToolState, catalog: ToolCatalog) -> ToolState:

@@ -22,7 +22,7 @@ from lash.base.messages import ProcessOrigin
 from lash.cli.demo.boundaries import Execution, read_log
 from lash.cli.demo.child import Orders
 from lash.cli.demo.children import DEADLINE_S, Child
-from lash.cli.demo.programs import IN_BACKGROUND, MID_CELL, TWO_SLEEPS, Overview, Report
+from lash.cli.demo.programs import HIT_CALL, IN_BACKGROUND, MID_CELL, TWO_SLEEPS, Overview, Report
 from lash.cli.demo.second_facts import Background, Death, ProgramsSeen, Row, Settled, ran_again_of
 from lash.cli.demo.witness import DemoBroken
 from lash.cli.effect_keys import parse_key, short_key
@@ -133,6 +133,7 @@ class SecondAct:
         try:
             if stop_at == MID_CELL:
                 await child.reaches(MID_CELL, "in the middle of a cell")
+                await self._until_two_are_recorded(child)
             elif stop_at == TWO_SLEEPS:
                 await self._until_two_sleep(child)
             else:
@@ -150,6 +151,16 @@ class SecondAct:
         again = 0 if before is None else ran_again_of(before.rows, ran, number - 1)
         self._narrate(Died(death, _told(stop_at, death), 0 if before is None else len(before.rows), ran, again))
         return death
+
+    async def _until_two_are_recorded(self, child: Child) -> None:
+        """Waits until the calls before the one that is hit are durable."""
+
+        async def are_recorded(store: lash.Store) -> bool:
+            found = [row for row in await self._rows(store) if (row.execution or "").startswith("tool:")]
+            return len(found) == HIT_CALL - 1
+
+        async with await self._open() as store:
+            await self._until(lambda: are_recorded(store), child, f"{HIT_CALL - 1} recorded calls")
 
     async def _until_two_sleep(self, child: Child) -> None:
         """Waits until the cell and the background process have both written down when their sleep ends."""
@@ -260,7 +271,8 @@ def _told(stop_at: str, death: Death) -> str:
     if stop_at == TWO_SLEEPS:
         who = "program and background process both sleep" if len(sleeping) == 2 else f"{len(sleeping)} of two sleep"
         return f"while {who}"
-    return f"after the first answer, while the background process {'sleeps' if sleeping else 'is done'}"
+    state = "sleeps" if sleeping else "is about to wake it"
+    return f"after the first answer, while the background process {state}"
 
 
 async def _recorded(store: lash.Store, scope: ExecutionScope) -> list[JournalRow]:

@@ -71,12 +71,9 @@ def verdict(screen: Console, found: ProgramsVerdict) -> None:
     for one in found.sleeps:
         who = "the background process" if one.is_background else "the program"
         across = f"{one.kills} kill{'' if one.kills == 1 else 's'}"
-        fact_line(
-            screen, one.is_kept, f"{who} slept across {across}; its hour stayed, it went on {one.late_ms} ms after"
-        )
-    fact_line(
-        screen, found.is_woken, "the session was woken after the restart, by a process that an earlier one had started"
-    )
+        said = f"{who} slept across {across}: its hour stayed, and it went on {one.late_ms} ms after that"
+        fact_line(screen, one.is_kept, said)
+    fact_line(screen, found.is_woken, "the background process went on after the restart, and woke the session")
     fact_line(
         screen,
         found.turns_committed == 2 and found.is_typed,

@@ -152,9 +152,9 @@ def closing(screen: Console, is_ok: bool, seconds: float) -> None:
         screen.print("The promise was not kept. Run again with --keep and --json, and report it.", style="bold red")
 
 
-def kept(screen: Console, where: str, session_id: str, turn_id: str, programs_id: str) -> None:
+def kept(screen: Console, where: str, looks: Sequence[str]) -> None:
     """Where to look further."""
     screen.print()
     screen.print(Text(f"Kept: {where}"), soft_wrap=True)
-    screen.print(Text(f"  lash turns explain --store {where} {session_id} {turn_id}"), soft_wrap=True)
-    screen.print(Text(f"  lash sessions graph --store {where} {programs_id}"), soft_wrap=True)
+    for line in looks:
+        screen.print(Text(f"  {line}"), soft_wrap=True)

@@ -29,11 +29,11 @@ from lash.lashlang.dialect import Dialect
 from lash.lashlang.errors import Span
 from lash.lashlang.modules.artifact import ModuleArtifact
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.traversal import assignments, descendants
+from lash.lashlang.syntax.traversal import assignments
 from lash.lashlang.tracking.sites import BodySites, Entry, Site
 
 FILENAME: Final = "<lashlang>"
-COMPILER_VERSION: Final = "1"
+COMPILER_VERSION: Final = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,7 @@ def compile_body(
         emitter.silent_branches = folded_ternaries(body)
     tree = py.Module([], [])
     main = _write_cell(emitter, body) if declaration is None else _write_process(emitter, declaration)
-    if any(isinstance(node, ast.FunctionCall) for node in descendants(body)):
-        emitter.write_functions()
+    emitter.write_functions()
     tree.body = [*unit.functions, main]
     if inspect is not None:
         inspect(tree)

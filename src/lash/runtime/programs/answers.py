@@ -68,13 +68,12 @@ class ProgramAnswers:
     async def _operation(self, request: asked.ResourceOperation) -> Answer:
         if is_trigger_operation(request.receiver.alias):
             return await self._trigger(request)
-        [output] = await self._effects.call([self._call(request, None)])
-        return _answer(output)
+        return _answer(await self._effects.call(*self._call(request, None)))
 
     async def _batch(self, request: asked.ResourceOperationBatch) -> Answer:
         members = list(enumerate(request.operations))
         calls = [self._call(one, child) for child, one in members if not is_trigger_operation(one.receiver.alias)]
-        outputs = iter(await self._effects.call(calls) if calls else [])
+        outputs = iter(await self._effects.call_all(calls) if calls else [])
         answers = [
             await self._trigger(one) if is_trigger_operation(one.receiver.alias) else _answer(next(outputs))
             for _, one in members

@@ -78,7 +78,7 @@ async def run_session_turn(
     if is_supplied or policy is not None:
         engine = _twin(config.engine, _Supplied(run.controller, config.host)) if is_supplied else config.engine
         actor = SessionActor(engine, child_id, policy or actor.memory.policy)
-    turn = TurnRequest(TurnInput(list(queued.items)), run.process_id, queued.options)
+    turn = TurnRequest(TurnInput(list(queued.items)), run.process_id, queued.options, process_run=run)
     undo = run.cancel.on_cancel(lambda: turn.cancel.cancel("requested") if run.cancel.is_requested else None)
     try:
         result = await actor.run(turn)
