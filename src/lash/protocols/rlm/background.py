@@ -77,6 +77,7 @@ class CellBackground:
         self._effects = effects
         self._artifact = artifact
         self._catalog = catalog
+        self._env_ref: str | None = None
 
     async def keep_module(self) -> None:
         """Stores the module of a cell that declares processes: workers and triggers run it from there."""
@@ -112,7 +113,7 @@ class CellBackground:
 
         async def perform() -> Json:
             services = self._services
-            triggers = ProgramTriggers(services.triggers, self._modules, self._scope.session_id, services.capture)
+            triggers = ProgramTriggers(services.triggers, self._modules, self._scope.session_id, self._captured)
             return await triggers.perform(request.operation, request.payload, self._catalog, name)
 
         return _answer(await self._effects.command(key, command, _refusable(perform)))
@@ -130,7 +131,7 @@ class CellBackground:
 
         async def start() -> Json:
             provenance = ProcessProvenance.session(self._scope)
-            env_ref = await self._services.capture()
+            env_ref = await self._captured()
             wanted = ProgramStart.of(request, seed, provenance, env_ref, wake_target=self._scope, seen_by=self._scope)
             await start_program(wanted, self._registry, self._modules)
             self._services.poke()
@@ -196,6 +197,12 @@ class CellBackground:
             return None
 
         return _answer(await self._effects.command(key, command, _refusable(send)))
+
+    async def _captured(self) -> str:
+        """What the processes of this cell run with; kept once, however many it starts."""
+        if self._env_ref is None:
+            self._env_ref = await self._services.capture()
+        return self._env_ref
 
     async def _record(self, process_id: str) -> ProcessRecord:
         record = await self._registry.get_process(process_id)
