@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ import lash
 from lash.base.json import Json
 from lash.lashlang.syntax.features import LanguageFeatures
 from lash.machine.llm import LlmRequest
+from lash.processes.errors import UnknownProcess
 from lash.protocols.rlm.options import RlmConfig
 from lash.stock import ProcessControls, Subagents, TriggerSource, TriggerSources
 from lash.testing import Life, ScriptedModel, cell
@@ -67,8 +69,16 @@ async def alarm(core: lash.RlmCore) -> object:
     async with core.session("s") as session:
         turn = await session.run("go", turn_id="t1")
         report = await core.triggers.emit("clock.Alarm", {"id": "1"}, source={"at": "08:00"}, key="alarm-1")
-        results = [await (await core.processes.get(one)).result() for one in await _started(core)]
-        return turn.value, results, len(report.deliveries)
+        return turn.value, [await _result_of(core, one.process_id) for one in report.deliveries]
+
+
+async def _result_of(core: lash.RlmCore, process_id: str) -> Json:
+    """A delivery whose emitter has died is started by the sweep, a while later."""
+    while True:
+        try:
+            return await (await core.processes.get(process_id)).result()
+        except UnknownProcess:
+            await asyncio.sleep(0.01)
 
 
 async def _started(core: lash.RlmCore) -> list[str]:
