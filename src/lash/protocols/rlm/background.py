@@ -113,7 +113,9 @@ class CellBackground:
 
         async def perform() -> Json:
             services = self._services
-            triggers = ProgramTriggers(services.triggers, self._modules, self._scope.session_id, self._captured)
+            triggers = ProgramTriggers(
+                services.triggers, self._modules, self._scope.session_id, self._captured, services.poke_clock
+            )
             return await triggers.perform(request.operation, request.payload, self._catalog, name)
 
         return _answer(await self._effects.command(key, command, _refusable(perform)))
