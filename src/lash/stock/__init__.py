@@ -13,10 +13,11 @@ from lash.stock.process_controls import ProcessControls
 from lash.stock.rolling_history import RollingHistory
 from lash.stock.subagents import Subagents
 from lash.stock.tool_discovery import ToolDiscovery, ToolsFound
-from lash.stock.trigger_sources import TriggerSource, TriggerSources
+from lash.stock.trigger_sources import SCHEDULES, TriggerSource, TriggerSources
 from lash.stock.update_plan import Plan, PlanStep, UpdatePlan
 
 __all__ = [
+    "SCHEDULES",
     "BatchTool",
     "Capability",
     "ChildSession",
