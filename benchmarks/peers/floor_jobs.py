@@ -10,7 +10,7 @@ import time
 import asyncpg
 import orjson
 from common import CONCURRENCY, JOBS, emit_jobs, now, postgres_url, scratch
-from floor import Writer, encoded
+from floor import Writer, connect, encoded
 
 SQLITE = """
 CREATE TABLE job(id INTEGER PRIMARY KEY, state INTEGER NOT NULL, owner TEXT, until REAL, epoch INTEGER NOT NULL,
@@ -49,8 +49,11 @@ def end(job: int, epoch: int, body: bytes):
 
 
 async def on_sqlite(concurrency: int) -> None:
-    writer = Writer(os.path.join(scratch(), "jobs.db"))
-    await writer.submit(lambda c: c.executescript(f"COMMIT; {SQLITE} BEGIN"))
+    path = os.path.join(scratch(), "jobs.db")
+    connection = connect(path)
+    connection.executescript(SQLITE)
+    connection.close()
+    writer = Writer(path)
     started = now()
     for index in range(JOBS):
         await writer.submit(add(index))

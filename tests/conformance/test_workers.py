@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.backends import InMemory, OnPostgres, OnSqlite, OnStore, fresh
-from lash.testing.conformance import PROCESS_RUNNER, WORKER_BOUNDARY, WORKER_RECOVERY
+from lash.testing.conformance import PROCESS_RUNNER, PROGRAM_RUNNER, WORKER_BOUNDARY, WORKER_RECOVERY
 
 
 class _Store(OnStore):
@@ -31,6 +31,18 @@ class TestRunnerOnSqlite(OnSqlite, _Store, PROCESS_RUNNER.mixin("S")):  # type: 
 
 
 class TestRunnerOnPostgres(OnPostgres, _Store, PROCESS_RUNNER.mixin("P")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestProgramsInMemory(InMemory, _Store, PROGRAM_RUNNER.mixin("M")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestProgramsOnSqlite(OnSqlite, _Store, PROGRAM_RUNNER.mixin("S")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestProgramsOnPostgres(OnPostgres, _Store, PROGRAM_RUNNER.mixin("P")):  # type: ignore[misc]  # made at run time
     pass
 
 

@@ -13,7 +13,7 @@ schema and starts recovery.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -119,6 +119,7 @@ class LashCore:
         trace_jsonl_path: str | os.PathLike[str] | None = None,
         trace_level: TraceLevel = "standard",
         trace_context: TraceContext | None = None,
+        lashlang_execution_sink: Callable[[JsonObject], None] | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
@@ -161,6 +162,7 @@ class LashCore:
         self._tracer: Tracer | None = choose_tracer(
             trace_sink, trace_jsonl_path, trace_level, trace_context, clock=self._clock, ids=self._ids
         )
+        self._execution_sink = lashlang_execution_sink
         self._actors = SessionActors()
         self._catalogs = CatalogCache()
         self._engine: Engine | None = None
@@ -388,6 +390,7 @@ class LashCore:
                 lambda session_id: self.session(session_id).processes,
                 lending,
             ),
+            execution_sink=self._execution_sink,
         )
         engine = Engine(
             store=store,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypedDict
 
 from lash.attachments.store import AttachmentStore
@@ -46,6 +46,7 @@ class CoreOptions(TypedDict, total=False):
     trace_jsonl_path: str | os.PathLike[str] | None
     trace_level: TraceLevel
     trace_context: TraceContext | None
+    lashlang_execution_sink: Callable[[JsonObject], None] | None
     recover: bool
     host_id: str | None
     lease_timings: LeaseTimings | None

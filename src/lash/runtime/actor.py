@@ -107,6 +107,9 @@ class SessionActor:
 
     async def open(self) -> SessionDrives:
         """Creates or loads the session, once. Raises `SessionDeleted`."""
+        drives = self._drives  # the common case takes no lock
+        if drives is not None:
+            return drives
         async with self._opening:
             if self._drives is not None:
                 return self._drives

@@ -202,8 +202,9 @@ class TurnDrive:
         if problem is not None:
             issue = TurnIssue("input_validation", "invalid_turn_input", None, problem)
             return await self._settlement.without_history(Stopped("invalid_input"), issue)
+        cancel = self._cancel
         controller = await self._engine.host.owned(
-            self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: self._cancel.cancel("lease_lost")
+            self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: cancel.cancel("lease_lost")
         )
         if self.process_run is not None:
             controller = YieldingController(self.process_run, controller)
@@ -259,7 +260,8 @@ class TurnDrive:
     def _driver(
         self, machine: TurnMachine, controller: EffectController, options: TurnOptions, trail: HookTrail | None
     ) -> TurnDriver:
-        memory, engine = self._memory, self._engine
+        memory, engine, plugins = self._memory, self._engine, self._plugins
+        turn_id, turn_inputs = self._turn_id, self._turn_inputs
         chosen = engine.options.choose_model(options)
         if self._trace is not None:
             self._trace.model, self._trace.provider = chosen.facts.id, chosen.provider.kind
@@ -293,14 +295,14 @@ class TurnDrive:
             render_prompt=lambda iteration, context_prompt: engine.options.render_prompt(
                 PromptRequest(
                     memory.session_id,
-                    self._turn_id,
+                    turn_id,
                     iteration,
                     memory.policy.prompt,
                     options.prompt,
-                    self._plugins,
+                    plugins,
                     tools.catalog,
                     context_prompt,
-                    self._turn_inputs,
+                    turn_inputs,
                 )
             ),
             tools=tools,

@@ -192,8 +192,7 @@ class SessionDrives:
                 if command is not None:
                     return await apply_command(self.engine, self.store, self.memory, self.plugins, owned, command)
                 listeners = list(self._listeners.get(turn_id, ()))
-                for listener in listeners:
-                    _link(listener.cancel, cancel)
+                links = [_link(listener.cancel, cancel) for listener in listeners]
                 sinks = [sink for listener in listeners for sink in listener.sinks]
                 if self.engine.relay is not None:
                     sinks.append(self.engine.relay.sink(self.memory.session_id, turn_id))
@@ -214,6 +213,8 @@ class SessionDrives:
                     return driven
                 finally:
                     self._running = None
+                    for unlink in links:
+                        unlink()
                     self._feed.turn_ended(turn_id, driven.outcome if isinstance(driven, TurnResult) else None)
                     self.wake()
         finally:
@@ -234,6 +235,6 @@ def activity_trace(tracer: Tracer, session_id: str, turn_id: str) -> Sink:
     return hear
 
 
-def _link(wish: CancelToken, drive: CancelToken) -> None:
-    """A wish of a listener cancels the drive, with the same reason."""
-    wish.on_cancel(lambda: drive.cancel(wish.reason or "requested"))
+def _link(wish: CancelToken, drive: CancelToken) -> Callable[[], None]:
+    """A wish of a listener cancels the drive, with the same reason. Returns the end of it."""
+    return wish.on_cancel(lambda: drive.cancel(wish.reason or "requested"))

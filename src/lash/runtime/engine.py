@@ -107,6 +107,8 @@ class EngineOptions:
     doors: ServiceDoors | None = None
     # None where nobody traces: then nothing on the way of a turn knows of it.
     tracer: Tracer | None = None
+    # Hears what programs do in processes (docs/spec/lashlang.md §9.5).
+    execution_sink: Callable[[JsonObject], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledge
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
 from lash.sessions.graph import Conversation, GraphReplace, GraphUnchanged, ProtocolEvent, SessionNode
 from lash.sessions.store import SessionStore
-from lash.tools.state import ToolState
+from lash.tools.state import NO_TOOL_STATE
 
 
 class HistoryListener(Protocol):
@@ -60,7 +60,7 @@ class SessionMemory:
         # Every node that is kept (residency), in the order it was stored.
         self.nodes: list[SessionNode] = []
         self.checkpoint = Checkpoint()
-        self.tool_state = ToolState()
+        self.tool_state = NO_TOOL_STATE
         self.plugin_snapshot = SessionSnapshot()
         # What the execution mode stores of the current frame, and its own records there.
         self.execution_state: bytes | None = None
@@ -138,7 +138,7 @@ class SessionMemory:
         self.frame_id = stored.current_agent_frame_id
         self.leaf_node_id = stored.graph.leaf_node_id
         self.checkpoint = _referenced(stored.checkpoint)
-        self.tool_state = stored.checkpoint.tool_state or ToolState()
+        self.tool_state = stored.checkpoint.tool_state or NO_TOOL_STATE
         self.plugin_snapshot = _snapshot(stored.checkpoint, {}) or SessionSnapshot()
         self.execution_state = stored.checkpoint.execution_state
         self.ledger = merge_ledger(stored.token_ledger)

@@ -96,6 +96,9 @@ class TurnSettlement:
         await self._plugins.tell(TurnFinalized(memory.session_id, self._turn_id, driven.done.outcome))
         lingering = await controller.retract()
         prefix = f"{memory.session_id}:{self._turn_id}:{turn_index}:"
+        executor = self._plugins.protocol.executor
+        if keeps_variables and executor is not None:
+            await executor.write_out(memory.execution_state)
         commit = turn_commit(
             memory,
             checkpoint=self._checkpoint(driven, keeps_variables=keeps_variables),

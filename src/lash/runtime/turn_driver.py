@@ -332,8 +332,9 @@ class TurnDriver:
         self._machine.answer(ExecCompleted(effect.id, response))
 
     async def _look_for_input(self, effect: Checkpoint) -> None:
-        envelope = self._envelope(effect.id, checkpoint_command(effect.checkpoint))
-        if self._controller.has_recorded(envelope.replay_key):
+        command = checkpoint_command(effect.checkpoint)
+        if self._controller.has_recorded(turn_replay_key(self._runtime_scope(), command.kind, effect.id)):
+            envelope = self._envelope(effect.id, command)
             delivery = Delivery.of_outcome(await self._execute(envelope, Local.unavailable()))
             self._inbox.take()
             await self._queue.reclaim(delivery.batch_ids)
@@ -342,6 +343,7 @@ class TurnDriver:
         else:
             delivery = await self._collect(effect)
             if not delivery.is_empty or (self._trail is not None and self._trail.has_moved):
+                envelope = self._envelope(effect.id, command)
                 await self._execute(envelope, Local(lambda _: self._recorded(_returning(delivery.outcome()))))
         if delivery.injected:
             self._stream.tell(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import msgspec
 
-from lash.base.codec import decode, encode
 from lash.base.json import JsonObject
 from lash.base.usage import PromptUsage, TokenUsage
 from lash.tools.state import ToolState
@@ -49,7 +48,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     def tool_state(self) -> ToolState | None:
         """The decoded tool state, when its body is here."""
         body = self._body(TOOL_STATE)
-        return None if body is None else decode(body, ToolState)
+        return None if body is None else ToolState.of_body(body)
 
     @property
     def execution_state(self) -> bytes | None:
@@ -76,7 +75,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     def with_tool_state(self, state: ToolState) -> Checkpoint:
         """A copy with the tool state set."""
-        return self.with_component(TOOL_STATE, encode(state).encode())
+        return self.with_component(TOOL_STATE, state.body)
 
     def _body(self, key: str) -> bytes | None:
         component = self.components.get(key)

@@ -82,7 +82,8 @@ class SqlArtifacts(Facet):
     async def put_process_execution_env(self, env_ref: str, data: bytes) -> None:
         """See `ProcessEnvStore`. What was put here a moment ago is not put again: every start names one."""
         now_ms = self._clock.now_ms()
-        if now_ms - self._put_at_ms.get(env_ref, -FRESH_MS) < FRESH_MS and env_ref == env_ref_of(data):
+        put_at_ms = self._put_at_ms.get(env_ref)
+        if put_at_ms is not None and 0 <= now_ms - put_at_ms < FRESH_MS and env_ref == env_ref_of(data):
             return
         await self.put_artifact_bytes(env_ref, PROCESS_ENV, data)
         if len(self._put_at_ms) >= KEPT:

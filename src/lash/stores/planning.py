@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lash.base.canonical import canonical_json
 from lash.base.codec import encode
 from lash.base.errors import InvalidArgument
 from lash.sessions.commit import (
@@ -94,7 +95,7 @@ def _plan_stamp(commit: RuntimeCommit, stamp: TurnStamp) -> StampPlan:
     derived = turn_commit_hash(commit)
     if stamp.session_id != commit.session_id or stamp.commit_hash not in ("", derived):
         raise TurnCommitConflict(commit.session_id, stamp.turn_id)
-    return StampPlan(stamp.turn_id, derived, None if stamp.summary is None else encode(stamp.summary))
+    return StampPlan(stamp.turn_id, derived, None if stamp.summary is None else canonical_json(stamp.summary))
 
 
 def _leaf(commit: RuntimeCommit) -> str | None:

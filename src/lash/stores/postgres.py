@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
 import asyncpg
 
 from lash.base.tier import DurabilityTier
+from lash.base.waiting import to_its_end
 from lash.sessions.errors import StoreUnavailable
 from lash.stores.dialect import Statement, shifted
 from lash.stores.driver import Counters
@@ -89,7 +90,8 @@ class PostgresDriver:
 
     async def _run_once(self, program: Program[T]) -> T:
         connection = await self.pool.take()  # a cancel here finds nothing started
-        return await _to_its_end(self._run_on(connection, program))
+        # Cancelling asyncpg itself would open a second connection to send the cancel.
+        return await to_its_end(self._run_on(connection, program))
 
     async def _run_on(self, connection: Any, program: Program[T]) -> T:
         run = _Run(self, connection)
@@ -249,25 +251,6 @@ def _count(status: str) -> int:
     """The row count of a command tag such as `UPDATE 3` or `INSERT 0 1`."""
     last = status.rpartition(" ")[2]
     return int(last) if last.isdigit() else 0
-
-
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Awaits `work`; a cancelled caller waits until it has ended, so that nothing is left in flight.
-
-    Cancelling asyncpg itself would open a second connection to send the cancel.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError:
-                continue
-        if not task.cancelled():
-            task.exception()  # seen; the caller left
-        raise
 
 
 def _without_password(url: str) -> str:

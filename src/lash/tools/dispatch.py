@@ -73,7 +73,8 @@ async def prepare_call(
         if (problem := check_arguments(call.tool_name, contract, call.args)) is not None:
             return problem
         ready = await _prepared(entry, call)
-        canonical_json_bytes(to_json(ready))
+        if ready.args is not call.args or ready.prepared_payload is not None:
+            canonical_json_bytes(to_json(ready))  # the arguments of the call were checked above
     except Exception as error:
         return contained(call.tool_name, error)
     if (ready.tool_id, ready.call_id) != (entry.manifest.id, call.call_id):
@@ -135,11 +136,12 @@ async def run_attempt(catalog: ToolCatalog, call: PreparedToolCall, context: Too
 
 
 async def finish_call(record: ToolCallRecord, *, after: AfterHook | None = None) -> ToolCallOutput:
-    """The output after the hooks have seen it."""
+    """The output after the hooks have seen it. What they leave as it was must be storable already."""
     if after is None:
         return record.output
     try:
-        return storable(await after(record))
+        output = await after(record)
+        return output if output is record.output else storable(output)
     except Exception as error:
         if isinstance(error, LashError) and error.is_interruption:
             raise

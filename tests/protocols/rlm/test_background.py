@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
 import pytest
 
 import lash
 from lash.base.json import Json
+from lash.base.messages import ProcessOrigin
 from lash.lashlang.syntax.features import LanguageFeatures
+from lash.machine.llm import LlmRequest
+from lash.machine.outcome import Stopped
 from lash.plugins.errors import PluginRegistrationError
 from lash.processes.inputs import LashlangProcessInput
 from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.protocols.rlm.options import RlmConfig
 from lash.stock.trigger_sources import TriggerSource, TriggerSources
 from lash.testing import ScriptedModel, cell
-from lash.testing.script import Step
+from lash.testing.script import Answer, Step
 
 GREET = """
 process greet(name: str) {
@@ -24,6 +31,26 @@ process greet(name: str) {
 
 def core_of(*steps: Step, workers: int = 1, store: str = ":memory:") -> lash.RlmCore:
     return lash.RlmCore(model=ScriptedModel(list(steps)), workers=workers, store=store)
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await holds():  # noqa: ASYNC110 - the store is what is watched
+            await asyncio.sleep(0)
+
+
+def has_event(session: lash.Session) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return any(message.role == "event" for message in session.messages)
+
+    return holds
+
+
+def runs(session: lash.Session) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return bool(await session.processes.list())
+
+    return holds
 
 
 async def run(core: lash.RlmCore, text: str = "go") -> lash.TurnResult:
@@ -94,7 +121,9 @@ async def test_a_program_lists_and_cancels_its_triggers() -> None:
     ending = """
 gone = await triggers.cancel({ handle: t })?
 again = await triggers.cancel({ handle: t.id })?
-submit { names: [x.name for x in found], inputs: found[0].inputs, gone: gone, again: again }
+other = await triggers.cancel({ handle: "trigger:77" })?
+left = await triggers.list({ enabled: true })?
+submit { names: [x.name for x in found], inputs: found[0].inputs, gone: gone, again: again, other: other, left: left }
 """
     config = RlmConfig(language_features=LanguageFeatures(comprehensions=True))
     model = ScriptedModel([cell(REGISTER + listing + ending)])
@@ -106,7 +135,9 @@ submit { names: [x.name for x in found], inputs: found[0].inputs, gone: gone, ag
             "names": ["morning"],
             "inputs": {"tick": {"kind": "event"}, "note": {"kind": "fixed", "value": "daily"}},
             "gone": True,
-            "again": False,
+            "again": True,
+            "other": False,
+            "left": [],
         }
 
 
@@ -148,3 +179,149 @@ async def test_triggers_are_told_and_linked_only_where_there_are_sources() -> No
 def test_a_source_that_cannot_be_is_refused_at_once(source: TriggerSource) -> None:
     with pytest.raises(PluginRegistrationError, match=source.path):
         TriggerSources(source)
+
+
+# with workers
+
+
+async def test_a_handle_is_awaited_for_what_its_process_finished_with() -> None:
+    async with core_of(cell(GREET + 'h = start greet(name: "Ada")\nsubmit (await h)?')) as core:
+        assert (await run(core)).value == "hello Ada"
+
+
+async def test_handles_in_a_list_or_a_record_are_awaited_together() -> None:
+    source = """
+handles = []
+for name in ["Ada", "Bob", "Cy"] { handles = push(handles, start greet(name: name)) }
+all = await handles
+one = await { first: start greet(name: "Di"), kept: 7 }
+submit { all: [x.value for x in all], one: one.first.value, kept: one.kept }
+"""
+    config = RlmConfig(language_features=LanguageFeatures(comprehensions=True))
+    core = lash.RlmCore(model=ScriptedModel([cell(GREET + source)]), rlm=config)
+    async with core:
+        turn = await run(core)
+        started = await core.processes.list(status="any")
+
+    assert turn.value == {"all": ["hello Ada", "hello Bob", "hello Cy"], "one": "hello Di", "kept": 7}
+    assert len(started) == 4
+
+
+async def test_a_handle_in_a_variable_is_awaited_in_a_later_turn_and_after_a_restart(tmp_path: Path) -> None:
+    where = str(tmp_path / "agent.db")
+    steps = [cell(GREET + 'h = start greet(name: "Ada")\nsubmit 1'), cell("submit (await h)?")]
+    async with core_of(*steps, store=where, workers=0) as core:
+        await run(core)
+    async with core_of(*steps, store=where) as core:
+        turn = await run(core)
+
+    assert turn.value == "hello Ada"
+
+
+async def test_a_failure_is_a_wrapper_that_can_be_looked_at() -> None:
+    source = """
+process broken() { fail "no bread" }
+r = await start broken()
+submit r
+"""
+    async with core_of(cell(source)) as core:
+        assert (await run(core)).value == {"ok": False, "error": "no bread"}
+
+
+async def test_a_process_is_signalled_and_cancelled_from_a_cell() -> None:
+    source = """
+process waits() signals { go: str } {
+  finish wait_signal("go")
+}
+a = start waits()
+b = start waits()
+signal_run(a, "go", "now")
+said = (await a)?
+cancel b
+end = await b
+cancel b
+submit { said: said, end: end }
+"""
+    async with core_of(cell(source)) as core:
+        turn = await run(core)
+
+    assert turn.value == {"said": "now", "end": {"ok": False, "error": "lashlang process was cancelled"}}
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ('h = start greet(name: "x")\nsignal_run(h, "go", 1)', "takes no signal `go`"),
+        ('signal_run({ id: "x" }, "go", 1)', "signal_run expects a process handle"),
+        (
+            'x = { __handle__: "process", id: "of-somebody-else" }\ny = (await x)?',
+            "not live or visible in this session",
+        ),
+        ('x = { __handle__: "process", id: "of-somebody-else" }\ncancel x', "not live or visible in this session"),
+        ("x = (await 7)?", "Invalid process handle"),
+    ],
+)
+async def test_what_cannot_be_done_with_a_handle_is_said(source: str, problem: str) -> None:
+    async with core_of(cell(GREET + source), cell("submit history[1].error")) as core:
+        assert problem in str((await run(core)).value)
+
+
+async def test_a_process_that_wakes_its_session_is_read_as_an_event() -> None:
+    source = """
+process later() { wake "bread is ready" finish 1 }
+h = start later()
+submit (await h)?
+"""
+    async with core_of(cell(source), cell("submit 2")) as core, core.session("s") as session:
+        await session.run("go")
+        await until(has_event(session))
+        [event] = [message for message in session.messages if message.role == "event"]
+
+    assert event.text.endswith("bread is ready")
+    assert isinstance(event.origin, ProcessOrigin)
+    assert event.origin.event_type == "process.wake"
+
+
+async def test_a_cancelled_turn_stops_waiting_and_the_process_goes_on() -> None:
+    source = """
+process waits() signals { go: str } { finish wait_signal("go") }
+h = start waits()
+x = await h
+submit 1
+"""
+    async with core_of(cell(source), cell("submit (await h)?")) as core, core.session("s") as session:
+        running = asyncio.create_task(session.run("go"))
+        await until(runs(session))
+        [handle] = await session.processes.list()
+        await session.cancel()
+        turn = await running
+        process = await core.processes.get(handle.id)
+        await process.signal("go", "still here")
+        second = await session.run("again")
+
+    assert turn.outcome == Stopped("cancelled")
+    assert second.value == "still here"
+
+
+async def test_a_source_that_is_gone_after_a_restart_changes_no_cell_that_ran_with_it(tmp_path: Path) -> None:
+    where, arrived = str(tmp_path / "agent.db"), asyncio.Event()
+    steps = [cell(REGISTER + "print t.name"), cell("submit t.name")]
+
+    async def held(_request: LlmRequest) -> Answer:
+        arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    first = clock_core(steps[0], held, store=where)
+    await first.open()
+    session = await first.session("s").open()
+    lost = asyncio.create_task(session.run("go", turn_id="t"))
+    await arrived.wait()
+    await first.close()
+    await asyncio.gather(lost, return_exceptions=True)
+
+    async with core_of(*steps, store=where, workers=0) as core, core.session("s") as session:
+        turn = await session.run("go", turn_id="t")
+
+    assert turn.value == "morning"
+    assert turn.errors == []

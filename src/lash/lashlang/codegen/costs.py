@@ -15,11 +15,12 @@ from lash.lashlang.syntax.traversal import descendants
 _ENTRY: Final = 64
 _RECORD: Final = 192
 _SMALL_RESULT: Final = 64
+_STEPS: Final = frozenset((ast.Assign, ast.If, ast.BuiltinCall))
 
 
 def weight_of(body: ast.Expr) -> int:
     """How many steps one turn of a loop, or one call, counts for: roughly its statements."""
-    return 1 + sum(isinstance(item, ast.Assign | ast.If | ast.BuiltinCall) for item in descendants(body)) // 4
+    return 1 + sum([type(item) in _STEPS for item in descendants(body)]) // 4
 
 
 def allocated_by(body: ast.Expr) -> int:

@@ -34,17 +34,15 @@ class ExpressionEmitter(OperatorEmitter):
     def emit(self, node: ast.Expr, *, borrow: bool) -> py.expr:
         """The Python expression of `node`, which may give a lazy value unread."""
         build = self.build
+        if isinstance(node, ast.Variable):
+            return self.variable(node.name, borrow=borrow)
+        if isinstance(node, ast.Number):
+            return self.number(node.value)
+        if isinstance(node, ast.Null):
+            return build.const(None)
+        if isinstance(node, ast.String | ast.Bool):
+            return build.const(node.value)
         match node:
-            case ast.Null():
-                return build.const(None)
-            case ast.Bool(value=flag):
-                return build.const(flag)
-            case ast.Number(value=number):
-                return self.number(number)
-            case ast.String(value=text):
-                return build.const(text)
-            case ast.Variable(name=name):
-                return self.variable(name, borrow=borrow)
             case ast.List(items=items):
                 return build.list_of(*(self.part(item) for item in items))
             case ast.Record(entries=entries):
@@ -188,6 +186,7 @@ class ExpressionEmitter(OperatorEmitter):
     def _call_builtin(self, name: str, args: tuple[ast.Expr, ...], values: list[py.expr]) -> py.expr:
         build = self.build
         if name not in _LIGHT:
+            self.refuse_sure()
             self.heavy = True
         if name == "format" and (joined := self._joined(args, values)) is not None:
             return joined

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.traversal import children, spine
+from lash.lashlang.syntax.traversal import nested_statements, spine
 
 NUMBER: Final = 1
 TEXT: Final = 2
@@ -65,25 +65,27 @@ BUILTIN_KINDS: Final[dict[str, int]] = {
 }
 
 
+_FIXED: Final[dict[type[ast.Node], int]] = {
+    ast.Number: NUMBER,
+    ast.String: TEXT,
+    ast.Bool: BOOL,
+    **dict.fromkeys((ast.Null, ast.SleepFor, ast.SleepUntil, ast.SignalRun, ast.Print), NULL),
+    **dict.fromkeys((ast.List, ast.Comprehension), LIST),
+    **dict.fromkeys(
+        (ast.Record, ast.TypeLiteral, ast.ProcessRef, ast.HostDescriptorConstructor, ast.ReceiverCall), RECORD
+    ),
+    ast.ResourceRef: OTHER,
+}
+
+
 def kind_of(node: ast.Expr, kinds: Kinds) -> int:
     """What `node` may evaluate to."""
+    if isinstance(node, ast.Variable):
+        return kinds.get(node.name, ANY | UNSET) & ANY or ANY
+    fixed = _FIXED.get(type(node))
+    if fixed is not None:
+        return fixed
     match node:
-        case ast.Number():
-            return NUMBER
-        case ast.String():
-            return TEXT
-        case ast.Bool():
-            return BOOL
-        case ast.Null() | ast.SleepFor() | ast.SleepUntil() | ast.SignalRun() | ast.Print():
-            return NULL
-        case ast.Variable(name=name):
-            return kinds.get(name, ANY | UNSET) & ANY or ANY
-        case ast.List() | ast.Comprehension():
-            return LIST
-        case ast.Record() | ast.TypeLiteral() | ast.ProcessRef() | ast.HostDescriptorConstructor():
-            return RECORD
-        case ast.ReceiverCall():
-            return RECORD
         case ast.Binary():
             return _binary(node, kinds)
         case ast.Unary(op=op):
@@ -100,8 +102,6 @@ def kind_of(node: ast.Expr, kinds: Kinds) -> int:
             return kinds.get(function_key(name), ANY)
         case ast.LabelAnnotated(inner=inner):
             return kind_of(inner, kinds)
-        case ast.ResourceRef():
-            return OTHER
         case _:
             return ANY
 
@@ -231,5 +231,5 @@ def assigned_names(body: ast.Expr) -> set[str]:
         if isinstance(node, ast.Assign) and node.root not in own:
             found.add(node.root)
         inner = own | {node.binding} if isinstance(node, ast.For) else own
-        stack.extend((child, inner) for child in children(node))
+        stack.extend([(child, inner) for child in nested_statements(node)])
     return found

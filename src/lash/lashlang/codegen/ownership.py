@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Final
 
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.traversal import children
+from lash.lashlang.syntax.traversal import assignments
 
 SHALLOW: Final = 1
 DEEP: Final = 2
@@ -60,14 +60,10 @@ COPIES_OUTER: Final = READS_ONLY | {"slice", "values", "push", "sort", "sort_by"
 def changed_in_place(body: ast.Expr) -> dict[str, int]:
     """How deep each variable of `body` is changed through a path."""
     found: dict[str, int] = {}
-    stack = [body]
-    while stack:
-        node = stack.pop()
-        stack.extend(children(node))
-        if isinstance(node, ast.Assign):
-            depth = len(node.steps) + (self_push(node) is not None or self_append(node) is not None)
-            if depth:
-                found[node.root] = max(found.get(node.root, 0), min(depth, DEEP))
+    for node in assignments(body):
+        depth = len(node.steps) + (self_push(node) is not None or self_append(node) is not None)
+        if depth:
+            found[node.root] = max(found.get(node.root, 0), min(depth, DEEP))
     return found
 
 

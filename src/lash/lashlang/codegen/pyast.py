@@ -9,6 +9,9 @@ from __future__ import annotations
 import ast as py
 from typing import Any, TypeAlias
 
+from lash.lashlang.codegen import nodes
+from lash.lashlang.codegen.nodes import LOAD, STORE
+
 Stmts: TypeAlias = list[py.stmt]
 
 
@@ -17,6 +20,9 @@ class Builder:
 
     def __init__(self) -> None:
         self.line = 1
+        # Reading a local or a constant cannot fail, so their lines do not matter and they are shared.
+        self._names: dict[str, py.expr] = {}
+        self._texts: dict[str | None, py.expr] = {}
 
     def at(self) -> dict[str, Any]:
         """The position attributes of a new node."""
@@ -24,27 +30,35 @@ class Builder:
 
     def name(self, text: str) -> py.expr:
         """Reads a Python name."""
-        return py.Name(text, py.Load(), **self.at())
+        found = self._names.get(text)
+        if found is None:
+            found = self._names[text] = nodes.Name(text, LOAD, self.line)
+        return found
 
     def target(self, text: str) -> py.Name:
         """A Python name as an assignment target."""
-        return py.Name(text, py.Store(), **self.at())
+        return nodes.Name(text, STORE, self.line)
 
     def const(self, value: bool | float | int | str | None) -> py.expr:
         """A constant."""
-        return py.Constant(value, **self.at())
+        if value is not None and type(value) is not str:
+            return nodes.Constant(value, self.line)
+        found = self._texts.get(value)
+        if found is None:
+            found = self._texts[value] = nodes.Constant(value, self.line)
+        return found
 
     def call(self, function: str, *args: py.expr) -> py.expr:
         """A call of a runtime function by name."""
-        return py.Call(self.name(function), list(args), [], **self.at())
+        return nodes.Call(self.name(function), list(args), self.line)
 
     def tuple(self, *items: py.expr) -> py.expr:
         """A tuple display."""
-        return py.Tuple(list(items), py.Load(), **self.at())
+        return nodes.Tuple(list(items), LOAD, self.line)
 
     def pick(self, items: py.expr, index: int) -> py.expr:
         """`items[index]` with a constant index."""
-        return py.Subscript(items, self.const(index), py.Load(), **self.at())
+        return nodes.Subscript(items, self.const(index), LOAD, self.line)
 
     def last_of(self, *items: py.expr) -> py.expr:
         """Evaluates all items in order; the value is the last one's."""
@@ -52,15 +66,15 @@ class Builder:
 
     def bind(self, name: str, value: py.expr) -> py.expr:
         """`(name := value)`."""
-        return py.NamedExpr(py.Name(name, py.Store(), **self.at()), value, **self.at())
+        return nodes.NamedExpr(self.target(name), value, self.line)
 
     def binop(self, left: py.expr, op: py.operator, right: py.expr) -> py.expr:
         """A Python operator on proved operands."""
-        return py.BinOp(left, op, right, **self.at())
+        return nodes.BinOp(left, op, right, self.line)
 
     def compare(self, left: py.expr, op: py.cmpop, right: py.expr) -> py.expr:
         """A Python comparison on proved operands."""
-        return py.Compare(left, [op], [right], **self.at())
+        return nodes.Compare(left, [op], [right], self.line)
 
     def is_type(self, value: py.expr, kind: str) -> py.expr:
         """`type(value) is kind`."""
@@ -68,11 +82,11 @@ class Builder:
 
     def both(self, *tests: py.expr) -> py.expr:
         """`a and b and …`."""
-        return tests[0] if len(tests) == 1 else py.BoolOp(py.And(), list(tests), **self.at())
+        return tests[0] if len(tests) == 1 else nodes.BoolOp(py.And(), list(tests), self.line)
 
     def either(self, *tests: py.expr) -> py.expr:
         """`a or b or …`."""
-        return tests[0] if len(tests) == 1 else py.BoolOp(py.Or(), list(tests), **self.at())
+        return tests[0] if len(tests) == 1 else nodes.BoolOp(py.Or(), list(tests), self.line)
 
     def negated(self, test: py.expr) -> py.expr:
         """`not test`."""
@@ -80,11 +94,11 @@ class Builder:
 
     def choose(self, test: py.expr, then: py.expr, otherwise: py.expr) -> py.expr:
         """`then if test else otherwise`."""
-        return py.IfExp(test, then, otherwise, **self.at())
+        return nodes.IfExp(test, then, otherwise, self.line)
 
     def list_of(self, *items: py.expr) -> py.expr:
         """A list display."""
-        return py.List(list(items), py.Load(), **self.at())
+        return py.List(list(items), LOAD, **self.at())
 
     def record(self, keys: list[str], values: list[py.expr]) -> py.expr:
         """A dict display."""
@@ -100,12 +114,12 @@ class Builder:
 
     def assign(self, name: str, value: py.expr) -> py.stmt:
         """`name = value`."""
-        return py.Assign([self.target(name)], value, **self.at())
+        return nodes.Assign(self.target(name), value, self.line)
 
     def assign_pair(self, first: str, second: str, value: py.expr) -> py.stmt:
         """`first, second = value`."""
         names: list[py.expr] = [self.target(first), self.target(second)]
-        return py.Assign([py.Tuple(names, py.Store(), **self.at())], value, **self.at())
+        return nodes.Assign(nodes.Tuple(names, STORE, self.line), value, self.line)
 
     def subtract_from(self, name: str, amount: int) -> py.stmt:
         """`name -= amount`."""
@@ -113,20 +127,20 @@ class Builder:
 
     def subtract_first(self, name: str, amount: int) -> py.stmt:
         """`name[0] -= amount`."""
-        place = py.Subscript(self.name(name), self.const(0), py.Store(), **self.at())
+        place = nodes.Subscript(self.name(name), self.const(0), STORE, self.line)
         return py.AugAssign(place, py.Sub(), self.const(amount), **self.at())
 
     def store_item(self, container: py.expr, key: py.expr, value: py.expr) -> py.stmt:
         """`container[key] = value` on a proved container."""
-        return py.Assign([py.Subscript(container, key, py.Store(), **self.at())], value, **self.at())
+        return nodes.Assign(nodes.Subscript(container, key, STORE, self.line), value, self.line)
 
     def expr(self, value: py.expr) -> py.stmt:
         """An expression statement."""
-        return py.Expr(value, **self.at())
+        return nodes.Expr(value, self.line)
 
     def when(self, test: py.expr, then: Stmts, otherwise: Stmts | None = None) -> py.stmt:
         """An `if` statement."""
-        return py.If(test, then or [py.Pass(**self.at())], otherwise or [], **self.at())
+        return nodes.If(test, then or [py.Pass(**self.at())], otherwise or [], self.line)
 
     def loop(self, name: str, items: py.expr, body: Stmts) -> py.stmt:
         """A `for` statement."""

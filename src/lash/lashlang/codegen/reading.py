@@ -34,8 +34,10 @@ class ReadingEmitter(Frame):
     def expr(self, node: ast.Expr, *, borrow: bool = False) -> py.expr:
         """The Python expression of `node`, read; `borrow` promises not to keep its value."""
         if not self.meets_lazy:
-            with self.at(node):
-                return self.emit(node, borrow=borrow)
+            outer = self.mark(node)
+            made = self.emit(node, borrow=borrow)
+            self.build.line = outer
+            return made
         with self.at(node):
             if self.lazy_root(node):
                 return self.build.delegate(self.build.call("materialize", self.lazy_chain(node)))

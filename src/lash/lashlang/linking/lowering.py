@@ -7,8 +7,8 @@ whole. The result keeps every span.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Final, NoReturn
 
 from lash.lashlang.errors import LinkError
 from lash.lashlang.host.catalog import TRIGGERS_PATH, TRIGGERS_TYPE
@@ -35,6 +35,7 @@ _EFFECTS = (
     ast.Finish,
     ast.StartProcess,
 )
+_UNCHANGED = (ast.Number, ast.String, ast.Null, ast.Bool, ast.Break, ast.Continue, ast.TypeLiteral)
 
 
 class Lowering:
@@ -47,11 +48,17 @@ class Lowering:
         self.rules = inference.rules
         self.processes = inference.processes
         self.functions = inference.functions
-        self.host_operations = {
-            host: f"{path}.{operation}"
-            for path, module in reversed(self.catalog.module_instances.items())
-            for operation, host in reversed(module.operations.items())
-        }
+
+    def _module_path(self, name: str) -> str | None:
+        """What a bare call may have meant: a tool by its id or, where operations are named as tools are, its name."""
+        by_name: str | None = None
+        for path, module in self.catalog.module_instances.items():
+            for operation, host in module.operations.items():
+                if host == name:
+                    return f"{path}.{operation}"
+                if operation == name and by_name is None and self.rules.dialect.expression_spans:
+                    by_name = f"{path}.{operation}"
+        return by_name
 
     def require(self, ability: str, node: ast.Node) -> None:
         """Fails if the host does not offer `ability`."""
@@ -64,55 +71,40 @@ class Lowering:
 
     def lower(self, node: ast.Expr, scope: Scope) -> ast.Expr:
         """The linked form of `node`."""
+        if isinstance(node, _UNCHANGED):
+            return node
         if scope.kind == "fn" and isinstance(node, _EFFECTS):
             raise LinkError("a `fn` is pure: it cannot perform effects", at=node.span)
+        common = _COMMON.get(type(node))
+        if common is not None:
+            return common(self, node, scope)
         match node:
-            case ast.Null() | ast.Bool() | ast.Number() | ast.String() | ast.Break() | ast.Continue():
-                return node
-            case ast.TypeLiteral():
-                return node
-            case ast.Variable():
-                return self._variable(node, scope)
-            case ast.Field():
-                return self._field(node, scope)
             case ast.Index(target=target, index=index):
                 lowered = self.lower(target, scope)
                 self._refuse_opaque(target, scope, "[]", node)
                 return ast.Index(lowered, self.lower(index, scope), span=node.span)
             case ast.ReceiverCall():
                 return self._receiver_call(node, scope)
-            case ast.BuiltinCall():
-                return self._builtin_call(node, scope)
             case ast.FunctionCall(name=name, args=args):
                 return ast.FunctionCall(name, self._all(args, scope), span=node.span)
-            case ast.Binary():
-                return self._binary(node, scope)
             case ast.If(condition=condition, then=then, otherwise=otherwise):
                 return self._if(node, condition, then, otherwise, scope)
-            case ast.Assign():
-                return self._assign(node, scope)
             case ast.For() | ast.While():
                 return self._loop(node, scope)
             case ast.Comprehension():
                 return self._comprehension(node, scope)
-            case ast.Block():
-                return self.block(node, scope)
             case ast.List(items=items):
                 return ast.List(self._all(items, scope), span=node.span)
-            case ast.Record(entries=entries):
-                if triggers.is_event_placeholder(node):
-                    raise LinkError(triggers.EVENT_MISPLACED, at=node.span)
-                return ast.Record(self._pairs(entries, scope), span=node.span)
             case ast.StartProcess():
                 return self._start(node, scope)
             case ast.LabelAnnotated(label=label, inner=inner):
                 return ast.LabelAnnotated(label, self.lower(inner, scope), span=node.span)
             case ast.Submit(operand=operand) | ast.Finish(operand=operand):
                 value = None if operand is None else self.lower(operand, scope)
-                return replace(node, operand=value)
+                return type(node)(value, span=node.span)
             case ast.SleepFor(operand=operand) | ast.SleepUntil(operand=operand):
                 self.require("sleep", node)
-                return replace(node, operand=self.lower(operand, scope))
+                return type(node)(self.lower(operand, scope), span=node.span)
             case ast.WaitSignal():
                 self._wait_signal(node, scope)
                 return node
@@ -125,10 +117,11 @@ class Lowering:
             case ast.ProcessRef(name=name):
                 return node
             case ast.HostDescriptorConstructor(input=value):
-                return replace(node, input=self.lower(value, scope))
+                return ast.HostDescriptorConstructor(node.type, self.lower(value, scope), span=node.span)
+            case ast.Unary(op=op, operand=operand):
+                return ast.Unary(op, self.lower(operand, scope), span=node.span)
             case (
-                ast.Unary(operand=operand)
-                | ast.ResultUnwrap(operand=operand)
+                ast.ResultUnwrap(operand=operand)
                 | ast.Await(operand=operand)
                 | ast.Cancel(operand=operand)
                 | ast.Print(operand=operand)
@@ -137,13 +130,20 @@ class Lowering:
                 | ast.Fail(operand=operand)
                 | ast.Return(operand=operand)
             ):
-                return replace(node, operand=self.lower(operand, scope))
+                return type(node)(self.lower(operand, scope), span=node.span)
+            case _:
+                raise TypeError(f"{type(node).__name__} is not an expression")
+
+    def _record(self, node: ast.Record, scope: Scope) -> ast.Expr:
+        if triggers.is_event_placeholder(node):
+            raise LinkError(triggers.EVENT_MISPLACED, at=node.span)
+        return ast.Record(self._pairs(node.entries, scope), span=node.span)
 
     def _all(self, nodes: tuple[ast.Expr, ...], scope: Scope) -> tuple[ast.Expr, ...]:
-        return tuple(self.lower(node, scope) for node in nodes)
+        return tuple([self.lower(node, scope) for node in nodes])
 
     def _pairs(self, pairs: tuple[tuple[str, ast.Expr], ...], scope: Scope) -> tuple[tuple[str, ast.Expr], ...]:
-        return tuple((key, self.lower(value, scope)) for key, value in pairs)
+        return tuple([(key, self.lower(value, scope)) for key, value in pairs])
 
     def _resource(self, path: tuple[str, ...], node: ast.Node) -> ast.ResourceRef:
         module = self.catalog.module_instances[".".join(path)]
@@ -274,8 +274,7 @@ class Lowering:
             name in MORE_BUILTIN_TYPES and self.environment.language_features.more_builtins
         )
         if not known:
-            if name in self.host_operations:
-                path = self.host_operations[name]
+            if (path := self._module_path(name)) is not None:
                 raise LinkError(f"tools must be called through module paths, e.g. `{path}`", at=node.span)
             raise LinkError(f"unknown builtin `{name}`", at=node.span)
         return ast.BuiltinCall(name, self._all(node.args, scope), span=node.span)
@@ -372,6 +371,18 @@ class Lowering:
         if not self.rules.assignable(given, wanted):
             raise LinkError(f"{expects} {type_text(given)}", at=node.span)
         return ast.HostDescriptorConstructor(type_name, value, span=node.span)
+
+
+# Asked before the `match`, which tries every class in turn.
+_COMMON: Final[dict[type[ast.Node], Callable[..., ast.Expr]]] = {
+    ast.Variable: Lowering._variable,
+    ast.Field: Lowering._field,
+    ast.BuiltinCall: Lowering._builtin_call,
+    ast.Binary: Lowering._binary,
+    ast.Assign: Lowering._assign,
+    ast.Record: Lowering._record,
+    ast.Block: Lowering.block,
+}
 
 
 def disabled(feature: str, node: ast.Node) -> NoReturn:

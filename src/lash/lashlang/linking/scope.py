@@ -30,13 +30,16 @@ class Scope:
 
     def merge(self, *arms: Scope) -> None:
         """What is known after the arms join; earlier arms win for new names."""
+        names = self.names
         for arm in arms:
             for name, type_ in arm.names.items():
-                if name not in self.names:
-                    self.names[name] = type_
+                if name not in names:
+                    names[name] = type_
+        if not self.gradual:
+            return
         for arm in arms:
             for name, type_ in arm.names.items():
-                known = self.names[name]
+                known = names[name]
                 # `x = null` before a branch that sets it is a placeholder, not a type.
-                if self.gradual and known == NULL and type_ != NULL:
-                    self.names[name] = ANY
+                if known is not type_ and known == NULL and type_ != NULL:
+                    names[name] = ANY

@@ -24,12 +24,18 @@ class Atoms:
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
+        # A program repeats few texts often.
+        self._known: dict[str, bytes] = {}
 
     def put(self, *texts: str) -> None:
         """Adds atoms."""
+        known, parts = self._known, self._parts
         for text in texts:
-            data = text.encode("utf-8", "surrogatepass")
-            self._parts.append(b"%d:%b;" % (len(data), data))
+            atom = known.get(text)
+            if atom is None:
+                data = text.encode("utf-8", "surrogatepass")
+                atom = known[text] = b"%d:%b;" % (len(data), data)
+            parts.append(atom)
 
     def count(self, number: int) -> None:
         """Adds a number atom."""

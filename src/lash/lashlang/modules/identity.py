@@ -179,14 +179,14 @@ class BodyAtoms:
                 continue
             if isinstance(item, ast.Assign):
                 self._bind(item.root)
-                work.extend(reversed(children(item)))
+                work.extend(children(item)[::-1])
             elif isinstance(item, ast.For):
                 work.extend((item.body, item.binding, item.iterable))
             elif isinstance(item, ast.Comprehension):
                 rest = (item.item,) if item.condition is None else (item.item, item.condition)
                 work.extend((*rest, item.binding, item.iterable))
             else:
-                work.extend(reversed(children(item)))
+                work.extend(children(item)[::-1])
 
     def _bind(self, name: str) -> None:
         if name not in self.tokens:
@@ -199,6 +199,16 @@ class BodyAtoms:
     def put(self, node: ast.Expr) -> None:
         """The atoms of `node`."""
         atoms = self.atoms
+        # The commonest first: a `match` asks every class in turn.
+        if isinstance(node, ast.Variable):
+            atoms.put("variable", self._token(node.name))
+            return
+        if isinstance(node, ast.String):
+            atoms.put("string", node.value)
+            return
+        if isinstance(node, ast.Number):
+            atoms.put("number", number_bits(node.value))
+            return
         match node:
             case ast.Binary():
                 self._binary(node)
@@ -215,12 +225,6 @@ class BodyAtoms:
             case ast.Bool(value=value):
                 atoms.put("bool")
                 atoms.flag(value)
-            case ast.Number(value=number):
-                atoms.put("number", number_bits(number))
-            case ast.String(value=text):
-                atoms.put("string", text)
-            case ast.Variable(name=name):
-                atoms.put("variable", self._token(name))
             case ast.Record(entries=entries):
                 atoms.put("record")
                 atoms.count(len(entries))

@@ -6,7 +6,7 @@ that no walker recurses once per operator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Final
 
@@ -24,6 +24,8 @@ def _maybe(node: ast.Submit | ast.Finish) -> tuple[ast.Expr, ...]:
 
 
 def _assigned(node: ast.Assign) -> tuple[ast.Expr, ...]:
+    if not node.steps:
+        return (node.value,)
     return (*(step.index for step in node.steps if isinstance(step, ast.IndexStep)), node.value)
 
 
@@ -74,13 +76,47 @@ _CHILDREN: Final[dict[type[ast.Node], Callable[..., tuple[ast.Expr, ...]]]] = {
 }
 
 
-def descendants(root: ast.Expr) -> Iterator[ast.Expr]:
+def descendants(root: ast.Expr) -> list[ast.Expr]:
     """`root` and everything below it, in pre-order, without recursion."""
+    found: list[ast.Expr] = []
+    stack = [root]
+    # Every pass over a tree walks here.
+    readers, pop, push, add = _CHILDREN.get, stack.pop, stack.extend, found.append
+    while stack:
+        node = pop()
+        add(node)
+        reader = readers(type(node))
+        if reader is not None:
+            push(reader(node)[::-1])
+    return found
+
+
+_NESTING: Final[dict[type[ast.Node], Callable[..., tuple[ast.Expr, ...]]]] = {
+    ast.Block: attrgetter("items"),
+    ast.If: attrgetter("then", "otherwise"),
+    ast.For: lambda node: (node.body,),
+    ast.While: lambda node: (node.body,),
+    ast.LabelAnnotated: lambda node: (node.inner,),
+}
+
+
+def nested_statements(node: ast.Expr) -> tuple[ast.Expr, ...]:
+    """The children of `node` that may be statements, or hold some: no expression does."""
+    reader = _NESTING.get(type(node))
+    return () if reader is None else reader(node)
+
+
+def assignments(root: ast.Expr) -> list[ast.Assign]:
+    """The assignments in a statement, in no order."""
+    found: list[ast.Assign] = []
     stack = [root]
     while stack:
         node = stack.pop()
-        yield node
-        stack.extend(reversed(children(node)))
+        if isinstance(node, ast.Assign):
+            found.append(node)
+        else:
+            stack.extend(nested_statements(node))
+    return found
 
 
 def spine(node: ast.Binary) -> tuple[ast.Expr, list[ast.Binary]]:

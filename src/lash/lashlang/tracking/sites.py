@@ -8,6 +8,7 @@ formatting. Paths are kept as links and spelled only when an id is asked for.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -17,6 +18,8 @@ from lash.lashlang.syntax.traversal import children
 Path: TypeAlias = "tuple[Path, int] | None"
 
 _ID_HEX: Final = 24
+# Nodes without children that are never observed: most of a tree.
+_LEAVES: Final = frozenset((ast.Variable, ast.String, ast.Number, ast.Null, ast.Bool))
 
 
 def digest(prefix: str, *parts: str) -> str:
@@ -83,38 +86,29 @@ class Site:
 
 def site_kind(node: ast.Expr) -> tuple[str, str] | None:
     """Kind and run-time label of a node that is observed."""
-    match node:
-        case ast.ReceiverCall(operation=operation):
-            return "resource_operation", operation
-        case ast.StartProcess(process=process):
-            return "child_process", f"start {process}"
-        case ast.SleepFor():
-            return "sleep", "sleep for"
-        case ast.SleepUntil():
-            return "sleep", "sleep until"
-        case ast.WaitSignal(name=name):
-            return "wait", "wait_signal" if name else "wait signal"
-        case ast.SignalRun(name=name):
-            return "signal", "signal_run" if name else "signal run"
-        case ast.Yield():
-            return "process_event", "yield"
-        case ast.Wake():
-            return "process_event", "wake"
-        case ast.Submit() | ast.Finish():
-            return "terminal", "result"
-        case ast.Fail():
-            return "terminal", "failure"
-        case ast.If():
-            return "branch", "if"
-        case ast.LabelAnnotated(label=label):
-            return "step", label.title
-        case ast.Await():
-            # Awaits and cancels are silent, but their requests have keys too.
-            return "await", "await"
-        case ast.Cancel():
-            return "cancel", "cancel"
-        case _:
-            return None
+    named = _SITE_KINDS.get(type(node))
+    return None if named is None else named(node)
+
+
+# A table, because every node of every body is asked.
+_SITE_KINDS: Final[dict[type[ast.Node], Callable[..., tuple[str, str]]]] = {
+    ast.ReceiverCall: lambda node: ("resource_operation", node.operation),
+    ast.StartProcess: lambda node: ("child_process", f"start {node.process}"),
+    ast.SleepFor: lambda _: ("sleep", "sleep for"),
+    ast.SleepUntil: lambda _: ("sleep", "sleep until"),
+    ast.WaitSignal: lambda node: ("wait", "wait_signal" if node.name else "wait signal"),
+    ast.SignalRun: lambda node: ("signal", "signal_run" if node.name else "signal run"),
+    ast.Yield: lambda _: ("process_event", "yield"),
+    ast.Wake: lambda _: ("process_event", "wake"),
+    ast.Submit: lambda _: ("terminal", "result"),
+    ast.Finish: lambda _: ("terminal", "result"),
+    ast.Fail: lambda _: ("terminal", "failure"),
+    ast.If: lambda _: ("branch", "if"),
+    ast.LabelAnnotated: lambda node: ("step", node.label.title),
+    # Awaits and cancels are silent, but their requests have keys too.
+    ast.Await: lambda _: ("await", "await"),
+    ast.Cancel: lambda _: ("cancel", "cancel"),
+}
 
 
 def labelled_effect(node: ast.Expr) -> ast.Expr | None:
@@ -149,9 +143,14 @@ class BodySites:
                 self.sites.append(Site(entry, path, *found))
             if isinstance(node, ast.LabelAnnotated):
                 work.append((node.inner, path))
-            else:
-                inner = children(node)
-                work.extend((child, (path, at)) for at, child in reversed(list(enumerate(inner))))
+                continue
+            inner = children(node)
+            at = len(inner)
+            while at:
+                at -= 1
+                child = inner[at]
+                if type(child) not in _LEAVES:
+                    work.append((child, (path, at)))
 
     def number(self, node: ast.Expr) -> int:
         """The number of a node's site."""

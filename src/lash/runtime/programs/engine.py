@@ -19,6 +19,7 @@ from dataclasses import replace
 from lash.artifacts.store import ArtifactStore
 from lash.base.codec import DecodeError, from_json
 from lash.effects.errors import EffectControllerError
+from lash.lashlang.codegen.bodies import CompiledBody
 from lash.lashlang.errors import BudgetExceeded, LanguageError
 from lash.lashlang.execution.arguments import argument_problem
 from lash.lashlang.execution.budgets import DEFAULT_BUDGETS, Budgets
@@ -29,14 +30,17 @@ from lash.lashlang.modules.artifact import ModuleArtifact
 from lash.lashlang.modules.caches import Compiler
 from lash.lashlang.syntax.features import ALL_FEATURES
 from lash.lashlang.values.json_form import from_json as value_of
+from lash.lashlang.values.kinds import Value
 from lash.processes.inputs import EngineInput, LashlangProcessInput, ProcessInput
 from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput, SuccessOutput
 from lash.runtime.programs.answers import ProgramAnswers
 from lash.runtime.programs.effects import ProgramEffects
 from lash.runtime.programs.linking import Relinked
 from lash.runtime.programs.modules import Modules, ProgramUnavailable
+from lash.runtime.programs.tracing import ExecutionSink, ExecutionTrace
+from lash.runtime.worker.context import RunContextIncomplete
 from lash.runtime.worker.engines import EngineOutcome, ProcessParts
-from lash.runtime.worker.run import ProcessRun, RunCut
+from lash.runtime.worker.run import Park, ProcessRun, RunCut
 from lash.tools.catalog import ToolCatalog
 from lash.tools.surface import Surface, environment_with, offered_by, surface_of
 
@@ -47,9 +51,13 @@ SURFACES = 32
 class LashlangEngine:
     """Runs the processes of stored modules. One for all processes of a worker: what it compiles it keeps."""
 
-    def __init__(self, *, budgets: Budgets = DEFAULT_BUDGETS) -> None:
-        """`budgets` hold for a process from its start to its end: a replay spends again what was spent before."""
+    def __init__(self, *, budgets: Budgets = DEFAULT_BUDGETS, sink: ExecutionSink | None = None) -> None:
+        """`budgets` hold for a process from its start to its end: a replay spends again what was spent before.
+
+        `sink` hears what programs do.
+        """
         self._budgets = budgets
+        self._sink = sink
         self._compiler = Compiler()
         self._relinked = Relinked()
         self._modules: Modules | None = None
@@ -62,11 +70,27 @@ class LashlangEngine:
             modules = self._modules_of(parts.artifacts)
             artifact = await modules.load(work)
             surface = self._fitting(artifact, work, parts)
-            execution = self._execution(artifact, work)
+            arguments = _arguments(artifact, work)
+            body = self._compiled(artifact, work)
         except ProgramUnavailable as error:
             return error.as_output()
-        effects = ProgramEffects(run, parts)
-        answers = ProgramAnswers(run, effects, surface, parts.processes, modules)
+        trace = None if self._sink is None else ExecutionTrace(self._sink, run.registration, body)
+        observer = None if trace is None else trace.observed
+        execution = Execution(body, arguments=arguments, budgets=self._budgets, observer=observer)
+        if trace is not None:
+            trace.started()
+        try:
+            effects = ProgramEffects(run, parts)
+        except RunContextIncomplete as error:
+            return FailureOutput("internal", error.code, error.message)
+        outcome = await self._ended(run, execution, effects, ProgramAnswers(run, parts, effects, surface, modules))
+        if trace is not None and not isinstance(outcome, Park):
+            trace.ended(outcome)
+        return outcome
+
+    async def _ended(
+        self, run: ProcessRun, execution: Execution, effects: ProgramEffects, answers: ProgramAnswers
+    ) -> EngineOutcome:
         try:
             return _output(await self._driven(execution, effects, answers))
         except (RunCut, EffectControllerError):
@@ -132,20 +156,24 @@ class LashlangEngine:
             self._surfaces.popitem(last=False)
         return surface
 
-    def _execution(self, artifact: ModuleArtifact, work: LashlangProcessInput) -> Execution:
-        name = work.process_name
+    def _compiled(self, artifact: ModuleArtifact, work: LashlangProcessInput) -> CompiledBody:
         try:
             self._relinked.check(artifact)
-            body = self._compiler.compile(artifact, name)
+            return self._compiler.compile(artifact, work.process_name, traced=self._sink is not None)
         except LanguageError as error:
             raise ProgramUnavailable(
-                "process_compile_failed", f"failed to compile process `{name}`: {error.message}", "internal"
+                "process_compile_failed",
+                f"failed to compile process `{work.process_name}`: {error.message}",
+                "internal",
             ) from error
-        arguments = {key: value_of(value) for key, value in work.args.items()}
-        problem = argument_problem(artifact, name, arguments)
-        if problem is not None:
-            raise _invalid(problem)
-        return Execution(body, arguments=arguments, budgets=self._budgets)
+
+
+def _arguments(artifact: ModuleArtifact, work: LashlangProcessInput) -> dict[str, Value]:
+    arguments = {key: value_of(value) for key, value in work.args.items()}
+    problem = argument_problem(artifact, work.process_name, arguments)
+    if problem is not None:
+        raise _invalid(problem)
+    return arguments
 
 
 def _input_of(work: ProcessInput) -> LashlangProcessInput:

@@ -24,6 +24,8 @@ AHEAD_MS: Final = 20
 MAX_AHEAD: Final = 32
 # A run that takes longer says that nothing is known any more; and whoever waits longer for a slot is given back.
 LONG_MS: Final = 100
+# Ends wait so long at most to be written together, and only while there is other work.
+REST_MS: Final = 5
 # Runs that must have been short before anything is taken ahead.
 _KNOWN_RUNS: Final = 3
 _WEIGHT: Final = 0.2
@@ -49,6 +51,10 @@ class Pace:
         """What comes may be different from what was."""
         self._runs = 0
 
+    def takes_ms(self, runs: int) -> float:
+        """How long the slots are busy with so many runs."""
+        return runs * self._mean_ms / self._slots
+
     @property
     def ahead(self) -> int:
         """How many may wait for a slot."""
@@ -72,6 +78,11 @@ class Ahead:
     def room(self) -> int:
         """How many more may be claimed than there are free slots."""
         return max(0, self.pace.ahead - len(self._waiting))
+
+    @property
+    def rest_ms(self) -> int:
+        """How long ends may gather before they are written: no longer than half of what waits keeps the slots busy."""
+        return min(REST_MS, int(self.pace.takes_ms(len(self._waiting)) / 2))
 
     def put(self, claimed: ClaimedProcess, holding: Holding, now_s: float) -> None:
         """Waits for a slot."""

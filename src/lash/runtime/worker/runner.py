@@ -122,7 +122,7 @@ class ProcessRunner:
             # The language is large, and most workers never see a program.
             from lash.runtime.programs.engine import LashlangEngine
 
-            self._lashlang = LashlangEngine()
+            self._lashlang = LashlangEngine(sink=self._config.engine.options.execution_sink)
         return self._lashlang
 
     async def _tool_call(self, run: ProcessRun, work: ToolCallInput, parts: ProcessParts) -> ProcessAwaitOutput | Park:

@@ -24,23 +24,18 @@ from typing import Any, NamedTuple
 
 from lash.base.cancel import CancelToken
 from lash.base.waiting import first_of
-from lash.effects.errors import EffectInDoubt, LeaseLost
-from lash.effects.ports import EffectController
-from lash.effects.scope import ExecutionScope
 from lash.processes.errors import ProcessError, ProcessLeaseLost
 from lash.processes.events import cancel_requested
-from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput
-from lash.processes.record import ProcessRecord
-from lash.processes.registration import ProcessRegistration
+from lash.processes.outputs import FailureOutput
 from lash.processes.registry import ClaimedProcess, ProcessEnd, WorkTurnOver
-from lash.runtime.engine import DoubtfulEffect
 from lash.runtime.leases import Holding
 from lash.runtime.recovery import see_to_turns
 from lash.runtime.worker.ahead import LONG_MS, Ahead
+from lash.runtime.worker.attempt import Attempts
 from lash.runtime.worker.config import ProcessWorkerConfig
-from lash.runtime.worker.run import CURRENT_RUN, Park, ProcessRun
-from lash.runtime.worker.runner import NOT_ITS_FAULT, ProcessRunner
+from lash.runtime.worker.run import CURRENT_RUN, Park
 from lash.runtime.worker.slots import Slots
+from lash.runtime.worker.standby import stand_by
 from lash.runtime.worker.ticking import TriggerTicking
 from lash.sessions.errors import StoreError
 
@@ -72,10 +67,10 @@ class ProcessWorker:
         self._config = config
         self._engine = config.engine
         self._registry = config.processes
-        self._runner = ProcessRunner(config)
         self._stirred = asyncio.Event()
         self.slots = Slots(config.concurrency, self._slot_given)
         self._ahead = Ahead(config.concurrency)
+        self._attempts = Attempts(config, self.slots)
         self._loop: asyncio.Task[None] | None = None
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._holdings: dict[str, Holding] = {}
@@ -119,12 +114,18 @@ class ProcessWorker:
         self.poke()
 
     async def start_if_needed(self) -> None:
-        """Starts when there is something to do now or later: one read. For the opening of a core."""
+        """Starts when there is something to do now or later, else stands by: two reads. For the opening of a core."""
+        if await self.is_needed():
+            self.poke()
+        else:
+            self._engine.spawn(stand_by(self._engine, self), "process worker, standing by")
+
+    async def is_needed(self) -> bool:
+        """Whether the store has something to do now or later, or a schedule."""
         outlook = await self._registry.look_for_work(self._engine.executor_id)
         if outlook.due_in_ms is not None or outlook.has_wakes or outlook.has_other_workers:
-            self.poke()
-        if self.ticking is not None:
-            await self.ticking.start_if_needed()
+            return True
+        return self.ticking is not None and await self.ticking.is_needed()
 
     async def drain(self, timeout_ms: int = 30_000) -> None:
         """Takes nothing more and waits for what runs; what has not ended then is left to others.
@@ -169,7 +170,6 @@ class ProcessWorker:
                     logger.warning("the worker tries again in %d ms: %s", STORE_PAUSE_MS, error)
                     await self._engine.clock.sleep(STORE_PAUSE_MS)
         finally:
-            self._is_draining = True  # whoever leaves takes nothing more
             if self._ended:  # what ended here is not to be run again
                 with contextlib.suppress(Exception):
                     await asyncio.shield(self._turn_over())
@@ -182,6 +182,8 @@ class ProcessWorker:
         changes = self._engine.store.changes
         generation = changes.generation()
         self._stirred.clear()
+        if self._ended and (rest_ms := self._ahead.rest_ms) and not self._is_leaving:
+            await self._engine.clock.sleep(rest_ms)
         if self._ended or (self._may_be_due and self._wanted):
             await self._turn_over()
             if self._ended or (self._may_be_due and self._wanted):
@@ -215,12 +217,16 @@ class ProcessWorker:
 
     @property
     def _room(self) -> int:
-        return 0 if self._is_draining else self.slots.free
+        return 0 if self._is_leaving else self.slots.free
+
+    @property
+    def _is_leaving(self) -> bool:
+        return self._is_draining or self._engine.is_closing
 
     @property
     def _wanted(self) -> int:
         """How many processes it would claim now: for free slots, and a few that will soon have one."""
-        return 0 if self._is_draining else self.slots.free + self._ahead.room
+        return 0 if self._is_leaving else self.slots.free + self._ahead.room
 
     async def _turn_over(self) -> None:
         """Ends what ended and takes what is due, in one transaction."""
@@ -254,6 +260,8 @@ class ProcessWorker:
             logger.warning("process %s was taken over; what came of it here is dropped", process_id)
         for claimed in turned.claimed:
             self._take(claimed)
+        if self._is_leaving:
+            await self._give_back()
 
     async def _undo(self, writing: asyncio.Future[WorkTurnOver], ended: list[Ended]) -> None:
         """This worker is leaving: what it has just taken is given back."""
@@ -329,18 +337,20 @@ class ProcessWorker:
         holding = Holding(claimed.lease.as_lease(), CancelToken(), process=claimed.lease)
         self._holdings[claimed.record.id] = holding
         self._engine.keeper.hold(holding)
-        if self.slots.free:
+        if self._room:
             self._start(claimed, holding)
         else:
             self._ahead.put(claimed, holding, self._engine.clock.monotonic())
 
     def _slot_given(self) -> None:
         self._stirred.set()
-        while not self._is_draining and self.slots.free:
-            waiting = self._ahead.take(self._engine.clock.monotonic())
-            if waiting is None:
-                return
-            self._start(*waiting)
+        while self._room and (waiting := self._ahead.take(self._engine.clock.monotonic())) is not None:
+            claimed, holding = waiting
+            if holding.cancel.reason == "lease_lost":  # others run it
+                self._engine.keeper.drop(holding)
+                del self._holdings[claimed.record.id]
+            else:
+                self._start(claimed, holding)
 
     def _start(self, claimed: ClaimedProcess, holding: Holding) -> None:
         process_id = claimed.record.id
@@ -357,7 +367,7 @@ class ProcessWorker:
         has_ended = False
         began = self._engine.clock.monotonic()
         try:
-            outcome = await self._outcome(claimed, holding)
+            outcome = await self._attempts.outcome(claimed, holding)
             if isinstance(outcome, Park):
                 is_kept = not await self._registry.park_process(
                     lease,
@@ -391,69 +401,6 @@ class ProcessWorker:
                 with contextlib.suppress(Exception):  # the lease runs out by itself otherwise
                     await asyncio.shield(self._registry.complete_process_lease(lease.completion(), due_at_ms=due_at_ms))
 
-    async def _outcome(self, claimed: ClaimedProcess, holding: Holding) -> ProcessAwaitOutput | Park | None:
-        """How the process ended or why it waits; None when this worker cannot say."""
-        record, lease, cancel = claimed.record, claimed.lease, holding.cancel
-        if record.recovery == "owner_bound" and record.first_started_by != self._engine.executor_id:
-            return FailureOutput(
-                "unavailable", "process_owner_lost", f"process `{record.id}` was bound to {record.first_started_by}"
-            )
-        try:
-            if record.last_sequence:  # a request from before the run counts
-                await self._engine.keeper.look_for_cancels([holding])
-            controller = await self._engine.host.owned(
-                ExecutionScope.process(record.id),
-                lease.as_lease(),
-                is_fresh=lease.fencing_token == 1,
-                on_lost=lambda: cancel.cancel("lease_lost"),
-            )
-            outcome = await self._runner.run(self._process_run(record, controller, cancel))
-            await self._settle(controller, outcome)
-            return outcome
-        except asyncio.CancelledError:
-            cancel.cancel("shutdown")
-            raise
-        except EffectInDoubt as doubt:
-            self._note_doubt(record.id, doubt.replay_key)
-            return None
-        except NOT_ITS_FAULT as error:
-            logger.warning("process %s stops here: %s", record.id, error)
-            if isinstance(error, LeaseLost):
-                cancel.cancel("lease_lost")
-            return None
-        except Exception as error:
-            if cancel.is_cancelled and not cancel.is_requested:
-                return None
-            if cancel.is_requested:
-                return CancelledOutput(f"process `{record.id}` was cancelled")
-            logger.warning("process %s failed", record.id, exc_info=True)
-            return FailureOutput("execution", "process_recovery_failed", str(error) or type(error).__name__)
-
-    async def _settle(self, controller: EffectController, outcome: ProcessAwaitOutput | Park) -> None:
-        """What was recorded is durable before the process is parked; of one that ended nothing is needed any more."""
-        if isinstance(outcome, Park):
-            await controller.barrier()
-        else:
-            await controller.retract()
-
-    def _process_run(self, record: ProcessRecord, controller: EffectController, cancel: CancelToken) -> ProcessRun:
-        is_durable = controller.durability_tier() == "durable"
-        return ProcessRun(
-            registration_of(record),
-            controller,
-            cancel,
-            self._engine.clock,
-            self.slots,
-            self._config.park_after_ms if is_durable else None,
-            record.last_sequence,
-            record.wait,
-        )
-
-    def _note_doubt(self, process_id: str, replay_key: str) -> None:
-        doubt = DoubtfulEffect("", "", replay_key, process_id)
-        if doubt not in self._engine.recovery.in_doubt:
-            self._engine.recovery.in_doubt.append(doubt)
-
     async def _watch_cancels(self) -> None:
         """While something runs: looks after changes who wants what cancelled. The heartbeat looks too."""
         changes = self._engine.store.changes
@@ -468,17 +415,3 @@ class ProcessWorker:
                 await self._engine.keeper.look_for_cancels([one for one in self._holdings.values() if one in seen])
             seen = set(self._holdings.values())
             await changes.changed(generation)
-
-
-def registration_of(record: ProcessRecord) -> ProcessRegistration:
-    """What was registered, from what is stored of it."""
-    return ProcessRegistration(
-        record.id,
-        record.input,
-        record.provenance,
-        record.event_types,
-        record.env_ref,
-        record.wake_target,
-        record.identity,
-        record.recovery,
-    )
