@@ -31,8 +31,9 @@ async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> No
 
 
 async def _stand_by(engine: Engine, actor_of: Callable[[str], SessionActor], told: set[str]) -> None:
+    timings = engine.options.timings
     while True:
-        await engine.clock.sleep(engine.options.timings.ttl_ms)
+        await engine.clock.sleep(timings.ttl_ms + timings.renew_ms)
         await _look(engine, actor_of, told)
 
 
