@@ -327,7 +327,8 @@ async def test_an_approval_dies_with_its_session(place: Place) -> None:
     session = await core.session("s").open()
     running = asyncio.create_task(session.run("go"))
     [approval_] = await asked(core)
-    await core.delete_session("s")
+    report = await core.delete_session("s")
+    assert report.wait_count == 1
     await asyncio.gather(running, return_exceptions=True)
 
     assert await core.approvals.approve(approval_) == UnknownOrRevoked()

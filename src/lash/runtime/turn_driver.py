@@ -230,6 +230,9 @@ class TurnDriver:
         text = text if told is None else told
         if protocol.shown_text is not None:
             text = protocol.shown_text(text)
+        projector = self._plugins.registrations.prose_projector.item
+        if projector is not None and text and not answer.text_streamed:
+            text = projector.value(text)
         if text and (is_recorded or not answer.text_streamed):
             # A replayed or unstreamed answer is told once, whole.
             self._stream.tell(correlation_id, activity.AssistantProseDelta(text))
