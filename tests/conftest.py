@@ -17,6 +17,15 @@ if TYPE_CHECKING:  # it loads the store, which most tests here do not need
     from services.schemas import Schemas
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Random tests take the same examples in every run, and any time they need; in `make soak` always new ones."""
+    from hypothesis import settings
+
+    is_soak = config.getoption("markexpr") == "soak"
+    settings.register_profile("lash", deadline=None, derandomize=not is_soak)
+    settings.load_profile("lash")
+
+
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """A server that all tests of all workers share. Fast: it forgets at a power cut."""

@@ -99,6 +99,9 @@ class Turn:
         *,
         has_cells: bool,
     ) -> None:
+        if not choices.keys() <= TurnChoices.__annotations__.keys():
+            unknown = ", ".join(sorted(choices.keys() - TurnChoices.__annotations__.keys()))
+            raise TypeError(f"{unknown}: no choice of a turn; known: {', '.join(TurnChoices.__annotations__)}")
         turn_id, timeout = choices.get("turn_id"), choices.get("timeout")
         if turn_id is not None and not is_name(turn_id):
             raise InvalidArgument(

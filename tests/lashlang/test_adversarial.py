@@ -62,8 +62,7 @@ def test_hostile_programs_end_in_a_value_or_a_language_error(chunk: int) -> None
             module = linked(source)
         except (ParseError, LinkError):
             continue
-        body = compile_body(module.artifact, None, IMPROVED)
-        _inspect(body.tree)
+        body = compile_body(module.artifact, None, IMPROVED, inspect=_inspect)
 
         outcome = drive(Execution(body), _perform)
 

@@ -18,7 +18,7 @@ from lashlang.test_cases import CASES
 # Names that generated code makes itself: variables, temporaries, flags, constants, functions.
 _MADE = re.compile(
     r"v_[A-Za-z_][A-Za-z0-9_]*|[tfrK][0-9]+|own_(v_[A-Za-z_][A-Za-z0-9_]*|f[0-9]+)"
-    r"|(fn|raw|gen|try)_[A-Za-z_][A-Za-z0-9_]*|comp[0-9]+"
+    r"|(fn|raw|gen|try|sure|bare)_[A-Za-z_][A-Za-z0-9_]*|comp[0-9]+"
 )
 _FIXED = {"m", "c", "d", "n", "due", "cap", "text_room", "read", "write", "items", "body"}
 _NODES = (
@@ -74,7 +74,7 @@ def _inspect(tree: py.Module) -> None:
             assert isinstance(node.func, py.Name), "only names are called"
             assert not node.keywords
             called = node.func.id
-            assert called in NAMESPACE or re.fullmatch(r"(fn|raw|gen|try)_\w+|comp[0-9]+", called), called
+            assert called in NAMESPACE or re.fullmatch(r"(fn|raw|gen|try|sure|bare)_\w+|comp[0-9]+", called), called
         if isinstance(node, py.Subscript) and isinstance(node.ctx, py.Load):
             assert isinstance(node.slice, py.Constant | py.UnaryOp), "only constant positions are read directly"
         if isinstance(node, py.FunctionDef):
@@ -91,11 +91,11 @@ def _compiles(case: Case) -> bool:
 
 def _bodies(source: str) -> list[py.Module]:
     module = linked(source)
-    return [
-        compile_body(module.artifact, process, IMPROVED, traced=traced).tree
-        for process in (None, *module.artifact.exports)
-        for traced in (False, True)
-    ]
+    trees: list[py.Module] = []
+    for process in (None, *module.artifact.exports):
+        for traced in (False, True):
+            compile_body(module.artifact, process, IMPROVED, traced=traced, inspect=trees.append)
+    return trees
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if _compiles(case)], ids=lambda case: case.id)

@@ -24,6 +24,8 @@ from lash.lashlang import (
     Request,
     ResourceOperation,
     ResourceOperationBatch,
+    StartProcess,
+    State,
     Step,
     Submit,
     Value,
@@ -83,6 +85,24 @@ def test_a_large_result_is_converted_in_slices(source: str) -> None:
     assert seen[0][0] >= _SLICES
 
 
+@pytest.mark.parametrize("value", [_LARGE, [2**70, _LARGE], {"é": [1.0, None], "t": "x\u2028"}, 0.5])
+def test_a_snapshot_is_written_in_slices(value: Value) -> None:
+    state = State({"a": value, "b": "next"})
+    slices = 0
+    work = state.written({"image": "bytes"})
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            written = end.value
+            break
+        slices += 1
+
+    assert written == state.snapshot({"image": "bytes"})
+    assert State.restore(written).variables == state.variables
+    assert (slices >= _SLICES) == (_LARGE in (value, value[1] if isinstance(value, list) else None))
+
+
 def test_what_is_printed_is_converted_and_written_in_slices() -> None:
     _, seen = _driven("print xs")
 
@@ -100,6 +120,20 @@ def test_an_argument_is_converted_in_slices() -> None:
     assert request.args == ({"value": to_json(_LARGE)},)
     assert request.site.occurrence == 1
     assert breaths >= _SLICES
+
+
+def test_the_arguments_of_a_start_are_checked_in_slices() -> None:
+    declared = "process eat(items: list[{ n: int }]) { finish len(items) }\n"
+    _, taken = _driven(f"{declared}h = start eat(items: xs)", Answered({"__handle__": "process", "id": "p"}))
+    refused, checked = _driven(f"{declared.replace('n: int', 'n: str')}h = start eat(items: xs)")
+
+    breaths, request = taken[0]
+    assert isinstance(request, StartProcess)
+    assert request.site.occurrence == 1
+    assert breaths >= 2 * _SLICES
+    assert isinstance(refused, Faulted)
+    assert str(refused.error).startswith("process start failed: process `eat` argument `items`: expected list[")
+    assert checked[0][1] is None
 
 
 @pytest.mark.parametrize("source", ["r = await tools.echo(1)?\nsubmit len(r)", "submit len(tools.echo(1).value)"])

@@ -29,7 +29,9 @@ def _broken_texts(draw: st.DrawFn) -> str:
     """A document with a few characters taken out, doubled or put in."""
     text = draw(_texts)
     at = draw(st.integers(0, len(text)))
-    put = draw(st.sampled_from(("", ",", "]", "}", "[", "{", '"', ":", "1", "-", ".", "e", "NaN", "\\", "\\u12", " ")))
+    put = draw(
+        st.sampled_from(("", ",", "]", "}", "[", "{", '"', ":", "1", "-", ".", "e", "NaN", "\\", "\\u12", " ", "e400"))
+    )
     return text[:at] + put + text[at + draw(st.integers(0, 3)) :]
 
 
@@ -94,6 +96,14 @@ def test_a_broken_document_fails_alike_in_windows(text: str) -> None:
         ('["\\x"]', "invalid escape at line 1 column 4"),
         ('["a\tb"]', "control character (\\u0000-\\u001F) found while parsing a string at line 1 column 4"),
         ("'a'", "expected value at line 1 column 1"),
+        ("[1, -1e999 ]", "number out of range at line 1 column 10"),
+        ('{"1e400": [\n' + "1" * 400 + "]}", "number out of range at line 2 column 400"),
+        ("9" * 250 + "e99", "number out of range at line 1 column 253"),
+        ('["\\u00g0"]', "invalid escape at line 1 column 8"),
+        ('"\\u12', "EOF while parsing a string at line 1 column 5"),
+        ('["\\ud83d\\ude00", "\\ud800x"]', "unexpected end of hex escape at line 1 column 25"),
+        ('"\\udc00"', "lone leading surrogate in hex escape at line 1 column 7"),
+        ('"\\ud800\\u0041"', "lone leading surrogate in hex escape at line 1 column 13"),
     ],
 )
 def test_an_error_says_what_is_wrong_and_where(text: str, told: str) -> None:
@@ -112,14 +122,16 @@ def test_an_error_says_what_is_wrong_and_where(text: str, told: str) -> None:
         '{"a" 1}',
         "[1] 2",
         '["\\ud800' + " " * 40 + '"]',
+        '["\\ud800", ' + "1, " * 30 + '{"a" 1}]',
         "[" * 150 + "]" * 150,
         "",
         "   ",
         "[" + " " * 60 + "1" + " " * 60 + "]",
         "[" + "1" * 60 + "." + "5" * 60 + "e2" + "]",
+        "[" + "1" * 400 + "e-200, 0e999]",
         '{"__resource__": true,' + " " * 40 + '"type": "T", "alias": "t"}',
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_edges_of_windows_are_no_edges_of_values(text: str) -> None:
     def told(read: object) -> str:

@@ -71,8 +71,7 @@ def _run(source: str, *, knows: frozenset[str] = frozenset()) -> tuple[Outcome, 
 
 
 def _execution(source: str, variables: dict[str, Value] | None = None) -> Execution:
-    body = compile_body(linked(source).artifact, None, IMPROVED, lazy=frozenset({"doc"}))
-    _inspect(body.tree)
+    body = compile_body(linked(source).artifact, None, IMPROVED, lazy=frozenset({"doc"}), inspect=_inspect)
     return Execution(body, variables=variables, projected={"doc": LazyValue("doc", "document", "d1")})
 
 
@@ -228,8 +227,8 @@ def _meaning(source: str, *, is_lazy: bool) -> tuple[str, list[str]]:
         IMPROVED,
         readonly=frozenset({"doc"}),
         lazy=frozenset({"doc"}) if is_lazy else frozenset(),
+        inspect=_inspect,
     )
-    _inspect(body.tree)
     plain = from_json(_DOCUMENT)
     bound: Value = LazyValue("doc", "document", "d1") if is_lazy else plain
     outcome = drive(Execution(body, projected={"doc": bound}), perform)

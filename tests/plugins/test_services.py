@@ -331,7 +331,7 @@ async def test_every_service_left_what_it_should(file: Place) -> None:
         ],
         "records": ["checked"],
         "child": ["user: told", "user: what now?", "assistant: heard: what now?"],
-        "spent": {"guard": 10, "turn": 20},
+        "spent": {"helper": 10, "guard": 10, "turn": 20},
         "spent by the child": {"helper": 10},
         "processes": 1,
     }

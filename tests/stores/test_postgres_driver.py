@@ -158,7 +158,7 @@ async def test_a_plain_turn_is_two_transactions_of_few_round_trips(pg_schema: Pg
         await session.commit(commit_of(owned, parent="t0:1"))
 
         assert store.transactions - transactions == 2
-        assert store.statements - statements == 8  # and BEGIN and COMMIT twice
+        assert store.statements - statements == 6  # and BEGIN and COMMIT twice
 
 
 async def test_a_schema_that_does_not_exist_is_made(pg_schema: PgSchema) -> None:

@@ -52,6 +52,7 @@ from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.contributed import engines_of
 from lash.runtime.worker.environment import SURFACE_EXTENSION
 from lash.runtime.worker.ticking import TriggerTicking
 from lash.runtime.worker.worker import ProcessWorker
@@ -142,6 +143,7 @@ class LashCore:
         self._host_choice = effect_host
         self._attachment_choice = attachment_store
         self._plugin_host = PluginHost([protocol, *tool_plugin(tools), *plugins], [ToolOutputBudget()])
+        self._process_engines = engines_of(self._plugin_host.factories)
         self._plugin_options = _options(plugin_options, self._plugin_host) or {}
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, core_layer(instructions, prompt))
         self._has_cells = protocol.id == "rlm_protocol"
@@ -381,6 +383,7 @@ class LashCore:
             plugin_options=self._plugin_options,
             live_replay=self._live_replay,
             tracer=self._tracer,
+            process_engines=self._process_engines,
             doors=ServiceDoors(
                 lambda session_id: self._actor(session_id, self._models.policy()),
                 self._forget,

@@ -37,6 +37,7 @@ class CoreModels:
         self._wires: dict[str, AnyWire] = {}
         self._makers: dict[str, ProviderMaker] = {kind: partial(self._wire, kind) for kind in WIRES}
         self.default = resolve_model(model, self._makers)
+        self._own = ChosenModel(self.default.provider, self.default.facts, self.default.capability)
         self._by_id: dict[str, ModelSpec] = {self.default.id: self.default}
         self._taken: dict[tuple[str, str], ModelSpec] = {}
 
@@ -60,14 +61,14 @@ class CoreModels:
         return spec.facts, provider_id
 
     def know(self, spec: ModelSpec) -> ModelFacts:
-        """A model that a plugin names: known here from now on."""
+        """Makes a model known: turns may name it by its facts from then on."""
         self._by_id[spec.id] = spec
         return spec.facts
 
     def choose(self, options: TurnOptions) -> ChosenModel:
         """The model of a turn. Raises `ConfigurationError` for one that only another process knew."""
         if options.model is None:
-            return ChosenModel(self.default.provider, self.default.facts, self.default.capability)
+            return self._own
         provider_id, model_id = options.provider_id, options.model.id
         spec = None if provider_id is None else self._taken.get((provider_id, model_id))
         if spec is None and provider_id in self._makers:

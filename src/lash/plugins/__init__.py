@@ -55,7 +55,7 @@ from lash.plugins.services import (
     SessionFacts,
     StaleBranch,
 )
-from lash.plugins.snapshots import PluginSnapshot, Stateful, StatefulPlugin
+from lash.plugins.snapshots import HasArtifacts, PluginArtifact, PluginSnapshot, Stateful, StatefulPlugin
 from lash.plugins.transforms import (
     CatalogContext,
     CatalogContribution,
@@ -93,9 +93,11 @@ __all__ = [
     "EmitTrace",
     "EnqueueMessages",
     "ExtensionContribution",
+    "HasArtifacts",
     "HookContext",
     "HookServices",
     "Plugin",
+    "PluginArtifact",
     "PluginBinding",
     "PluginError",
     "PluginFactory",

@@ -136,6 +136,10 @@ class CodeExecutor(Protocol):
         """
         ...
 
+    async def write_out(self, committed: bytes | None) -> None:
+        """Prepares what `snapshot` will give, leaving other tasks their turn where it is large."""
+        ...
+
     def snapshot(self, committed: bytes | None) -> bytes | None:
         """What the next commit stores of the frame; `committed` itself when nothing changed since.
 

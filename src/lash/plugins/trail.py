@@ -10,7 +10,7 @@ import msgspec
 from lash.base.codec import from_json, to_json
 from lash.base.json import JsonObject
 from lash.base.usage import LedgerEntry
-from lash.plugins.snapshots import PluginSnapshot, PluginStates
+from lash.plugins.snapshots import KeptPlugin, PluginStates
 from lash.sessions.graph import NodePayload
 
 RECORDED = "plugins"
@@ -90,7 +90,7 @@ class HookTrail:
             self._told.update(known.spent, (node.node_id for node in known.nodes))
         recorded = body.get(RECORDED)
         if recorded is not None:
-            self._states.follow(from_json(recorded, dict[str, PluginSnapshot]))
+            self._states.follow(from_json(recorded, dict[str, KeptPlugin]))
             self._known = {**self._known, **self._states.revisions()}
 
     @property

@@ -15,6 +15,7 @@ from lash.base.json import JsonObject
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
 from lash.plugins.host import PluginSession
 from lash.runtime.amend import assign_session
+from lash.runtime.ancestry import ancestors_of
 from lash.runtime.approvals import Approval, Approvals
 from lash.runtime.asides import session_maker, trace_teller
 from lash.runtime.branching import branch, fresh_start, given_state
@@ -37,7 +38,6 @@ from lash.sessions.accept import Idle, Owned, Waiting, turn_source_key
 from lash.sessions.commit import SessionState
 from lash.sessions.errors import QueuedInputTaken, SessionDeleted, StoreUnavailable
 from lash.sessions.frames import SessionPolicy, ToolAccess
-from lash.sessions.meta import ChildSession
 from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkBatch, QueuedWorkDraft, SlotPolicy
 from lash.sessions.store import SessionCreate, SessionStore
 
@@ -97,11 +97,10 @@ class SessionActor:
         self._plugin_options = plugin_options if plugin_options is not None else self._plugin_options
         self._is_assigned = False
 
-    async def _parent_id(self, store: SessionStore) -> str | None:
+    async def _ancestors(self, store: SessionStore) -> list[str]:
         if self._memory.assignment.usage_source is None:
-            return None  # nobody's child, and nothing more to read
-        meta = await store.load_session_meta()
-        return meta.relation.parent_session_id if meta and isinstance(meta.relation, ChildSession) else None
+            return []  # nobody's child, and nothing more to read
+        return await ancestors_of(self._engine.store.sessions, store)
 
     def _given_options(self) -> JsonObject:
         return self._plugin_options if self._plugin_options is not None else self._memory.assignment.plugin_options
@@ -121,9 +120,9 @@ class SessionActor:
             is_restored = await self._memory.refresh(store)
             access = self._tool_access if self._tool_access is not None else self._memory.assignment.tool_access
             options = {**engine.options.plugin_options, **self._given_options()}
-            context = PluginSessionContext(
-                self.session_id, await self._parent_id(store), plugin_options=options, tool_access=access
-            )
+            self._memory.ancestors = await self._ancestors(store)
+            parent_id = self._memory.ancestors[0] if self._memory.ancestors else None
+            context = PluginSessionContext(self.session_id, parent_id, plugin_options=options, tool_access=access)
             plugins = engine.plugins.build(context)
             plugins.create_session = session_maker(engine, self._memory, plugins.protocol_session)
             if engine.options.tracer is not None:
@@ -133,6 +132,7 @@ class SessionActor:
             if plugins.protocol_session is not None:
                 await self._introduce(plugins, options, is_restored=is_restored)
             self._drives = SessionDrives(engine, store, self._memory, plugins, self.feed)
+            engine.opened[self.session_id] = self._drives
         if engine.options.tracer is not None:
             engine.options.tracer.session_started(self.session_id, revision=self._memory.head_revision)
         if is_restored:

@@ -194,7 +194,10 @@ class Caller:
         leaving = [self._engine.closing]
         if not self._has_asked_to_leave:
             leaving.append(self._request.cancel)
-        return await until_change(self._engine, waiting, self._drives.turned, leaving)
+        if self._request.process_run is None:
+            return await until_change(self._engine, waiting, self._drives.turned, leaving)
+        async with self._request.process_run.waiting():
+            return await until_change(self._engine, waiting, self._drives.turned, leaving)
 
     def _outcome_of(self, drive: asyncio.Task[Driven]) -> TurnResult | None:
         if drive.cancelled():

@@ -122,7 +122,7 @@ class SessionControl:
         """The tools of the session as it would store them now."""
         drives, _ = await self._opened()
         drives.tools.catalog()
-        return drives.tools.state
+        return drives.tools.state.copy()
 
     async def tool_names(self) -> list[str]:
         """What the model may call."""
@@ -139,7 +139,7 @@ class SessionControl:
             return msgspec.structs.replace(commit, checkpoint=commit.checkpoint.with_tool_state(state))
 
         await amend_session(drives, plan)
-        return drives.memory.tool_state
+        return drives.memory.tool_state.copy()
 
     async def set_availability(self, tool: str, availability: Availability | None) -> None:
         """Overrides whether a tool may be called; None takes the override back. Raises `UnknownTool`."""

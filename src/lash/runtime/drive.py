@@ -48,6 +48,8 @@ from lash.runtime.settlement import Reached, TurnSettlement
 from lash.runtime.tooling import SessionTools
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.runtime.turn_tools import TurnTools
+from lash.runtime.worker.run import ProcessRun
+from lash.runtime.worker.yielding import YieldingController
 from lash.sessions.accept import Owned
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
 from lash.sessions.store import SessionStore
@@ -131,6 +133,8 @@ class TurnDrive:
         self._reached: Reached | None = None
         self._controller: EffectController | None = None
         self._must_not_repeat = False
+        # The process whose work the turn is, if it is any's.
+        self.process_run: ProcessRun | None = None
 
     async def run(self) -> Driven:
         """Drives, with a few tries against trouble that may pass; always gives the lease back."""
@@ -202,6 +206,8 @@ class TurnDrive:
         controller = await self._engine.host.owned(
             self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: cancel.cancel("lease_lost")
         )
+        if self.process_run is not None:
+            controller = YieldingController(self.process_run, controller)
         if self._trace is not None:
             self._trace.again()
             controller = TracedController(controller, self._trace)
@@ -229,6 +235,8 @@ class TurnDrive:
     async def _refresh(self) -> None:
         """Another owner may have committed since: what is in memory must be the stored head."""
         if self._memory.head_revision == self._owned.head_revision:
+            if self._memory.head_revision == 0 and not self._owned.is_fresh:
+                await self._memory.book(self._store)  # the first turn, begun by somebody else: children may have spent
             return
         await self._memory.refresh(self._store)
 

@@ -18,6 +18,7 @@ from lash.base.messages import Message
 from lash.effects.lease import Lease
 from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream, Sink, TurnActivity
+from lash.runtime.ancestry import tell_ancestors
 from lash.runtime.commands import apply_command, leading_command
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
@@ -130,6 +131,8 @@ class SessionDrives:
                     await self.store.commit(msgspec.structs.replace(commit, guard=LeaseGuard(lease)))
                     is_held = False
                     await self.memory.refresh(self.store)
+                    if commit.rolled_up_to and commit.usage_deltas:
+                        await tell_ancestors(self.engine, commit.rolled_up_to)
                 return commit is not None
             finally:
                 self.engine.keeper.drop(holding)
@@ -205,6 +208,7 @@ class SessionDrives:
                     drive = TurnDrive(
                         self.engine, self.store, self.memory, self.plugins, self.tools, owned, cancel, stream, inputs
                     )
+                    drive.process_run = next((one.process_run for one in listeners if one.process_run), None)
                     driven = await drive.run()
                     return driven
                 finally:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from lash.attachments.store import AttachmentStore
 from lash.base.cancel import CancelToken
@@ -39,6 +40,7 @@ from lash.tools.catalog import ToolCatalog
 from lash.tracing.tracer import Tracer
 
 if TYPE_CHECKING:  # engines and services build on the runtime
+    from lash.runtime.driving import SessionDrives
     from lash.runtime.hook_services.asking import ServiceDoors
     from lash.runtime.worker.engines import ProcessEngine
 
@@ -180,6 +182,8 @@ class Engine:
         self.recovery = RecoveryReport()
         # Cancelled with reason `shutdown` when the core is closed: whoever waits is woken.
         self.closing = CancelToken()
+        # The sessions that are open here, by id.
+        self.opened: WeakValueDictionary[str, SessionDrives] = WeakValueDictionary()
         self._has_warned_of_window = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watching: asyncio.Task[None] | None = None

@@ -22,6 +22,7 @@ from lash.plugins.hooks import TurnFinalized, TurnPersisted
 from lash.plugins.host import PluginSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.ancestry import tell_ancestors
 from lash.runtime.carried import carried, with_tools, with_variables
 from lash.runtime.engine import Engine
 from lash.runtime.input import QueuedInput, TurnOptions, input_message
@@ -95,6 +96,9 @@ class TurnSettlement:
         await self._plugins.tell(TurnFinalized(memory.session_id, self._turn_id, driven.done.outcome))
         lingering = await controller.retract()
         prefix = f"{memory.session_id}:{self._turn_id}:{turn_index}:"
+        executor = self._plugins.protocol.executor
+        if keeps_variables and executor is not None:
+            await executor.write_out(memory.execution_state)
         commit = turn_commit(
             memory,
             checkpoint=self._checkpoint(driven, keeps_variables=keeps_variables),
@@ -125,6 +129,8 @@ class TurnSettlement:
             raise
         self.is_settled = True
         memory.apply(commit, result)
+        if memory.ancestors and commit.usage_deltas:
+            await tell_ancestors(engine, memory.ancestors)
         if self._trace is not None:
             self._trace.committed(
                 revision=result.head_revision,

@@ -132,6 +132,13 @@ class ToolBatch:
             usage=[entry for done in done_in_order for entry in done.usage],
         )
 
+    async def run_one(self, call: PendingCall, name: str) -> ToolCallRecord:
+        """One call by itself, for who wants to know no more than what it came to."""
+        if is_batch(call, self._catalog):
+            return (await self.run([call], [name])).records[0]
+        [settled] = await self._controller.run_group([self._branch(name, call)])
+        return settled.record
+
     async def _run_all(self, calls: Sequence[PendingCall], named: Sequence[str]) -> list[_Settled]:
         by_index: dict[int, _Settled] = {}
         for wave in waves([self._scheduling(call) for call in calls]):
@@ -181,8 +188,9 @@ class ToolBatch:
         return "parallel" if entry is None else entry.manifest.scheduling
 
     def _branch(self, child: str, call: PendingCall) -> Branch[_Settled]:
-        correlation_id = f"tool:{call.call_id}"
-        self._stream.tell(correlation_id, activity.ToolCallStarted(call.call_id, call.tool_name, call.args or {}))
+        if self._stream.is_watched:
+            started = activity.ToolCallStarted(call.call_id, call.tool_name, call.args or {})
+            self._stream.tell(f"tool:{call.call_id}", started)
         branch = self._call_branch(child, call)
         body, was_recorded = yield from branch.effects()
         return self._settled(call, body, branch.usage, was_recorded)
@@ -199,12 +207,11 @@ class ToolBatch:
     def _settled(self, call: PendingCall, body: JsonObject, usage: list[LedgerEntry], was_recorded: bool) -> _Settled:
         record = from_json(body["record"], ToolCallRecord)
         messages = from_json(body["messages"], list[Message]) if body.get("messages") else []
-        self._stream.tell(
-            f"tool:{call.call_id}",
-            activity.ToolCallCompleted(
+        if self._stream.is_watched:
+            completed = activity.ToolCallCompleted(
                 call.call_id, call.tool_name, record.args, record.output, record.duration_ms, was_recorded
-            ),
-        )
+            )
+            self._stream.tell(f"tool:{call.call_id}", completed)
         return _Settled(record, str(body.get("model_text", "")), messages, body.get("is_shaped") is True, usage)
 
 

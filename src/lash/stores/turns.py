@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lash.base.canonical import canonical_json
 from lash.base.codec import encode
 from lash.effects.lease import Lease
 from lash.effects.scope import ExecutionScope
@@ -68,7 +69,7 @@ class SqlTurns(Facet):
     async def settle_without_commit(self, guard: Lease, turn: StoredTurn, claim: QueuedWorkClaim | None) -> None:
         """Settles a turn that changes no history: stamp, receipts, journal and lease in one transaction."""
         stamp = commits.StampPlan(
-            turn.turn_id, NOTHING_COMMITTED, None if turn.summary is None else encode(turn.summary)
+            turn.turn_id, NOTHING_COMMITTED, None if turn.summary is None else canonical_json(turn.summary)
         )
         scope_key = ExecutionScope.turn(guard.key, turn.turn_id).journal_key
         completion = None if claim is None else claim.completion()

@@ -73,7 +73,8 @@ async def prepare_call(
         if (problem := check_arguments(call.tool_name, contract, call.args)) is not None:
             return problem
         ready = await _prepared(entry, call)
-        canonical_json_bytes(to_json(ready))
+        if ready.args is not call.args or ready.prepared_payload is not None:
+            canonical_json_bytes(to_json(ready))  # the arguments of the call were checked above
     except Exception as error:
         return contained(call.tool_name, error)
     if (ready.tool_id, ready.call_id) != (entry.manifest.id, call.call_id):

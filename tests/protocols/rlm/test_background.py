@@ -12,6 +12,7 @@ import lash
 from lash.base.json import Json
 from lash.base.messages import ProcessOrigin
 from lash.lashlang.syntax.features import LanguageFeatures
+from lash.machine.llm import LlmRequest
 from lash.machine.outcome import Stopped
 from lash.plugins.errors import PluginRegistrationError
 from lash.processes.inputs import LashlangProcessInput
@@ -19,7 +20,7 @@ from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.protocols.rlm.options import RlmConfig
 from lash.stock.trigger_sources import TriggerSource, TriggerSources
 from lash.testing import ScriptedModel, cell
-from lash.testing.script import Step
+from lash.testing.script import Answer, Step
 
 GREET = """
 process greet(name: str) {
@@ -120,7 +121,9 @@ async def test_a_program_lists_and_cancels_its_triggers() -> None:
     ending = """
 gone = await triggers.cancel({ handle: t })?
 again = await triggers.cancel({ handle: t.id })?
-submit { names: [x.name for x in found], inputs: found[0].inputs, gone: gone, again: again }
+other = await triggers.cancel({ handle: "trigger:77" })?
+left = await triggers.list({ enabled: true })?
+submit { names: [x.name for x in found], inputs: found[0].inputs, gone: gone, again: again, other: other, left: left }
 """
     config = RlmConfig(language_features=LanguageFeatures(comprehensions=True))
     model = ScriptedModel([cell(REGISTER + listing + ending)])
@@ -132,7 +135,9 @@ submit { names: [x.name for x in found], inputs: found[0].inputs, gone: gone, ag
             "names": ["morning"],
             "inputs": {"tick": {"kind": "event"}, "note": {"kind": "fixed", "value": "daily"}},
             "gone": True,
-            "again": False,
+            "again": True,
+            "other": False,
+            "left": [],
         }
 
 
@@ -296,3 +301,27 @@ submit 1
 
     assert turn.outcome == Stopped("cancelled")
     assert second.value == "still here"
+
+
+async def test_a_source_that_is_gone_after_a_restart_changes_no_cell_that_ran_with_it(tmp_path: Path) -> None:
+    where, arrived = str(tmp_path / "agent.db"), asyncio.Event()
+    steps = [cell(REGISTER + "print t.name"), cell("submit t.name")]
+
+    async def held(_request: LlmRequest) -> Answer:
+        arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    first = clock_core(steps[0], held, store=where)
+    await first.open()
+    session = await first.session("s").open()
+    lost = asyncio.create_task(session.run("go", turn_id="t"))
+    await arrived.wait()
+    await first.close()
+    await asyncio.gather(lost, return_exceptions=True)
+
+    async with core_of(*steps, store=where, workers=0) as core, core.session("s") as session:
+        turn = await session.run("go", turn_id="t")
+
+    assert turn.value == "morning"
+    assert turn.errors == []

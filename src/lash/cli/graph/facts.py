@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+import lash
 from lash.base.messages import ProcessOrigin
 from lash.cli.chat.told import Told, told_of
 from lash.cli.failure import NotFound
+from lash.cli.graph.picture import Picture, picture_of
+from lash.cli.graph.runs import ProcessRun, add_runs
 from lash.cli.process_facts import ProcessFacts
 from lash.cli.stores import open_store, shown
+from lash.effects.scope import ExecutionScope
 from lash.machine.outcome import outcome_name
+from lash.processes.record import ProcessRecord
 from lash.processes.registry import ProcessQuery
 from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.protocols.rlm.graph import CellGraph, turn_cells
@@ -41,7 +46,13 @@ class SessionCells(msgspec.Struct, frozen=True):
 
     session_id: str
     turns: list[TurnCells]
-    processes: list[ProcessFacts]
+    processes: list[ProcessRun]
+
+    def picture(self, cell: CellFacts) -> Picture:
+        """The picture of one of its cells."""
+        found = picture_of(cell.graph, has_submitted=cell.answer is not None)
+        add_runs(found, cell.graph.started, {run.facts.id: run for run in self.processes})
+        return found
 
 
 async def read_cells(where: str, session_id: str, turn_id: str | None = None) -> SessionCells:
@@ -53,7 +64,7 @@ async def read_cells(where: str, session_id: str, turn_id: str | None = None) ->
         stored = await handle.load_session(FullGraph())
         settled = await handle.list_turns(session_id)
         query = ProcessQuery(originator=SessionOriginator(SessionScope(session_id)))
-        processes = await store.processes.list_processes(query)
+        processes = [await _run(store, record) for record in await store.processes.list_processes(query)]
     if turn_id is not None and all(turn.turn_id != turn_id for turn in settled):
         raise NotFound(
             f"turn {turn_id!r} of session {session_id!r} is not settled; "
@@ -66,7 +77,14 @@ async def read_cells(where: str, session_id: str, turn_id: str | None = None) ->
             summary = stored_summary(turn)
             mine = [node for node in nodes if node.node_id.startswith(f"t{summary.turn_index}.")]
             turns.append(_turn(turn.turn_id, outcome_name(summary.outcome), summary.turn_index, mine))
-    return SessionCells(session_id, turns, [ProcessFacts.of(record) for record in processes])
+    return SessionCells(session_id, turns, processes)
+
+
+async def _run(store: lash.Store, record: ProcessRecord) -> ProcessRun:
+    rows = await store.journal.load(ExecutionScope.process(record.id))
+    events = await store.processes.events_after(record.id, 0)
+    keys = [row.replay_key for row in rows if row.status != "in_progress"]
+    return ProcessRun.of(ProcessFacts.of(record), keys, [event.event_type for event in events])
 
 
 def _turn(turn_id: str, outcome: str, turn_index: int, nodes: list[SessionNode]) -> TurnCells:

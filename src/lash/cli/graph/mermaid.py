@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
 from lash.cli.graph.facts import SessionCells
-from lash.cli.graph.picture import Picture, Place, Way, picture_of, process_place
+from lash.cli.graph.picture import Place, Way
+from lash.cli.graph.runs import process_place
 from lash.cli.output import shortened
 
 _CLASSES = (
@@ -18,43 +17,32 @@ _CLASSES = (
 
 
 def mermaid(session: SessionCells) -> str:
-    """One flowchart: a frame for each turn, in it one for each cell; processes stand beside them."""
-    facts = {process.id: process for process in session.processes}
-    names: dict[str, str] = {}
+    """One flowchart: a frame for each turn, in it one for each cell, and what woke which turn."""
     lines = ["flowchart TD"]
-    inner: dict[str, list[str]] = {}
+    ways: list[str] = []
+    shown: dict[str, str] = {}
     for turn_number, turn in enumerate(session.turns, 1):
         lines.append(f'  subgraph turn{turn_number}["{_text(turn.turn_id)}: {_text(turn.outcome)}"]')
         for cell_number, cell in enumerate(turn.cells, 1):
             frame = f"t{turn_number}c{cell_number}"
-            picture = picture_of(cell.graph, facts, has_submitted=cell.answer is not None)
+            picture = session.picture(cell)
+            names = {place: f"{frame}n{number}" for number, place in enumerate(picture.places, 1)}
             lines.append(f'    subgraph {frame}["cell {cell_number}"]')
             if not picture.places:
                 what = shortened(cell.graph.problem or cell.problem or "nothing to draw", 80)
-                lines.append(f'      {frame}_none["{_text(what)}"]:::failed')
-            own = {one: place for one, place in picture.places.items() if place.kind != "process_run"}
-            lines += [f"      {line}" for line in _places(own, frame, names)]
+                lines.append(f'      {frame}n0["{_text(what)}"]:::failed')
+            lines += [f"      {_box(names[place.id], place)}" for place in picture.places.values()]
             lines.append("    end")
-            inner[frame] = list(_ways(picture, frame, names))
+            ways += [f"  {names[way.source]} {_arrow(way)} {names[way.target]}" for way in picture.ways]
+            shown.update((process_id, names[place]) for process_id, place in picture.runs.items())
         lines.append("  end")
-    for process in session.processes:
-        place = process_place(process.id, process)
-        names[place.id] = f"p{len([name for name in names.values() if name.startswith('p')]) + 1}"
-        lines.append(f"  {_box(names[place.id], place)}")
-    lines += [f"  {line}" for ways in inner.values() for line in ways]
+    for number, run in enumerate(session.processes, 1):
+        if run.facts.id not in shown:  # the application started it, or an older cell
+            shown[run.facts.id] = f"p{number}"
+            lines.append(f"  {_box(f'p{number}', process_place(run.facts.id, run.facts))}")
     for turn_number, turn in enumerate(session.turns, 1):
-        lines += [
-            f"  {names[f'process:{process_id}']} -. wakes .-> turn{turn_number}"
-            for process_id in turn.woken_by
-            if f"process:{process_id}" in names
-        ]
-    return "\n".join([*lines, *(f"  {line}" for line in _CLASSES), ""])
-
-
-def _places(places: Mapping[str, Place], frame: str, names: dict[str, str]) -> Iterator[str]:
-    for number, (identity, place) in enumerate(places.items(), 1):
-        name = names[f"{frame}/{identity}"] = f"{frame}n{number}"
-        yield _box(name, place)
+        ways += [f"  {shown[one]} -. wakes .-> turn{turn_number}" for one in turn.woken_by if one in shown]
+    return "\n".join([*lines, *ways, *(f"  {line}" for line in _CLASSES), ""])
 
 
 def _box(name: str, place: Place) -> str:
@@ -63,13 +51,6 @@ def _box(name: str, place: Place) -> str:
     if place.kind == "branch":
         opened, closed = "{", "}"
     return f'{name}{opened}"{said}"{closed}:::{place.state}'
-
-
-def _ways(picture: Picture, frame: str, names: Mapping[str, str]) -> Iterator[str]:
-    for way in picture.ways:
-        source, target = (names.get(f"{frame}/{end}") or names.get(end) for end in (way.source, way.target))
-        if source is not None and target is not None:
-            yield f"{source} {_arrow(way)} {target}"
 
 
 def _arrow(way: Way) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lash.cli.graph.facts import SessionCells
-from lash.cli.graph.picture import picture_of
 from lash.cli.output import shortened
 
 
@@ -15,16 +14,14 @@ def outline(session: SessionCells) -> str:
 
 
 def _lines(session: SessionCells) -> Iterator[str]:
-    facts = {process.id: process for process in session.processes}
     for turn in session.turns:
         woken = f", woken by {', '.join(turn.woken_by)}" if turn.woken_by else ""
         yield f"turn {turn.turn_id}: {turn.outcome}{woken}"
         for number, cell in enumerate(turn.cells, 1):
             problem = cell.problem or cell.graph.problem
             yield f"  cell {number}: {shortened(problem, 100) if problem else shortened(cell.graph.code, 60)}"
-            picture = picture_of(cell.graph, facts, has_submitted=cell.answer is not None)
-            for place in picture.places.values():
+            for place in session.picture(cell).places.values():
                 if place.kind not in ("main", "branch"):
                     yield f"    {place.title}: {'not reached' if place.state == 'idle' else place.note or place.state}"
-    for process in session.processes:
-        yield f"process {process.label or process.kind} ({process.id}): {process.state}"
+    for run in session.processes:
+        yield f"process {run.facts.label or run.facts.kind} ({run.facts.id}): {run.facts.state}"

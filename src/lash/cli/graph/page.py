@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
 from typing import Final
 
 from lash.cli.graph.facts import CellFacts, SessionCells, TurnCells
-from lash.cli.graph.picture import picture_of
 from lash.cli.graph.svg import svg
 from lash.cli.output import shortened, when
-from lash.cli.process_facts import ProcessFacts
 
 # What a page shows of one printed value: the conversation itself is in `lash sessions export`.
 SHOWN_CHARS: Final = 4_000
@@ -26,12 +24,11 @@ def page(session: SessionCells) -> str:
 
 
 def _body(session: SessionCells) -> Iterator[str]:
-    facts = {process.id: process for process in session.processes}
     for turn in session.turns:
-        yield from _turn(turn, facts)
+        yield from _turn(turn, session)
     if session.processes:
         yield "<h2>Processes</h2>\n<table><tr><th>process<th>state<th>started<th>last change<th>what came of it</tr>\n"
-        for process in session.processes:
+        for process in (run.facts for run in session.processes):
             cells = [
                 process.label or process.kind,
                 process.state,
@@ -46,18 +43,19 @@ def _body(session: SessionCells) -> Iterator[str]:
         yield "<p>No program ran in this session, and it started no process.</p>\n"
 
 
-def _turn(turn: TurnCells, facts: Mapping[str, ProcessFacts]) -> Iterator[str]:
+def _turn(turn: TurnCells, session: SessionCells) -> Iterator[str]:
+    labels = {run.facts.id: run.facts.label for run in session.processes}
     yield f'<h2>Turn {escape(turn.turn_id)} <span class="outcome">{escape(turn.outcome)}</span></h2>\n'
     for process_id in turn.woken_by:
-        name = facts[process_id].label if process_id in facts else None
-        yield f'<p>Woken by <a href="#{escape(_anchor(process_id))}">{escape(name or process_id)}</a></p>\n'
+        name = labels.get(process_id) or process_id
+        yield f'<p>Woken by <a href="#{escape(_anchor(process_id))}">{escape(name)}</a></p>\n'
     if turn.asked:
         yield f"<p>{escape(shortened(turn.asked, SHOWN_CHARS))}</p>\n"
     for number, cell in enumerate(turn.cells, 1):
-        yield from _cell(number, cell, facts)
+        yield from _cell(number, cell, session)
 
 
-def _cell(number: int, cell: CellFacts, facts: Mapping[str, ProcessFacts]) -> Iterator[str]:
+def _cell(number: int, cell: CellFacts, session: SessionCells) -> Iterator[str]:
     yield f'<section class="cell"><div><h3>Cell {number}</h3>\n'
     yield _pre("program", cell.graph.code)
     for text in cell.printed:
@@ -67,7 +65,7 @@ def _cell(number: int, cell: CellFacts, facts: Mapping[str, ProcessFacts]) -> It
     if cell.answer is not None:
         yield _pre("answer", cell.answer)
     yield '</div><div class="picture">'
-    picture = picture_of(cell.graph, facts, has_submitted=cell.answer is not None)
+    picture = session.picture(cell)
     if picture.places:
         yield svg(picture, f"Cell {number}")
     elif cell.problem is None and cell.graph.problem is not None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from lash.cli.process_facts import ProcessFacts
 from lash.protocols.rlm.graph import CellGraph, GraphEdge, GraphNode
 
 # idle: never reached, or a place that nobody counts.
@@ -44,10 +43,35 @@ class Picture:
 
     places: dict[str, Place] = field(default_factory=dict)
     ways: list[Way] = field(default_factory=list)
+    # Where processes are shown, by their ids.
+    runs: dict[str, str] = field(default_factory=dict)
+
+    def lead(self, source: str, target: str, label: str = "", is_taken: bool | None = None) -> None:
+        """Adds a way. Several between the same two places are one: arms of a branch that meet at once."""
+        for number, way in enumerate(self.ways):
+            if (way.source, way.target) == (source, target):
+                labels = way.label if label in way.label.split(" / ") else f"{way.label} / {label}".strip(" /")
+                both = way.is_taken if is_taken is None else is_taken or way.is_taken
+                self.ways[number] = Way(source, target, labels, both)
+                return
+        self.ways.append(Way(source, target, label, is_taken))
+
+    def below(self, root: str) -> list[str]:
+        """Every place that is reached from one, except by starting a process."""
+        found: list[str] = []
+        waiting = [root]
+        while waiting:
+            here = waiting.pop(0)
+            for way in self.ways:
+                is_start = self.places[way.target].kind in ("process", "process_run")
+                if way.source == here and not is_start and way.target not in found:
+                    found.append(way.target)
+                    waiting.append(way.target)
+        return found
 
 
-def picture_of(cell: CellGraph, processes: Mapping[str, ProcessFacts], *, has_submitted: bool = False) -> Picture:
-    """The picture of one cell with the processes that it started. Empty for a cell that has no map.
+def picture_of(cell: CellGraph, *, has_submitted: bool = False) -> Picture:
+    """The picture of one cell. Empty for a cell that has no map.
 
     `has_submitted`: its turn ended with its value, which a cell that reaches nobody does not record.
     """
@@ -60,15 +84,13 @@ def picture_of(cell: CellGraph, processes: Mapping[str, ProcessFacts], *, has_su
     into_arm = {edge.target: edge for edge in cell.edges if edge.target in arms}
     for edge in cell.edges:
         _follow(edge, into_arm, found)
-    for place, process_id in cell.started:
-        _start(place, process_id, processes.get(process_id), found)
+    root = next((place.id for place in found.places.values() if place.kind == "main"), None)
+    own = [] if root is None else [found.places[one] for one in found.below(root)]
     taken = {way.source for way in found.ways if way.is_taken}
-    ends = [place.id for place in found.places.values() if place.kind == "terminal" and place.title == "result"]
-    passed = {one for one in taken if found.places[one].kind == "branch"}
-    if has_submitted and len(ends) == 1:
-        passed |= set(ends)
-    for one in passed:
-        found.places[one] = replace(found.places[one], state="done")
+    ends = [place for place in own if place.kind == "terminal" and place.title == "result"]
+    passed = [place for place in own if place.kind == "branch" and place.id in taken]
+    for place in [*passed, *(ends if has_submitted and len(ends) == 1 else [])]:
+        found.places[place.id] = replace(place, state="done")
     return found
 
 
@@ -90,24 +112,5 @@ def _follow(edge: GraphEdge, into_arm: Mapping[str, GraphEdge], found: Picture) 
         arm = into_arm[source]
         label, is_taken = arm.label, {"selected": True, "rejected": False, "unknown": None}[arm.status]
         source = arm.source
-    way = Way(source, edge.target, label or ("starts" if edge.label == "child" else ""), is_taken)
-    if source in found.places and edge.target in found.places and way not in found.ways:
-        found.ways.append(way)
-
-
-def _start(place: str, process_id: str, facts: ProcessFacts | None, found: Picture) -> None:
-    if place not in found.places:
-        return
-    identity = f"process:{process_id}"
-    if identity not in found.places:
-        found.places[identity] = process_place(process_id, facts)
-    found.ways.append(Way(place, identity, "starts", is_taken=True))
-
-
-def process_place(process_id: str, facts: ProcessFacts | None) -> Place:
-    """A process as it stands."""
-    if facts is None:
-        return Place(f"process:{process_id}", "process_run", process_id, "idle")
-    states: dict[str, PlaceState] = {"completed": "done", "running": "running"}
-    title = facts.label or facts.kind
-    return Place(f"process:{process_id}", "process_run", title, states.get(facts.status, "failed"), facts.state)
+    if source in found.places and edge.target in found.places:
+        found.lead(source, edge.target, label or ("starts" if edge.label == "child" else ""), is_taken)

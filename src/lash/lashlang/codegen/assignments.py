@@ -25,8 +25,10 @@ class AssignmentEmitter(EffectEmitter):
             parts = [self.expr(step.index) for step in node.steps if isinstance(step, ast.IndexStep)]
             return [build.expr(build.tuple(*parts, self.expr(node.value))), self.refuse_readonly(node.root)]
         if node.steps:
+            self.refuse_sure()
             return self._path(node)
         if (item := self_push(node)) is not None:
+            self.refuse_sure()
             return self._push(node, item)
         if isinstance(node.value, ast.Binary) and node.value.op == "add":
             left = node.value.left
@@ -78,6 +80,7 @@ class AssignmentEmitter(EffectEmitter):
         build, name = self.build, node.root
         if self.kind(name) & UNSET:
             # The right side comes first here, which only an unset variable can show.
+            self.refuse_sure()
             first = self.temp()
             lines: Stmts = [build.assign(first, self.entire(value.right)), *self._check_set(name)]
             total = build.call("add", build.name("m"), build.name(self.place(name)), build.name(first))
@@ -87,6 +90,7 @@ class AssignmentEmitter(EffectEmitter):
         kind, other = self.kind(name), self.kind_now(value.right)
         if other == NUMBER or kind == NUMBER or not kind & (TEXT | LIST):
             return [*check, *self._plain(node, self.expr(value), self.kind_now(value))]
+        self.refuse_sure()
         local, held = self.place(name), self.temp()
         if (literal := self_append(node)) is not None:
             return [*check, *self._extend(node, literal, kind)]

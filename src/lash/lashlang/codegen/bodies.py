@@ -14,8 +14,9 @@ def body(m, c, …):          # meter, fuel; then variables or parameters
 from __future__ import annotations
 
 import ast as py
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Final
 
 from lash.lashlang.codegen.frame import Unit
@@ -28,11 +29,11 @@ from lash.lashlang.dialect import Dialect
 from lash.lashlang.errors import Span
 from lash.lashlang.modules.artifact import ModuleArtifact
 from lash.lashlang.syntax import ast
-from lash.lashlang.syntax.traversal import assignments, descendants
+from lash.lashlang.syntax.traversal import assignments
 from lash.lashlang.tracking.sites import BodySites, Entry, Site
 
 FILENAME: Final = "<lashlang>"
-COMPILER_VERSION: Final = "1"
+COMPILER_VERSION: Final = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,6 @@ class CompiledBody:
     sites: tuple[Site, ...]
     spans: tuple[Span, ...]
     statements: tuple[Span, ...]
-    code: CodeType
-    tree: py.Module
     dialect: Dialect
     traced: bool
 
@@ -68,12 +67,14 @@ def compile_body(
     readonly: frozenset[str] = frozenset(),
     lazy: frozenset[str] = frozenset(),
     keeps_lazy: bool = False,
+    inspect: Callable[[py.Module], None] | None = None,
 ) -> CompiledBody:
     """The main block of a linked module (`process=None`), or one of its processes.
 
     `readonly` names the projected bindings of the run; `lazy` those of them that
     are `LazyValue`s. `keeps_lazy` says that the cell's variables may hold lazy
     values that an earlier cell put into a container; `lazy` names imply it.
+    `inspect` is shown the Python tree before it is compiled; it is not kept.
     """
     program = artifact.canonical_ir
     declaration = next((item for item in program.processes() if item.name == process), None)
@@ -106,9 +107,10 @@ def compile_body(
         emitter.silent_branches = folded_ternaries(body)
     tree = py.Module([], [])
     main = _write_cell(emitter, body) if declaration is None else _write_process(emitter, declaration)
-    if any(isinstance(node, ast.FunctionCall) for node in descendants(body)):
-        emitter.write_functions()
+    emitter.write_functions()
     tree.body = [*unit.functions, main]
+    if inspect is not None:
+        inspect(tree)
     code = compile(tree, FILENAME, "exec")
     namespace = dict(NAMESPACE)
     namespace.update(unit.constants)
@@ -123,8 +125,6 @@ def compile_body(
         tuple(unit.sites.sites),
         tuple(unit.spans),
         tuple(unit.statements),
-        code,
-        tree,
         dialect,
         traced,
     )

@@ -35,17 +35,29 @@ class CallEmitter(ExpressionEmitter):
     def call_function(self, name: str, args: tuple[ast.Expr, ...]) -> py.expr:
         """A call of a declared `fn`."""
         build = self.build
-        self.heavy = True
         values = [self.entire(arg) for arg in args]
+        if self.mode != "fast" and (self.mode != "slow" or self.counts_itself):
+            found = self.sure(name)
+            if found is not None:
+                taken, is_heavy = found
+                self.uncounted += taken
+                self.heavy |= is_heavy
+                self.additions += is_heavy
+                return build.call(self.write_sure(name, bare=self._fits(name, args)), build.name("m"), *values)
+            self.refuse_sure()
+        self.heavy = True
         # A call from a body is the first one; deeper ones count.
         one_more = build.binop(build.name("d"), py.Add(), build.const(1))
         depth = build.const(1) if self.mode == "body" else one_more
         fixed = [build.name("m"), build.name("c"), depth]
         if self.mode == "fast":
+            self.uncounted += self.function_weight(name)
             if self._fits(name, args):
                 self.unit.called_raw.add(name)
                 return build.call(f"raw_{name}", *fixed, *values)
+            self.unit.called_fast.add(name)
             return build.call(f"fn_{name}", *fixed, *values)
+        self.unit.called.add(name)
         held = [self.temp() for _ in values]
         steps = [build.bind(item, value) for item, value in zip(held, values, strict=True)]
         names = [build.name(item) for item in held]
@@ -54,6 +66,18 @@ class CallEmitter(ExpressionEmitter):
         slow = build.delegate(build.call(f"gen_{name}", *fixed, *names))
         unfinished = build.compare(quick, py.Is(), build.name("UNFINISHED"))
         return build.last_of(*steps, build.choose(unfinished, slow, build.name(result)))
+
+    def sure(self, name: str) -> tuple[int, bool] | None:
+        """The steps of a call that its function's text bounds, and whether it may make large texts."""
+        raise NotImplementedError
+
+    def write_sure(self, name: str, *, bare: bool) -> str:
+        """Writes a sure function, once; its Python name. `bare` leaves out the checks of its arguments."""
+        raise NotImplementedError
+
+    def function_weight(self, name: str) -> int:
+        """What one call of a function counts for, the calls in it apart."""
+        raise NotImplementedError
 
     def wholeness(self, node: ast.Expr) -> int:
         """Whether `node` is proved to be a whole number."""
@@ -71,6 +95,7 @@ class CallEmitter(ExpressionEmitter):
 
     def comprehension(self, node: ast.Comprehension) -> py.expr:
         """A comprehension, as a function of the variables it reads."""
+        self.refuse_sure()
         build = self.build
         iterable = self._iterable(node.iterable)
         inner: list[ast.Expr] = [node.item] + ([] if node.condition is None else [node.condition])
@@ -116,7 +141,9 @@ class CallEmitter(ExpressionEmitter):
             body = [build.expr(build.call("append", build.name(result), value))]
             if test is not None:
                 body = [build.when(test, body)]
-            loop = build.loop(item, build.name("items"), [*self.tick(2, 16 + allocated_by(node.item)), *body])
+            loop = build.loop(
+                item, build.name("items"), [*self.tick(2 + self.uncounted, 16 + allocated_by(node.item)), *body]
+            )
             done = build.call("counted", build.name("m"), build.name(result))
             statements = [*self.prologue(), build.assign(result, build.list_of()), loop, build.give(done)]
             if self.mode == "slow":

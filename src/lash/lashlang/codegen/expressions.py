@@ -186,6 +186,7 @@ class ExpressionEmitter(OperatorEmitter):
     def _call_builtin(self, name: str, args: tuple[ast.Expr, ...], values: list[py.expr]) -> py.expr:
         build = self.build
         if name not in _LIGHT:
+            self.refuse_sure()
             self.heavy = True
         if name == "format" and (joined := self._joined(args, values)) is not None:
             return joined

@@ -21,6 +21,10 @@ from lash.lashlang.syntax import ast
 from lash.lashlang.tracking.sites import BodySites
 
 
+class NotSure(Exception):
+    """A function being written as a sure one does something that may take long."""
+
+
 @dataclass(slots=True)
 class Unit:
     """What all functions of one compiled body share."""
@@ -39,9 +43,16 @@ class Unit:
     spans: list[Span] = field(default_factory=list)
     statements: list[Span] = field(default_factory=list)
     named_types: dict[str, object] = field(default_factory=dict)
+    called: set[str] = field(default_factory=set)
+    """Functions that some call tries fast and runs slowly if need be."""
+    called_fast: set[str] = field(default_factory=set)
+    """Functions that some fast call enters."""
     called_raw: set[str] = field(default_factory=set)
-    """Functions that some call enters with arguments proved to fit."""
+    """Functions that some fast call enters with arguments proved to fit."""
     whole_functions: frozenset[str] = frozenset()
+    sure: dict[str, tuple[int, bool] | None] = field(default_factory=dict)
+    """What a call of a function costs at most and whether it may make large texts; None where nothing bounds it."""
+    written_sure: set[str] = field(default_factory=set)
     counter: int = 0
 
     def fresh(self, prefix: str) -> str:
@@ -60,7 +71,8 @@ class Frame:
     """One Python function being written.
 
     `mode` is `body` (a generator driven by the execution), `fast` (a plain
-    function) or `slow` (a generator that a body delegates to).
+    function that counts its steps), `slow` (a generator that a body delegates to)
+    or `sure` (a plain function whose steps are bounded by its text, counted by its caller).
     """
 
     def __init__(self, unit: Unit, mode: str, body: ast.Expr, kinds: Kinds) -> None:
@@ -79,6 +91,9 @@ class Frame:
         self.counts_itself = mode == "body"
         self.heavy = False
         self.uses_limits = False
+        # Steps of calls written since the last place that counts them.
+        self.uncounted = 0
+        self.additions = 0
         # Variables that hold finite integers throughout.
         self.whole: frozenset[str] = frozenset()
         self.statement: Span = (0, 0)
@@ -122,6 +137,11 @@ class Frame:
     def is_deep(self, name: str) -> bool:
         """Whether containers inside the variable are changed in place too."""
         return self.depths.get(name) == DEEP
+
+    def refuse_sure(self) -> None:
+        """Gives up on writing a sure function: what comes now may take long."""
+        if self.mode == "sure":
+            raise NotSure
 
     def temp(self) -> str:
         """A fresh temporary."""

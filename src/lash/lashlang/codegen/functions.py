@@ -7,6 +7,7 @@ from typing import Final
 
 from lash.lashlang.codegen.attempts import FAST_STEPS, STEPS_AT_ONCE, first_slot
 from lash.lashlang.codegen.costs import weight_of
+from lash.lashlang.codegen.frame import NotSure
 from lash.lashlang.codegen.kinds import ANY, BOOL, LIST, NULL, NUMBER, RECORD, TEXT, Kinds, function_key
 from lash.lashlang.codegen.namespace import CALL_DEPTH
 from lash.lashlang.codegen.pyast import Stmts
@@ -31,6 +32,9 @@ from lash.lashlang.values.schema import schema_of
 
 # Loop turns and calls between two looks at the clock.
 TURN_STEPS: Final = 1024
+# A function that takes no more steps, and makes no more texts or lists by `+`, is simply called.
+SURE_STEPS: Final = 64
+SURE_ADDITIONS: Final = 4
 
 
 _KINDS: Final = {"int": NUMBER, "float": NUMBER, "str": TEXT, "bool": BOOL, "null": NULL, "dict": RECORD}
@@ -45,7 +49,7 @@ class FunctionEmitter(StatementEmitter):
         """Counters, limits and ownership flags."""
         build = self.build
         lines: Stmts = []
-        if self.mode != "fast":
+        if self.mode not in {"fast", "sure"}:
             lines.append(build.assign("due", build.call("due_list", build.name("m"))))
         if self.counts_itself:
             lines.append(build.assign("n", build.const(TURN_STEPS)))
@@ -65,6 +69,7 @@ class FunctionEmitter(StatementEmitter):
 
     def tick(self, weight: int, allocates: int = 0) -> Stmts:
         """Counts one turn of a loop that makes about `allocates` bytes per turn."""
+        self.refuse_sure()
         allocated = allocates * TURN_STEPS // weight
         build = self.build
         if self.mode == "fast":
@@ -82,6 +87,7 @@ class FunctionEmitter(StatementEmitter):
 
     def look_around(self) -> Stmts:
         """Statements that give a turn if one is due."""
+        self.refuse_sure()
         build = self.build
         if self.mode != "fast":
             return [build.when(build.name("due"), [self.give_turn()])]
@@ -103,20 +109,65 @@ class FunctionEmitter(StatementEmitter):
                 return ANY
 
     def write_functions(self) -> None:
-        """Writes every declared function: fast, slow, and fast without checks where such a call was written."""
-        functions = self.unit.program.functions()
-        for at, function in enumerate(functions):
-            for mode, prefix in (("fast", "fn_"), ("slow", "gen_")):
-                self.unit.functions.append(self._function(function, mode, prefix))
-            self.unit.functions.append(self._attempt(function, at))
-        written: set[str] = set()
-        while written != self.unit.called_raw:
-            for function in functions:
-                if function.name in self.unit.called_raw and function.name not in written:
-                    written.add(function.name)
-                    self.unit.functions.append(self._function(function, "fast", "raw_"))
+        """Writes the functions that are called, in the ways in which they are called."""
+        unit = self.unit
+        positions = {item.name: at for at, item in enumerate(unit.program.functions())}
+        written: set[tuple[str, str]] = set()
+        while True:
+            wanted = {("try_", name) for name in unit.called}
+            wanted |= {("gen_", name) for name in unit.called}
+            wanted |= {("fn_", name) for name in unit.called | unit.called_fast}
+            wanted |= {("raw_", name) for name in unit.called_raw}
+            if wanted <= written:
+                return
+            # In one order always: what is generated depends on the program alone.
+            for prefix, name in sorted(wanted - written, key=lambda item: (positions[item[1]], item[0])):
+                written.add((prefix, name))
+                if prefix == "try_":
+                    unit.functions.append(self._attempt(self._declaration(name), positions[name]))
+                else:
+                    mode = "slow" if prefix == "gen_" else "fast"
+                    unit.functions.append(self._function(self._declaration(name), mode, prefix))
 
-    def _function(self, function: ast.FunctionDeclaration, mode: str, prefix: str) -> py.stmt:
+    def _declaration(self, name: str) -> ast.FunctionDeclaration:
+        return next(item for item in self.unit.program.functions() if item.name == name)
+
+    def function_weight(self, name: str) -> int:
+        """What one call of a function counts for, the calls in it apart."""
+        return weight_of(self._declaration(name).body)
+
+    def sure(self, name: str) -> tuple[int, bool] | None:
+        """The steps of a call that its function's text bounds, and whether it may make large texts."""
+        known = self.unit.sure
+        if name not in known:
+            # Until it is known, a function that reaches itself is not sure.
+            known[name] = None
+            known[name] = self._sure(self._declaration(name))
+        return known[name]
+
+    def _sure(self, function: ast.FunctionDeclaration) -> tuple[int, bool] | None:
+        types = [param.type for param in function.params]
+        types += [] if function.return_type is None else [function.return_type]
+        # Checking a list or an object walks it.
+        if not all(isinstance(type_, Simple) for type_ in types):
+            return None
+        frame = self._frame(function, "sure")
+        try:
+            frame.block(function.body)
+        except NotSure:
+            return None
+        steps = weight_of(function.body) + frame.uncounted
+        return (steps, frame.additions > 0) if steps <= SURE_STEPS and frame.additions <= SURE_ADDITIONS else None
+
+    def write_sure(self, name: str, *, bare: bool) -> str:
+        """Writes a sure function, once; its Python name. `bare` leaves out the checks of its arguments."""
+        made = f"{'bare' if bare else 'sure'}_{name}"
+        if made not in self.unit.written_sure:
+            self.unit.written_sure.add(made)
+            self.unit.functions.append(self._function(self._declaration(name), "sure", made[:5]))
+        return made
+
+    def _frame(self, function: ast.FunctionDeclaration, mode: str) -> FunctionEmitter:
         kinds = {param.name: self.type_kind(param.type) for param in function.params}
         for other in self.unit.program.functions():
             kinds.update(self.result_kind(other))
@@ -127,29 +178,37 @@ class FunctionEmitter(StatementEmitter):
         bound = {item.root for item in assignments(function.body)}
         bound |= {item.binding for item in descendants(function.body) if isinstance(item, ast.For | ast.Comprehension)}
         frame.whole = frozenset(item.name for item in function.params if item.type == INT and item.name not in bound)
+        return frame
+
+    def _function(self, function: ast.FunctionDeclaration, mode: str, prefix: str) -> py.stmt:
+        frame = self._frame(function, mode)
         build = frame.build
         with frame.at(function):
             checks = (
                 []
-                if prefix == "raw_"
+                if prefix in {"raw_", "bare_"}
                 else [line for param in function.params for line in frame.check_parameter(function.name, param)]
             )
             body = frame.block(function.body)
             deep = build.compare(build.name("d"), py.Gt(), build.const(CALL_DEPTH))
             names = {param.name for param in function.params}
             unset = sorted(name for name in frame.unset_reads if name not in names)
+            # A sure call is the body's, or another sure call's: it is never deep.
+            counted: Stmts = [] if mode == "sure" else [build.when(deep, [build.expr(build.call("too_deep"))])]
             lines: Stmts = [
-                build.when(deep, [build.expr(build.call("too_deep"))]),
+                *counted,
                 *frame.prologue(),
-                *frame.tick(weight_of(function.body)),
+                *(frame.tick(weight_of(function.body)) if mode == "slow" else ()),
                 *(build.assign(f"v_{name}", build.name("UNSET")) for name in unset),
                 *checks,
                 *body,
-                build.give(frame.checked_result(build.const(None), NULL)),
             ]
+            if not (function.body.items and isinstance(function.body.items[-1], ast.Return)):
+                lines.append(build.give(frame.checked_result(build.const(None), NULL)))
             if mode == "slow":
                 lines.append(build.expr(build.request(build.const("never"))))
-            params = ["m", "c", "d", *(f"v_{param.name}" for param in function.params)]
+            params = ["m"] if mode == "sure" else ["m", "c", "d"]
+            params += [f"v_{param.name}" for param in function.params]
             return build.function(f"{prefix}{function.name}", params, lines)
 
     def _attempt(self, function: ast.FunctionDeclaration, at: int) -> py.stmt:
@@ -163,7 +222,8 @@ class FunctionEmitter(StatementEmitter):
         caught = build.tuple(build.name("OutOfFuel"), build.name("BudgetExceeded"))
         given_up = build.expr(build.call("given_up", c, build.const(slot), d, n))
         handler = py.ExceptHandler(caught, None, [given_up, build.give(build.name("UNFINISHED"))], **build.at())
-        used = build.binop(build.const(FAST_STEPS), py.Sub(), build.pick(c, 0))
+        taken = FAST_STEPS + weight_of(function.body)
+        used = build.binop(build.const(taken), py.Sub(), build.pick(c, 0))
         lines: Stmts = [
             build.when(
                 build.both(shallow, build.call("held_back", c, build.const(slot))),

@@ -41,6 +41,7 @@ class OperatorEmitter(ReadingEmitter):
 
     def quickly(self, name: str, *args: py.expr) -> py.expr:
         """An operation that is quick on small operands, and gives way while it works on large ones."""
+        self.refuse_sure()
         build = self.build
         held = [self.temp() for _ in args]
         result = self.temp()
@@ -151,6 +152,7 @@ class OperatorEmitter(ReadingEmitter):
         if kind == other == NUMBER:
             return build.binop(left, py.Add(), right)
         self.heavy = True
+        self.additions += 1
         if kind == other == TEXT:
             return build.call("concat", build.name("m"), left, right)
         if kind == TEXT and other == NUMBER:

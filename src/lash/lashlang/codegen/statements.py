@@ -42,7 +42,15 @@ class StatementEmitter(AssignmentEmitter):
     def stmt(self, node: ast.Expr) -> Stmts:
         """The Python statements of one statement."""
         outer = self.mark(node)
-        lines = self._stmt(node)
+        if self.mode == "fast":
+            # Calls are counted by the statement that makes them: one that makes none costs nothing.
+            before, self.uncounted = self.uncounted, 0
+            lines = self._stmt(node)
+            if self.uncounted:
+                lines = [*self.tick(self.uncounted), *lines]
+            self.uncounted = before
+        else:
+            lines = self._stmt(node)
         self.build.line = outer
         return lines
 
@@ -95,27 +103,33 @@ class StatementEmitter(AssignmentEmitter):
         outer = self.places.get(node.binding)
         self.places[node.binding] = item
         disowned = self.disown(node.binding)
+        before, self.uncounted = self.uncounted, 0
         body = [*disowned, *self.block(node.body)]
+        weight = weight_of(node.body) + self.uncounted
+        self.uncounted = before
         if outer is None:
             self.places.pop(node.binding)
         else:
             self.places[node.binding] = outer
         self.kinds.clear()
         self.kinds.update(head)
-        return [build.loop(item, iterable, [*self.tick(weight_of(node.body), allocated_by(node.body)), *body])]
+        return [build.loop(item, iterable, [*self.tick(weight, allocated_by(node.body)), *body])]
 
     def _while(self, node: ast.While) -> Stmts:
         head = loop_entry(node, self.kinds)
         self.kinds.clear()
         self.kinds.update(head)
+        before, self.uncounted = self.uncounted, 0
         test = self.truth(node.condition)
         after_test = dict(self.kinds)
         body = self.block(node.body)
+        weight = weight_of(node.body) + self.uncounted
+        self.uncounted = before
         self.kinds.clear()
         self.kinds.update(after_test)
         if self.kind_now(node.condition) != BOOL and isinstance(test, py.Constant):
             test = self.build.call("truthy", test)
-        return [self.build.repeat(test, [*self.tick(weight_of(node.body), allocated_by(node.body)), *body])]
+        return [self.build.repeat(test, [*self.tick(weight, allocated_by(node.body)), *body])]
 
     def _labelled(self, node: ast.LabelAnnotated) -> Stmts:
         if not self._is_observed(node) or labelled_effect(node.inner) is not None:

@@ -16,13 +16,16 @@ from lash.base.json import Json
 from lash.lashlang.codegen.bodies import CompiledBody
 from lash.lashlang.errors import BudgetExceeded, RuntimeFailure
 from lash.lashlang.execution import effects
-from lash.lashlang.execution.arguments import argument_problem
+from lash.lashlang.execution.arguments import argument_problem, argument_walk
 from lash.lashlang.execution.budgets import Budgets, Spent
-from lash.lashlang.execution.handing import Handing, Slices
+from lash.lashlang.execution.handing import Handing, Large, Slices
 from lash.lashlang.execution.outcomes import Failed, Finished, Outcome
 from lash.lashlang.tracking.observations import ChildStarted, NodeCompleted, NodeFailed, SiteCounter
 from lash.lashlang.tracking.sites import Site
 from lash.lashlang.values.kinds import LazyValue, Resource, Value, kind_name
+from lash.lashlang.values.markers import UNFINISHED, Marker
+from lash.lashlang.values.room import Room
+from lash.lashlang.values.walks import SLICE
 
 Message = tuple[str, ...]
 _UNWRAPPED: Final = "`?` unwrapped failed module operation: "
@@ -65,6 +68,8 @@ class BodyProtocol:
         self.spent = spent
         self.handing = Handing(exact=body.dialect.exact_integers, sort_keys=not body.dialect.insertion_order)
         self._modules = body.artifact.host_requirements.resources.module_instances
+        # What was found of the arguments of a start, where that was looked for in slices.
+        self._checked: str | Marker | None = UNFINISHED
         self._events = 0
         self._sleeps = 0
         self._waits: dict[str, int] = {}
@@ -78,9 +83,13 @@ class BodyProtocol:
         """`request` of a message with large values."""
         try:
             yield from self.handing.prepare(message)
+            if message[0] == "start" and self.body.dialect.checked_arguments:
+                _, _, process, args = message
+                self._checked = yield from argument_walk(self.body.artifact, process, dict(args))  # type: ignore[arg-type,call-overload]
             return self.request(message)
         finally:
             self.handing.done()
+            self._checked = UNFINISHED
 
     def settle_in_slices(self, pending: Pending, answer: effects.Answer) -> Slices[Settled]:
         """`settle` of a large answer."""
@@ -165,17 +174,26 @@ class BodyProtocol:
         limit = self.budgets.started_children
         if limit is not None and self.spent.started_children >= limit:
             raise Thrown(BudgetExceeded("started_children", f"more than {limit} processes started; await some first"))
+        problem = self._argument_problem(process, dict(args))
         self.spent.started_children += 1
         at, site = self._started(number)
         artifact = self.body.artifact
-        if self.body.dialect.checked_arguments:
-            problem = argument_problem(artifact, process, dict(args))
-            if problem is not None:
-                raise Thrown(self._failed(at, f"process start failed: {problem}"))
+        if problem is not None:
+            raise Thrown(self._failed(at, f"process start failed: {problem}"))
         request = effects.StartProcess(
             artifact.module_ref, artifact.exports[process], artifact.host_requirements_ref, process, values, site
         )
         return Pending("start", [at], process=process), request
+
+    def _argument_problem(self, process: str, args: dict[str, Value]) -> str | None:
+        if not self.body.dialect.checked_arguments:
+            return None
+        if not isinstance(self._checked, Marker):
+            return self._checked
+        try:
+            return argument_problem(self.body.artifact, process, args, Room(SLICE))
+        except BudgetExceeded:
+            raise Large from None
 
     def _ask_event(self, number: int, kind: str, value: Value) -> tuple[Pending, effects.Request]:
         payload, text = self.handing.out(value), self.handing.text(value)

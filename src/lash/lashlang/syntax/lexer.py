@@ -40,16 +40,21 @@ STRING: Final = "string"
 NUMBER: Final = "number"
 END: Final = "end of input"
 
+# White space and comments, never given back, then a token, the end or nothing that we know.
 _TOKEN: Final = re.compile(
     rf"""
-    (?P<space>[{WHITE_SPACE};]+|\#[^\n]*|//[^\n]*)
+    (?>(?:[{WHITE_SPACE};]+|\#[^\n]*|//[^\n]*)*)
+  (?:
+    (?P<ident>(?!r\"\"\"|r\'\'\')[A-Za-z_][A-Za-z0-9_]*)
+  | (?P<symbol>==|!=|&&|\|\||<=|>=|[{{}}()\[\],:@?.!=|<>+\-*/%])
   | (?P<raw>r\"\"\"(?P<raw_double>.*?)\"\"\"|r'''(?P<raw_single>.*?)''')
   | (?P<triple>\"\"\"(?P<triple_text>(?:\\.|[^\\])*?)\"\"\")
   | (?P<open_triple>r?\"\"\"|r''')
   | (?P<string>"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)")
-  | (?P<ident>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<number>[0-9]+(?:\.[0-9]*)?)
-  | (?P<symbol>==|!=|&&|\|\||<=|>=|[{{}}()\[\],:@?.!=|<>+\-*/%])
+  | (?P<end>\Z)
+  | (?P<unknown>)
+  )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -97,23 +102,24 @@ def tokenize(source: str) -> Tokens:
     match_at = _TOKEN.match
     while cursor < size:
         match = match_at(source, cursor)
-        if match is None:
-            raise _bad_character(source, cursor)
+        assert match is not None
         kind = match.lastgroup
-        start, cursor = cursor, match.end()
-        if kind == "space":
-            continue
+        start, cursor = match.span(kind)  # type: ignore[arg-type]
         value = 0.0
         if kind == "ident":
-            text = match.group()
+            text = source[start:cursor]
             append_kind(text if text in RESERVED else IDENT)
         elif kind == "symbol":
-            text = match.group()
+            text = source[start:cursor]
             append_kind(text)
         elif kind == "number":
-            text = match.group()
+            text = source[start:cursor]
             value = float(text)
             append_kind(NUMBER)
+        elif kind == "end":
+            break
+        elif kind == "unknown":
+            raise _bad_character(source, start)
         elif kind == "open_triple":
             raise ParseError("unterminated string", byte_offset(source, start))
         else:

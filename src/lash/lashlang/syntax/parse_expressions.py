@@ -61,7 +61,7 @@ class ExpressionReader(TypeReader):
         depth = self.depth
         while True:
             condition = self._operators()
-            if self.kind != "?":
+            if self.kinds[self.at] != "?":
                 break
             question, known = self.at, self.unwraps
             try:
@@ -111,7 +111,7 @@ class ExpressionReader(TypeReader):
         return operands[0][1]
 
     def _operator(self) -> tuple[int, str] | None:
-        kind = self.kind
+        kind = self.kinds[self.at]
         if self.features.membership:
             if kind == "in":
                 return _MEMBERSHIP
@@ -132,9 +132,9 @@ class ExpressionReader(TypeReader):
 
     def _unary(self) -> ast.Expr:
         start = self.at
-        if self.kind not in _PREFIX:
+        if self.kinds[self.at] not in _PREFIX:
             return self._postfix()
-        while self.kind in _PREFIX:
+        while self.kinds[self.at] in _PREFIX:
             self.at += 1
         prefixes = self.kinds[start : self.at]
         chain = self.chain
@@ -155,11 +155,11 @@ class ExpressionReader(TypeReader):
         node = self._primary()
         chain = self.chain
         while True:
-            kind = self.kind
+            kind = self.kinds[self.at]
             if kind == ".":
                 self.at += 1
                 name = self.key()
-                if self.kind == "(":
+                if self.kinds[self.at] == "(":
                     args = self._arguments()
                     node = ast.ReceiverCall(node, name, args, span=self.span_from(start))
                 else:
@@ -233,7 +233,7 @@ class ExpressionReader(TypeReader):
         return tuple(entries)
 
     def _primary(self) -> ast.Expr:
-        start, kind = self.at, self.kind
+        start, kind = self.at, self.kinds[self.at]
         if kind == IDENT:
             return self._name()
         if kind == "(":
@@ -263,9 +263,9 @@ class ExpressionReader(TypeReader):
         return self.fail_unexpected()
 
     def _list(self, start: int) -> ast.Expr:
-        if self.features.comprehensions and self.kind != "]":
+        if self.features.comprehensions and self.kinds[self.at] != "]":
             first = self.expression()
-            if self.kind == "for":
+            if self.kinds[self.at] == "for":
                 return self._comprehension(start, first)
             if not self.accept(","):
                 self.expect("]")
@@ -289,7 +289,7 @@ class ExpressionReader(TypeReader):
         if reader is not None and (node := reader(self, start)) is not None:
             return node
         self.at += 1
-        if self.kind == "(":
+        if self.kinds[self.at] == "(":
             args = self._arguments()
             return ast.BuiltinCall(word, args, span=self.span_from(start))
         return ast.Variable(word, span=self.span_from(start))

@@ -18,6 +18,8 @@ from lash.lashlang.syntax.traversal import children
 Path: TypeAlias = "tuple[Path, int] | None"
 
 _ID_HEX: Final = 24
+# Nodes without children that are never observed: most of a tree.
+_LEAVES: Final = frozenset((ast.Variable, ast.String, ast.Number, ast.Null, ast.Bool))
 
 
 def digest(prefix: str, *parts: str) -> str:
@@ -146,7 +148,9 @@ class BodySites:
             at = len(inner)
             while at:
                 at -= 1
-                work.append((inner[at], (path, at)))
+                child = inner[at]
+                if type(child) not in _LEAVES:
+                    work.append((child, (path, at)))
 
     def number(self, node: ast.Expr) -> int:
         """The number of a node's site."""

@@ -7,6 +7,7 @@ kinds are checked here, with the texts of the specification.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from math import ceil, isfinite, trunc
 from typing import Final
 
@@ -347,6 +348,7 @@ def arity_error(name: str, count: int, *_args: Value) -> Value:
     raise RuntimeFailure(f"`{name}` takes {all_arities()[name][2]} arg(s), got {count}")
 
 
+@cache
 def all_arities() -> dict[str, tuple[int, int, str]]:
     """Arities of every builtin, the later ones included."""
     from lash.lashlang.values.more_builtins import MORE_ARITIES

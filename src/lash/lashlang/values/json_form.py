@@ -19,6 +19,7 @@ from lash.lashlang.values.text import image_record
 
 _EXACT: Final = 2**53
 _PLAIN: Final = 2.0**53
+_LEAST: Final = -_PLAIN
 _IMAGE_KEYS: Final = frozenset(("type", "id", "label", "size", "width", "height"))
 
 
@@ -94,28 +95,18 @@ def json_within(value: Value, room: Room, depth: int = 0) -> Json:
 
 
 def _encode(value: Value, depth: int, room: Room) -> Json:
-    kind = type(value)
-    if kind is float:
-        if -_PLAIN < value < _PLAIN and value.is_integer():  # type: ignore[operator,union-attr]
-            return int(value)  # type: ignore[arg-type]
-        return number_json(value)  # type: ignore[arg-type]
+    if type(value) is dict:
+        return _record(value, depth, room)
+    if type(value) is list:
+        return _list(value, depth, room)
+    if isinstance(value, float):
+        return number_json(value)
     if isinstance(value, str):
         if len(value) > LONG_TEXT:
             room.text(len(value))
         return value
-    if value is None or kind is bool or kind is int:
-        return value  # type: ignore[return-value]
-    if isinstance(value, list):
-        room.enter(len(value), depth)
-        return [
-            item if type(item) is str and len(item) <= LONG_TEXT else _encode(item, depth + 1, room) for item in value
-        ]
-    if isinstance(value, dict):
-        room.enter(len(value), depth)
-        return {
-            key: item if type(item) is str and len(item) <= LONG_TEXT else _encode(item, depth + 1, room)
-            for key, item in value.items()
-        }
+    if value is None or isinstance(value, bool | int):
+        return value
     if isinstance(value, Image):
         return _encode(image_record(value), depth, room)
     if isinstance(value, Resource):
@@ -123,6 +114,44 @@ def _encode(value: Value, depth: int, room: Room) -> Json:
     if isinstance(value, LazyValue):
         return _lazy_record(value)
     raise TypeError(f"not a lashlang value: {value!r}")
+
+
+# Most parts are short texts and whole numbers. A container is copied as it is, and
+# only what reads otherwise is replaced.
+
+
+def _record(value: dict[str, Value], depth: int, room: Room) -> Json:
+    room.enter(len(value), depth)
+    made: dict[str, Json] = value.copy()
+    for key, item in value.items():
+        if isinstance(item, str) and len(item) <= LONG_TEXT:
+            continue
+        if isinstance(item, float) and _LEAST < item < _PLAIN and item.is_integer():
+            made[key] = int(item)
+        elif type(item) is dict:
+            made[key] = _record(item, depth + 1, room)
+        elif type(item) is list:
+            made[key] = _list(item, depth + 1, room)
+        else:
+            made[key] = _encode(item, depth + 1, room)
+    return made
+
+
+def _list(value: list[Value], depth: int, room: Room) -> Json:
+    room.enter(len(value), depth)
+    made: list[Json] = value.copy()
+    for at, item in enumerate(value):
+        if isinstance(item, str) and len(item) <= LONG_TEXT:
+            continue
+        if isinstance(item, float) and _LEAST < item < _PLAIN and item.is_integer():
+            made[at] = int(item)
+        elif type(item) is dict:
+            made[at] = _record(item, depth + 1, room)
+        elif type(item) is list:
+            made[at] = _list(item, depth + 1, room)
+        else:
+            made[at] = _encode(item, depth + 1, room)
+    return made
 
 
 def _lazy_record(value: LazyValue) -> Json:

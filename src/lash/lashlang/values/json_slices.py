@@ -16,9 +16,9 @@ from typing import Final
 
 from lash.base.json import Json
 from lash.lashlang.errors import RuntimeFailure
-from lash.lashlang.values.json_errors import explain
+from lash.lashlang.values.json_errors import OUT_OF_RANGE, explain
 from lash.lashlang.values.json_form import from_json, record_from_json
-from lash.lashlang.values.json_text import as_integer, charge, refuse, refuse_surrogates
+from lash.lashlang.values.json_text import as_float, as_integer, charge, may_overflow, refuse, refuse_surrogates
 from lash.lashlang.values.kinds import DEPTH_LIMIT, TOO_DEEP, Value
 from lash.lashlang.values.meter import Meter
 
@@ -52,9 +52,11 @@ class _Reader:
         self.window = ""
         self.at = 0
         self.is_last = False
-        self.scan = _scanner(JSONDecoder(parse_constant=refuse, parse_int=as_integer))
-        self.scan_run = _scanner(JSONDecoder(parse_constant=refuse))
+        self.scan_plainly = _scanner(JSONDecoder(parse_constant=refuse))
+        self.scan_carefully = _scanner(JSONDecoder(parse_constant=refuse, parse_int=as_integer, parse_float=as_float))
+        self.scan = self.scan_carefully
         self.escapes = "\\u" in text
+        self.half_character: RuntimeFailure | None = None
 
     def move(self) -> None:
         """Starts the window where reading has come to."""
@@ -62,6 +64,7 @@ class _Reader:
         self.at = 0
         self.window = self.text[self.base : self.base + WINDOW]
         self.is_last = self.base + WINDOW >= len(self.text)
+        self.scan = self.scan_carefully if may_overflow(self.window) else self.scan_plainly
 
     def look(self) -> str:
         """The next character that is not space, or nothing at the end of the window."""
@@ -93,7 +96,7 @@ class _Reader:
                 return None
             part = f"{opening}{window[self.at : end]}{closing}"
             try:
-                value, read = self.scan_run(part, 0)
+                value, read = self.scan(part, 0)
             except (ValueError, StopIteration):
                 # The comma was inside a part: try one that follows a container.
                 end = 1 + max(window.rfind("},", self.at, end), window.rfind("],", self.at, end))
@@ -113,6 +116,9 @@ class _Reader:
                 raise self.error("Expecting value", self.base + int(stop.value)) from None
             return False, None
         except JSONDecodeError as error:
+            if error.msg == OUT_OF_RANGE and not self.is_last:
+                # It may be cut before a negative exponent.
+                return False, None
             if error.doc is not self.window:
                 raise
             if self.is_last:
@@ -137,7 +143,7 @@ class _Reader:
     def _from_text(self) -> Json:
         start = self.base + self.at
         try:
-            value, end = self.scan(self.text, start)
+            value, end = self.scan_carefully(self.text, start)
         except StopIteration as stop:
             raise self.error("Expecting value", int(stop.value)) from None
         self.at = end - self.base
@@ -146,9 +152,16 @@ class _Reader:
 
     def decoded(self, data: Json, depth: int) -> Value:
         """The value of `data`, `depth` levels down."""
-        if self.escapes:
-            refuse_surrogates(data)
+        self.note_surrogates(data)
         return from_json(data, depth=depth)
+
+    def note_surrogates(self, data: Json) -> None:
+        """Keeps a half character for the end: a mistake in the syntax, wherever it is, comes first."""
+        if self.escapes and self.half_character is None:
+            try:
+                refuse_surrogates(data, self.text)
+            except RuntimeFailure as failure:
+                self.half_character = failure
 
 
 def read_in_windows(meter: Meter, text: str) -> Slices:
@@ -190,6 +203,8 @@ def _read(reader: _Reader) -> Slices:
         if not frames:
             if reader.peek():
                 raise reader.error("Extra data")
+            if reader.half_character is not None:
+                raise reader.half_character
             return value
 
 
@@ -236,8 +251,7 @@ def _parts(reader: _Reader, frame: _Frame, depth: int) -> Generator[int, object,
             if character != '"':
                 raise reader.error("Expecting property name")
             frame.key = reader.string()
-            if reader.escapes:
-                refuse_surrogates(frame.key)
+            reader.note_surrogates(frame.key)
             if reader.peek() != ":":
                 raise reader.error("Expecting ':' delimiter")
             reader.at += 1

@@ -81,6 +81,8 @@ class RlmExecutor:
         self._recorded: tuple[Sequence[Json], Surface] | None = None
         # What is committed, decoded: it holds while the stored bytes are the same object.
         self._committed: tuple[bytes | None, dict[str, Value]] = (None, {})
+        # What `write_out` prepared, and the variables that it wrote.
+        self._written: tuple[bytes, dict[str, Value]] | None = None
         self._base: bytes | None = None
         self._variables: dict[str, Value] | None = {}
         self._may_hold_lazy = False
@@ -102,16 +104,36 @@ class RlmExecutor:
 
     def snapshot(self, committed: bytes | None) -> bytes | None:
         """The stored form of the variables; `committed` itself when nothing changed."""
-        variables, before = self._variables, self._committed[1]
-        if variables is None or committed is not self._base:
+        variables = self._changed(committed)
+        if variables is None:
             return committed
-        if len(variables) == len(before) and all(
-            name in before and before[name] is value for name, value in variables.items()
-        ):
-            return committed
-        body = msgspec.json.encode(State(variables).snapshot(self._images.files()))
-        self._committed = (body, dict(variables))
+        if self._written is not None and _are_same(variables, self._written[1]):
+            body = self._written[0]
+        else:
+            body = msgspec.json.encode(State(variables).snapshot(self._images.files()))
+        self._committed, self._written = (body, dict(variables)), None
         return body
+
+    async def write_out(self, committed: bytes | None) -> None:
+        """Writes changed variables in slices, so that `snapshot` finds them written."""
+        variables = self._changed(committed)
+        if variables is None:
+            return
+        work = State(variables).written(self._images.files())
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                self._written = (msgspec.json.encode(end.value), dict(variables))
+                return
+            await asyncio.sleep(0)
+
+    def _changed(self, committed: bytes | None) -> dict[str, Value] | None:
+        """The variables, if they are not what is committed."""
+        variables = self._variables
+        if variables is None or committed is not self._base or _are_same(variables, self._committed[1]):
+            return None
+        return variables
 
     @property
     def offered(self) -> list[JsonObject]:
@@ -291,6 +313,10 @@ async def _driven(execution: Execution, effects: CellEffects, answers: CellAnswe
             return Continued()
         step = execution.resume(answer)
     return step
+
+
+def _are_same(some: dict[str, Value], others: dict[str, Value]) -> bool:
+    return len(some) == len(others) and all(name in others and others[name] is value for name, value in some.items())
 
 
 def _has_effects(linked: LinkedModule) -> bool:

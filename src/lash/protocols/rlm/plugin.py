@@ -15,6 +15,7 @@ from lash.plugins.hooks import PluginSessionContext, PromptContext
 from lash.plugins.plugin import CoreServices
 from lash.plugins.registrar import PluginRegistrar, ProtocolBinding
 from lash.protocols.rlm.background import CoreBackground
+from lash.protocols.rlm.budget import ContextBudget
 from lash.protocols.rlm.cells import CellGrammar, FencedCells
 from lash.protocols.rlm.continue_as import ContinueAs
 from lash.protocols.rlm.driver import RlmDriver
@@ -130,10 +131,14 @@ class RlmSession:
 
     def register(self, registrar: PluginRegistrar) -> None:
         """Registers the driver, its projection and its executor, the prompt, and `continue_as`."""
+        budget = None
+        if self._config.continue_as_soft_warn_tokens:
+            budget = ContextBudget(self._config.continue_as_soft_warn_tokens)
+            registrar.turn.checkpoint(budget.at_checkpoint)
         projection = RlmProjection(self._grammar, self._config.max_output_chars, self._executor.bound)
         registrar.protocol.driver(
             ProtocolBinding(
-                RlmDriver(self._config, self._ending, self._grammar),
+                RlmDriver(self._config, self._ending, self._grammar, budget),
                 projection.project,
                 projection.project_turn,
                 executor=self._executor,

@@ -1,8 +1,8 @@
 """Tools as modules of the language: what programs may call, recorded with the turn's environment.
 
 A tool `lookup` with `module="orders"` is `orders.lookup`, without one `tools.lookup`. What a
-turn was prepared with is recorded, and its cells link against that in every drive: a tool
-that is gone after a restart changes no program that ran with it.
+turn was prepared with is recorded, and its cells link against that in every drive: a tool or a
+source of triggers that is gone after a restart changes no program that ran with it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 from lash.base.json import Json, JsonObject
 from lash.lashlang.host.environment import HostEnvironment
+from lash.lashlang.modules.requirements_json import requirements_from_json
 from lash.machine.prompt import PromptContribution
 from lash.plugins.hooks import ExtensionContribution
 from lash.protocols.rlm.options import RlmConfig
@@ -29,6 +30,7 @@ from lash.tools.surface import (
 )
 
 LASHLANG_SURFACE_EXTENSION_ID: Final = SURFACE_EXTENSION_ID
+_HOST: Final = "host_environment"
 
 
 def lashlang_surface(environment: HostEnvironment) -> ExtensionContribution:
@@ -46,7 +48,10 @@ def base_environment(config: RlmConfig, contributions: Iterable[Json]) -> HostEn
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The tools of one catalog: as they are recorded, as programs reach them, as the model is told."""
+    """The tools of one catalog: as they are recorded, as programs reach them, as the model is told.
+
+    The last of `offered` is what programs meet besides tools.
+    """
 
     catalog: ToolCatalog
     offered: list[JsonObject]
@@ -62,6 +67,8 @@ class Offers:
 
     def __init__(self, base: HostEnvironment, tell: Callable[[ToolCatalog, Surface], list[PromptContribution]]) -> None:
         self._base = base
+        # Stands behind the tools: what else programs meet.
+        self._host: JsonObject = {_HOST: base.as_json()}
         self._tell = tell
         self._known: OrderedDict[int, Offer] = OrderedDict()
 
@@ -70,19 +77,22 @@ class Offers:
         known = self._known.get(id(catalog))
         if known is not None:  # it keeps its catalog, so the id cannot be another's
             return known
-        offered = offered_by(catalog)
-        surface = surface_of(offered, self._base)
-        offer = Offer(catalog, offered, surface, self._tell(catalog, surface))
+        tools = offered_by(catalog)
+        surface = surface_of(tools, self._base)
+        offer = Offer(catalog, [*tools, self._host], surface, self._tell(catalog, surface))
         self._known[id(catalog)] = offer
         if len(self._known) > self.CAPACITY:
             self._known.popitem(last=False)
         return offer
 
     def recorded(self, offered: Sequence[Json]) -> Surface:
-        """The surface of tools as they were recorded."""
+        """The surface as it was recorded."""
         for offer in self._known.values():
             if offer.offered is offered or offer.offered == offered:
                 return offer.surface
+        *tools, last = offered or [self._host]
+        if isinstance(last, dict) and _HOST in last:
+            return surface_of(tools, requirements_from_json(last[_HOST]))
         return surface_of(offered, self._base)
 
 

@@ -29,7 +29,7 @@ class HookState:
 
     def tool_state(self) -> ToolState:
         """See `StateService`."""
-        return self._asking.turn.session_tools.state
+        return self._asking.turn.session_tools.state.copy()
 
     async def set_availability(self, tool: str, availability: Availability | None) -> None:
         """See `StateService`. A command in the queue of the session: it is applied once, right after this turn."""

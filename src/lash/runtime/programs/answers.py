@@ -7,38 +7,54 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from lash.base.codec import from_json, to_json
+from lash.base.errors import InvalidArgument
 from lash.base.json import Json, JsonObject
 from lash.effects.invocation import Replay
+from lash.lashlang.errors import LanguageError
 from lash.lashlang.execution import effects as asked
 from lash.lashlang.execution.durations import InvalidSleep, deadline_ms, duration_ms
 from lash.lashlang.execution.effects import Answer, Answered, BatchAnswered, Refused, Request
-from lash.lashlang.execution.keys import event_key, operation_name, request_key, signal_key
-from lash.processes.errors import HandleNotVisible, ProcessAlreadyTerminal, ProcessError, ReplayKeyConflict
+from lash.lashlang.execution.keys import event_key, operation_key, operation_name, request_key, signal_key
+from lash.processes.errors import (
+    HandleNotVisible,
+    ProcessAlreadyTerminal,
+    ProcessError,
+    ReplayKeyConflict,
+    UndeclaredEventType,
+)
 from lash.processes.event_types import WAKE, YIELD, signal_event_type
 from lash.processes.events import AppendRequest, cancel_requested, resumed, signal, waiting
 from lash.processes.handles import ProcessCancelSummary, handle_value, process_id_of
 from lash.processes.outputs import ProcessAwaitOutput, SuccessOutput
-from lash.processes.registry import ProcessRegistry
+from lash.processes.registration import ProcessRegistration
 from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.processes.status import SignalWait, WaitState
+from lash.runtime.process_handle import UnknownSignal, signals_of
 from lash.runtime.programs.effects import ProgramEffects
 from lash.runtime.programs.modules import DEFAULT_SIGNAL, Modules, ProgramUnavailable
 from lash.runtime.programs.starting import ProgramStart, start_program
+from lash.runtime.programs.triggers import ProgramTriggers, is_trigger_operation
+from lash.runtime.worker.engines import ProcessParts
 from lash.runtime.worker.run import Park, ProcessRun
 from lash.tools.result import Cancelled, Failed, Succeeded, ToolCallOutput
 from lash.tools.surface import Surface, program_value, tool_arguments
+from lash.triggers.errors import TriggerError
+
+# What a program hears of; anything else is no fault of it.
+ITS_FAULT: Final = (ProcessError, ProgramUnavailable, TriggerError, LanguageError, InvalidArgument)
 
 
 class ProgramAnswers:
     """Answers the requests of one run of a program."""
 
     def __init__(
-        self, run: ProcessRun, effects: ProgramEffects, surface: Surface, registry: ProcessRegistry, modules: Modules
+        self, run: ProcessRun, parts: ProcessParts, effects: ProgramEffects, surface: Surface, modules: Modules
     ) -> None:
         self._run = run
+        self._parts = parts
         self._effects = effects
         self._surface = surface
-        self._registry = registry
+        self._registry = parts.processes
         self._modules = modules
         # What this run has started: seen without a grant.
         self._children: set[str] = set()
@@ -50,12 +66,19 @@ class ProgramAnswers:
     # tools
 
     async def _operation(self, request: asked.ResourceOperation) -> Answer:
-        [output] = await self._effects.call([self._call(request, None)])
-        return _answer(output)
+        if is_trigger_operation(request.receiver.alias):
+            return await self._trigger(request)
+        return _answer(await self._effects.call(*self._call(request, None)))
 
     async def _batch(self, request: asked.ResourceOperationBatch) -> Answer:
-        calls = [self._call(operation, child) for child, operation in enumerate(request.operations)]
-        return BatchAnswered(tuple(_answer(output) for output in await self._effects.call(calls)))
+        members = list(enumerate(request.operations))
+        calls = [self._call(one, child) for child, one in members if not is_trigger_operation(one.receiver.alias)]
+        outputs = iter(await self._effects.call_all(calls) if calls else [])
+        answers = [
+            await self._trigger(one) if is_trigger_operation(one.receiver.alias) else _answer(next(outputs))
+            for _, one in members
+        ]
+        return BatchAnswered(tuple(answers))
 
     def _call(self, operation: asked.ResourceOperation, child: int | None) -> tuple[str, str, JsonObject]:
         receiver = operation.receiver
@@ -66,6 +89,22 @@ class ProgramAnswers:
         # A tool that is not there fails as a call, which is recorded like any other.
         named = tool or f"{receiver.alias}.{operation.operation}"
         return operation_name(operation, child=child), named, tool_arguments(operation.payload)
+
+    # triggers
+
+    async def _trigger(self, request: asked.ResourceOperation) -> Answered | Refused:
+        owner = _owner(self._run.registration)
+        if owner is None:
+            return Refused("triggers belong to a session, and no session has started this process")
+        env_ref = self._run.registration.env_ref or ""
+        triggers = ProgramTriggers(self._parts.triggers, self._modules, owner.session_id, _known(env_ref))
+        key = operation_key(self._run.process_id, request)
+        catalog = self._surface.environment.resources
+
+        async def perform() -> Json:
+            return await triggers.perform(request.operation, request.payload, catalog, key)
+
+        return await self._command(key, {"op": f"triggers.{request.operation}", "request": request.payload}, perform)
 
     # time
 
@@ -154,7 +193,11 @@ class ProgramAnswers:
 
         async def perform() -> Json:
             process_id = await self._visible(request.run)
-            await self._registry.append_event(process_id, signal(process_id, name, request.payload, signal_id))
+            try:
+                await self._registry.append_event(process_id, signal(process_id, name, request.payload, signal_id))
+            except UndeclaredEventType:
+                record = await self._registry.get_process(process_id)
+                raise UnknownSignal(process_id, name, [] if record is None else signals_of(record)) from None
             return None
 
         body: JsonObject = {"op": "signal", "handle": request.run, "signal_name": name, "request": request.payload}
@@ -207,7 +250,7 @@ class ProgramAnswers:
         async def told() -> Json:
             try:
                 return {"value": await perform()}
-            except (ProcessError, ProgramUnavailable) as error:
+            except ITS_FAULT as error:
                 return {"error": error.message}
 
         answer = await self._effects.command(key, body, told, impact)
@@ -236,6 +279,21 @@ class ProgramAnswers:
         if not is_seen:
             raise HandleNotVisible(process_id)
         return process_id
+
+
+def _owner(registration: ProcessRegistration) -> SessionScope | None:
+    """The session that a process works for: the one that it wakes, else the one that started it."""
+    if isinstance(registration.wake_target, SessionScope):
+        return registration.wake_target
+    originator = registration.provenance.originator
+    return originator.scope if isinstance(originator, SessionOriginator) else None
+
+
+def _known(env_ref: str) -> Callable[[], Awaitable[str]]:
+    async def captured() -> str:
+        return env_ref
+
+    return captured
 
 
 def _answer(output: ToolCallOutput) -> Answered | Refused:

@@ -15,9 +15,8 @@ from lash.effects.errors import SleepCut
 from lash.effects.invocation import Invocation, RuntimeScope
 from lash.effects.local import Local
 from lash.machine.values import PendingCall
-from lash.plugins.trail import HookTrail
-from lash.runtime.activity import ActivityStream
-from lash.runtime.tool_batch import ToolBatch, first_effects
+from lash.runtime.tool_batch import first_effects
+from lash.runtime.worker.context import RunContextBuilder
 from lash.runtime.worker.engines import ProcessParts
 from lash.runtime.worker.parking import AT_ONCE, ParkingController
 from lash.runtime.worker.run import ProcessRun, RunCut
@@ -32,21 +31,9 @@ class ProgramEffects:
         self._controller = ParkingController(run)
         self._scope = RuntimeScope(parts.session_id)
         self._calls_key = f"lashlang:{run.process_id}:resource"
-        self._batch = ToolBatch(
-            scope=self._scope,
-            parent_key=self._calls_key,
-            effect_id=self._calls_key,
-            frame_id="",
-            catalog=parts.catalog,
-            plugins=parts.plugins,
-            controller=self._controller,
-            stream=ActivityStream(run.process_id, []),
-            cancel=run.cancel,
-            clock=run.clock,
-            model=parts.model,
-            trail=HookTrail(parts.plugins.states) if parts.plugins.states else None,
-            is_shown=False,
-        )
+        context = RunContextBuilder(run.process_id, parts.session_id, run.cancel, run.clock)
+        context.tools(parts.catalog).records(self._controller)
+        self._batch = context.build(parts.plugins, parts.model, self._calls_key)
         recorded = run.controller.summary()
         # The last effect of earlier runs; what comes behind it is new. None once the run has come past it.
         self._last_recorded = recorded[-1].key if recorded else None
@@ -62,10 +49,16 @@ class ProgramEffects:
             self._run.note(AT_ONCE)
             raise RunCut
 
-    async def call(self, calls: Sequence[tuple[str, str, JsonObject]]) -> list[ToolCallOutput]:
-        """Runs tool calls as one batch. Each is its name within the run (`operation_name`), the tool, the arguments."""
+    async def call(self, name: str, tool: str, args: JsonObject) -> ToolCallOutput:
+        """A tool call under its name within the run (`operation_name`)."""
+        key = f"{self._calls_key}:{name}"
+        self._begin(self._is_begun(key), key)
+        return (await self._batch.run_one(PendingCall(key, tool, args), name)).output
+
+    async def call_all(self, calls: Sequence[tuple[str, str, JsonObject]]) -> list[ToolCallOutput]:
+        """Several calls as one batch: name, tool and arguments of each."""
         keys = [f"{self._calls_key}:{name}" for name, _, _ in calls]
-        self._begin(any(self._has(effect) for key in keys for effect in first_effects(key)), *keys)
+        self._begin(any(map(self._is_begun, keys)), *keys)
         pending = [PendingCall(key, tool, args) for key, (_, tool, args) in zip(keys, calls, strict=True)]
         done = await self._batch.run(pending, [name for name, _, _ in calls])
         return [record.output for record in done.records]
@@ -103,7 +96,10 @@ class ProgramEffects:
             self.check()
 
     def _has(self, key: str) -> bool:
-        return self._controller.has_recorded(key)
+        return self._run.controller.has_recorded(key)
+
+    def _is_begun(self, key: str) -> bool:
+        return any(map(self._run.controller.has_recorded, first_effects(key)))
 
     def _envelope(self, key: str, command: EffectCommand) -> EffectEnvelope:
         return EffectEnvelope(Invocation.effect(self._scope, key, command.kind, key), command)

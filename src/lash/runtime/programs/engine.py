@@ -38,6 +38,7 @@ from lash.runtime.programs.effects import ProgramEffects
 from lash.runtime.programs.linking import Relinked
 from lash.runtime.programs.modules import Modules, ProgramUnavailable
 from lash.runtime.programs.tracing import ExecutionSink, ExecutionTrace
+from lash.runtime.worker.context import RunContextIncomplete
 from lash.runtime.worker.engines import EngineOutcome, ProcessParts
 from lash.runtime.worker.run import Park, ProcessRun, RunCut
 from lash.tools.catalog import ToolCatalog
@@ -78,10 +79,11 @@ class LashlangEngine:
         execution = Execution(body, arguments=arguments, budgets=self._budgets, observer=observer)
         if trace is not None:
             trace.started()
-        effects = ProgramEffects(run, parts)
-        outcome = await self._ended(
-            run, execution, effects, ProgramAnswers(run, effects, surface, parts.processes, modules)
-        )
+        try:
+            effects = ProgramEffects(run, parts)
+        except RunContextIncomplete as error:
+            return FailureOutput("internal", error.code, error.message)
+        outcome = await self._ended(run, execution, effects, ProgramAnswers(run, parts, effects, surface, modules))
         if trace is not None and not isinstance(outcome, Park):
             trace.ended(outcome)
         return outcome

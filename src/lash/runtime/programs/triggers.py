@@ -26,7 +26,7 @@ from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.runtime.programs.modules import Modules, signal_types
 from lash.triggers.sources import source_key
 from lash.triggers.store import TriggerStore
-from lash.triggers.subscription import Subscription, SubscriptionDraft, filter_of
+from lash.triggers.subscription import Subscription, SubscriptionDraft, SubscriptionFilter, filter_of
 from lash.triggers.template import EventInput, FixedInput, InputTemplate
 
 HANDLE: Final = "trigger_handle"
@@ -68,10 +68,17 @@ class ProgramTriggers:
                 found = await self._store.list_subscriptions(filter_of(payload, self._scope.session_id))
                 return [_registration_json(subscription) for subscription in found]
             case "cancel":
-                handle = decode_cancellation(payload)
-                return await self._store.cancel_registrant_subscription(self._registrant.scope_id, handle)
+                return await self._cancel(decode_cancellation(payload))
             case _:
                 raise TriggerRequestError(f"triggers has no operation `{operation}`")
+
+    async def _cancel(self, handle: str) -> bool:
+        """Whether the session has such a trigger, which is cancelled now: asking again answers the same."""
+        wanted = SubscriptionFilter(registrant_scope_id=self._registrant.scope_id, handle=handle)
+        if not await self._store.list_subscriptions(wanted):
+            return False
+        await self._store.cancel_registrant_subscription(self._registrant.scope_id, handle)
+        return True
 
     async def _register(self, payload: Json, catalog: Catalog, key: str) -> Json:
         asked = decode_registration(payload)

@@ -15,6 +15,7 @@ from lash.processes.registry import ProcessRegistry
 from lash.runtime.direct import DirectModel
 from lash.runtime.worker.run import Park, ProcessRun
 from lash.tools.catalog import ToolCatalog
+from lash.triggers.store import TriggerStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class ProcessParts:
     catalog: ToolCatalog
     processes: ProcessRegistry
     artifacts: ArtifactStore
+    triggers: TriggerStore
     # For tools that ask a model something themselves.
     model: DirectModel
     # What plugins add to the programs of the language.

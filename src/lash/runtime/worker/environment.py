@@ -45,7 +45,9 @@ class Environments:
         chosen = config.engine.options.choose_model(TurnOptions())
         model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
         added = config.engine.plugins.contributed(SURFACE_EXTENSION)
-        return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model, added)
+        return ProcessParts(
+            env, session_id, plugins, catalog, config.processes, config.artifacts, config.triggers, model, added
+        )
 
     async def _load(self, env_ref: str) -> ProcessExecutionEnvSpec:
         env = self._kept.get(env_ref)

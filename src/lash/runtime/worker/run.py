@@ -110,11 +110,13 @@ class ProcessRun:
             undo = self.cancel.on_cancel(_canceller(task))
             try:
                 await asyncio.wait([task])
+            except asyncio.CancelledError:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):  # nobody hears of it any more
+                    await task
+                raise
             finally:
                 undo()
-                if not task.done():
-                    task.cancel()
-                    await asyncio.wait([task])
             if task.cancelled():
                 self.note(park)
                 raise RunCut

@@ -28,6 +28,7 @@ from lash.processes.inputs import SessionTurnInput
 from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput, SuccessOutput
 from lash.processes.scopes import SessionOriginator
 from lash.runtime.actor import SessionActor
+from lash.runtime.ancestry import ancestors_of
 from lash.runtime.asides import make_child
 from lash.runtime.engine import Engine
 from lash.runtime.input import QueuedInput, TurnInput
@@ -77,7 +78,7 @@ async def run_session_turn(
     if is_supplied or policy is not None:
         engine = _twin(config.engine, _Supplied(run.controller, config.host)) if is_supplied else config.engine
         actor = SessionActor(engine, child_id, policy or actor.memory.policy)
-    turn = TurnRequest(TurnInput(list(queued.items)), run.process_id, queued.options)
+    turn = TurnRequest(TurnInput(list(queued.items)), run.process_id, queued.options, process_run=run)
     undo = run.cancel.on_cancel(lambda: turn.cancel.cancel("requested") if run.cancel.is_requested else None)
     try:
         result = await actor.run(turn)
@@ -152,17 +153,13 @@ def _completed(policy: SessionPolicy, base: SessionPolicy) -> SessionPolicy:
 
 async def _check_depth(config: ProcessWorkerConfig, parent_id: str | None) -> None:
     """Raises `PluginSessionError` when the parent is as deep as a session may be."""
-    depth, ancestor_id = 0, parent_id
-    while ancestor_id is not None:
-        depth += 1
-        if depth > config.max_depth:
-            raise PluginSessionError(
-                f"session {parent_id!r} is {config.max_depth} children deep, and no child may be deeper"
-            )
-        store = await config.sessions.open_existing_store(ancestor_id)
-        meta = None if store is None else await store.load_session_meta()
-        relation = None if meta is None else meta.relation
-        ancestor_id = relation.parent_session_id if isinstance(relation, ChildSession) else None
+    if parent_id is None:
+        return
+    ancestors = await ancestors_of(config.sessions, await config.sessions.open_existing_store(parent_id))
+    if len(ancestors) >= config.max_depth:
+        raise PluginSessionError(
+            f"session {parent_id!r} is {config.max_depth} children deep, and no child may be deeper"
+        )
 
 
 class _Supplied:

@@ -35,6 +35,7 @@ from lash.runtime.worker.attempt import Attempts
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.run import CURRENT_RUN, Park
 from lash.runtime.worker.slots import Slots
+from lash.runtime.worker.standby import stand_by
 from lash.runtime.worker.ticking import TriggerTicking
 from lash.sessions.errors import StoreError
 
@@ -113,12 +114,18 @@ class ProcessWorker:
         self.poke()
 
     async def start_if_needed(self) -> None:
-        """Starts when there is something to do now or later: one read. For the opening of a core."""
+        """Starts when there is something to do now or later, else stands by: two reads. For the opening of a core."""
+        if await self.is_needed():
+            self.poke()
+        else:
+            self._engine.spawn(stand_by(self._engine, self), "process worker, standing by")
+
+    async def is_needed(self) -> bool:
+        """Whether the store has something to do now or later, or a schedule."""
         outlook = await self._registry.look_for_work(self._engine.executor_id)
         if outlook.due_in_ms is not None or outlook.has_wakes or outlook.has_other_workers:
-            self.poke()
-        if self.ticking is not None:
-            await self.ticking.start_if_needed()
+            return True
+        return self.ticking is not None and await self.ticking.is_needed()
 
     async def drain(self, timeout_ms: int = 30_000) -> None:
         """Takes nothing more and waits for what runs; what has not ended then is left to others.

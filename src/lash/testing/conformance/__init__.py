@@ -34,6 +34,7 @@ from lash.testing.conformance.process_model import PROCESS_MODEL
 from lash.testing.conformance.process_runner import PROCESS_RUNNER
 from lash.testing.conformance.program_runner import PROGRAM_RUNNER
 from lash.testing.conformance.queue import RUNTIME_PERSISTENCE
+from lash.testing.conformance.rebuild import RUNTIME_REBUILD
 from lash.testing.conformance.reopen import RUNTIME_PERSISTENCE_REOPENABLE
 from lash.testing.conformance.replay import EFFECT_REPLAY, ReplayBackend
 from lash.testing.conformance.triggers import TRIGGER_STORE, TRIGGER_STORE_REOPENABLE
@@ -127,6 +128,11 @@ async def process_runner(make: Make[Store], *, column: Column | None = None) -> 
     await WORKER_RECOVERY.run(make, column=column)
 
 
+async def runtime_rebuild(make: Make[Store], *, column: Column | None = None) -> None:
+    """Suite RR, and the row of replays: sessions opened anew. `make()` gives a fresh `lash.Store`."""
+    await RUNTIME_REBUILD.run(make, column=column)
+
+
 __all__ = [
     "ARTIFACT_STORE",
     "ARTIFACT_STORE_REOPENABLE",
@@ -141,6 +147,7 @@ __all__ = [
     "PROGRAM_RUNNER",
     "RUNTIME_PERSISTENCE",
     "RUNTIME_PERSISTENCE_REOPENABLE",
+    "RUNTIME_REBUILD",
     "TRIGGER_STORE",
     "TRIGGER_STORE_REOPENABLE",
     "WORKER_BOUNDARY",
@@ -162,6 +169,7 @@ __all__ = [
     "process_runner",
     "runtime_persistence",
     "runtime_persistence_reopenable",
+    "runtime_rebuild",
     "trigger_store",
     "trigger_store_reopenable",
     "worker_boundary",

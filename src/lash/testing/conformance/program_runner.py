@@ -6,17 +6,22 @@ from dataclasses import replace
 from typing import Any, cast
 
 import lash
+from lash.base.cancel import CancelToken
 from lash.base.codec import encode
 from lash.base.json import JsonObject
 from lash.effects.scope import ExecutionScope
 from lash.lashlang.errors import LinkError
 from lash.lashlang.host.environment import NO_ABILITIES, HostEnvironment
 from lash.lashlang.linking.linker import LinkedModule, link
+from lash.models.direct import DirectRequest
 from lash.processes.event_types import COMPLETED, WAKE, YIELD
 from lash.processes.handles import handle_value
 from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.processes.scopes import SessionScope
+from lash.runtime.worker.context import RunContextBuilder, RunContextIncomplete
+from lash.runtime.worker.environment import Environments
 from lash.runtime.worker.runner import ProcessRunner
+from lash.runtime.worker.worker import registration_of
 from lash.sessions.queue import ProcessWakePayload
 from lash.testing.conformance.laws import Rows, Suite
 from lash.testing.conformance.process_runner import recording_controller
@@ -29,6 +34,8 @@ from lash.testing.conformance.program_drafts import (
     waking_nobody,
 )
 from lash.testing.conformance.worker_drafts import core_over, ended, worker_of
+from lash.testing.script import says
+from lash.testing.scripted import ScriptedModel
 from lash.tracing.sinks import InMemoryTrace
 
 PROGRAM_RUNNER: Suite[lash.Store] = Suite("program_runner")
@@ -240,3 +247,53 @@ async def a_program_knows_its_own_names_only(store: lash.Store, row: Rows) -> No
     row("PR-48", "unknown name `parent`" in said, said)
     said = _link_error('process main() { finish process_echo({ value: "x" }) }')
     row("PR-49", "tools must be called through module paths, e.g. `tools.process_echo`" in said, said)
+
+
+@law("PR-65", stores="M")
+async def a_run_calls_nothing_without_tools_and_journal(store: lash.Store, row: Rows) -> None:
+    registration = await program(store, "p", linked("process main() { finish 1 }"))
+    async with core_over(store, [process_echo]) as core:
+        config = core.process_worker_config()
+        parts = await Environments(config).rebuild(registration)
+        context = RunContextBuilder("p", parts.session_id, CancelToken(), config.engine.clock)
+        said: list[str] = []
+        for given in (context, RunContextBuilder("p", "s", CancelToken(), config.engine.clock).tools(parts.catalog)):
+            try:
+                given.build(parts.plugins, parts.model, "key")
+            except RunContextIncomplete as error:
+                said.append(f"{error.code}: {error.message}")
+        row(
+            "PR-65",
+            said
+            == [
+                "process_run_context_failed: process run context requires a tool surface",
+                "process_run_context_failed: process run context requires a scoped effect controller",
+            ],
+            said,
+        )
+
+
+@law("PR-66")
+async def what_a_tool_of_a_run_meets(store: lash.Store, row: Rows) -> None:
+    met: list[str] = []
+
+    @lash.tool
+    async def process_ask(ctx: lash.ToolContext) -> str:
+        """Tells a lot, and asks a model."""
+        for number in range(200):
+            ctx.progress(str(number))
+        met.append(ctx.agent_frame_id)
+        return str((await ctx.direct_completions.complete(DirectRequest.text("word?"))).text)
+
+    async with core_over(store, [process_ask], model=ScriptedModel([says("word")])) as core:
+        work = lash.LangProcess("process main() { finish await tools.process_ask()? }")
+        handle = await core.processes.start(work, id="p")
+        registration = registration_of(await handle.record())
+        controller = await recording_controller(ExecutionScope.process("p"))
+        output = await ProcessRunner(core.process_worker_config()).run_process_with_scoped_effect_controller(
+            registration, cast("Any", controller)
+        )
+    row("PR-66", output == SuccessOutput("word") and met == [""], (output, met))
+    asked = [envelope for envelope in controller.seen if envelope.kind == "direct"]
+    scopes = {(envelope.invocation.scope.session_id, envelope.invocation.scope.turn_id) for envelope in asked}
+    row("PR-66", scopes == {("process-env:p", None)}, controller.seen)
