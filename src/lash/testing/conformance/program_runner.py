@@ -18,10 +18,10 @@ from lash.processes.event_types import COMPLETED, WAKE, YIELD
 from lash.processes.handles import handle_value
 from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.processes.scopes import SessionScope
+from lash.runtime.worker.attempt import registration_of
 from lash.runtime.worker.context import RunContextBuilder, RunContextIncomplete
 from lash.runtime.worker.environment import Environments
 from lash.runtime.worker.runner import ProcessRunner
-from lash.runtime.worker.worker import registration_of
 from lash.sessions.queue import ProcessWakePayload
 from lash.testing.conformance.laws import Rows, Suite
 from lash.testing.conformance.process_runner import recording_controller
