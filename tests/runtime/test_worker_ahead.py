@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import lash
+from lash.base.json import JsonObject
 from lash.processes.outputs import SuccessOutput
 from lash.processes.registry import ProcessEnd, WorkTurnOver
 from lash.runtime.worker.ahead import AHEAD_MS, LONG_MS, MAX_AHEAD, REST_MS, Ahead, Pace
@@ -58,7 +59,7 @@ class HeldBack:
 async def register(store: lash.Store, count: int, tool: str = "echo") -> list[str]:
     """Jobs, by id."""
     ids = [f"job-{number:02}" for number in range(count)]
-    args = {"value": "x"} if tool == "echo" else {}
+    args: JsonObject = {"value": "x"} if tool == "echo" else {}
     await store.processes.register_processes([await tool_process(store, each, tool, args) for each in ids])
     return ids
 
