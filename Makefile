@@ -16,7 +16,7 @@ demo: venv  ## kill an agent again and again, resume it, lose nothing (ARGS="--j
 	$(BIN)/lash demo $(ARGS)
 
 test: venv services  ## every test but the long ones (ARGS="-k name")
-	REQUIRE_SERVICES=1 $(BIN)/pytest -n 2 -q $(ARGS)
+	REQUIRE_SERVICES=1 $(BIN)/pytest -n 3 --dist worksteal -q $(ARGS)
 
 soak: venv services  ## the long runs: kill anywhere, simulation (hours)
 	REQUIRE_SERVICES=1 $(BIN)/pytest -n 2 -q -m soak --timeout 0 $(ARGS)

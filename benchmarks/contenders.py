@@ -52,16 +52,20 @@ LANGGRAPH = Environment("langgraph", ("langgraph==1.2.22", "langgraph-checkpoint
 OPENAI_AGENTS = Environment("openai-agents", ("openai-agents==0.24.0",))
 DBOS = Environment("dbos", ("pydantic-ai-slim[dbos]==2.68.0", "dbos==3.4.0", "psycopg[binary]==3.3.9"))
 ABSURD = Environment("absurd", ("absurd-sdk==0.5.1", "absurdctl==0.5.1", "psycopg[binary]==3.3.9"))
+PROCRASTINATE = Environment("procrastinate", ("procrastinate==3.10.0", "psycopg[binary,pool]==3.3.9"))
 
 CONTENDERS = (
     Contender("floor", FLOOR, PEERS / "floor.py", _set("W1", "W2", "W3", "W4"), needs_postgres=True),
     Contender("lash", None, HERE / "ours.py", _set("W1", "W2", "W3", "W4"), needs_postgres=True),
+    Contender("floor", FLOOR, PEERS / "floor_jobs.py", _set("W5"), needs_postgres=True),
+    Contender("lash", None, HERE / "jobs.py", _set("W5"), needs_postgres=True),
     Contender("langgraph", LANGGRAPH, PEERS / "peer_langgraph.py", _set("W1", "W2", "W3", "W4")),
     Contender("openai-agents", OPENAI_AGENTS, PEERS / "peer_openai_agents.py", _set("W1", "W2", "W4")),
-    Contender("dbos", DBOS, PEERS / "peer_dbos.py", _set("W1", "W2", "W4"), ("--sqlite",)),
-    Contender("dbos", DBOS, PEERS / "peer_dbos.py", _set("W1", "W2", "W3"), ("--wal",)),
-    Contender("dbos", DBOS, PEERS / "peer_dbos.py", _set("W1", "W2", "W3"), ("--postgres",), needs_postgres=True),
-    Contender("absurd", ABSURD, PEERS / "peer_absurd.py", _set("W3"), needs_postgres=True),
+    Contender("dbos", DBOS, PEERS / "peer_dbos.py", _set("W1", "W2", "W4", "W5"), ("--sqlite",)),
+    Contender("dbos", DBOS, PEERS / "peer_dbos.py", _set("W1", "W2", "W3", "W5"), ("--wal",)),
+    Contender("dbos", DBOS, PEERS / "peer_dbos.py", _set("W1", "W2", "W3", "W5"), ("--postgres",), needs_postgres=True),
+    Contender("absurd", ABSURD, PEERS / "peer_absurd.py", _set("W3", "W5"), needs_postgres=True),
+    Contender("procrastinate", PROCRASTINATE, PEERS / "peer_procrastinate.py", _set("W5"), needs_postgres=True),
 )
 
 IMPORTS = (

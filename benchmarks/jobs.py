@@ -1,11 +1,11 @@
 """W5: 2,000 no-op durable jobs, enqueued one by one, then run to completion by one worker, 1 and 32 at a time.
 
-A job is a process that is one call of an empty tool: registered durably, claimed under a
-lease, run with its effect journaled, ended with its result. By itself:
+A job is a process that is one call of an empty tool, on the public API: stored when `start`
+returns, claimed under a lease, run with its effect journaled, ended with its result. By itself:
 
 ```console
-$ python benchmarks/jobs.py                        # SQLite and, with BENCH_PG, PostgreSQL
-$ python benchmarks/jobs.py --jobs 500 agent.db    # one database
+$ python benchmarks/jobs.py                             # SQLite and, with BENCH_PG, PostgreSQL
+$ python benchmarks/jobs.py --on agent.db --profile run # one database; where the time goes
 ```
 """
 
@@ -13,85 +13,123 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import cProfile
 import os
+import pstats
 import sys
-import uuid
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
-from common import emit, now, postgres_url, scratch
+import common
+from common import CONCURRENCY, emit_jobs, now, postgres_url, scratch
 
 import lash
-from lash.artifacts import persist_process_env
-from lash.processes.environment import ProcessExecutionEnvSpec
-from lash.processes.inputs import ToolCallInput
-from lash.processes.registration import ProcessRegistration
 from lash.processes.registry import ProcessRegistry
-from lash.processes.scopes import ProcessProvenance
 from lash.testing import ScriptedModel
-from lash.tools.calls import PreparedToolCall
 
-JOBS = 2_000
-CONCURRENCY = (1, 32)
+done: list[int] = []
 
 
 @lash.tool
 async def noop(i: int) -> int:
     """Do nothing."""
+    done.append(i)
     return i
 
 
-async def enqueue(store: lash.Store, run: str, jobs: int) -> float:
-    """Seconds for registering, one after another."""
-    env_ref = await persist_process_env(store.process_envs, ProcessExecutionEnvSpec())
-    started = now()
-    for i in range(jobs):
-        call = PreparedToolCall(f"{run}-{i}", "tool:noop", "noop", {"i": i})
-        await store.processes.register_process(
-            ProcessRegistration(f"{run}-{i}", ToolCallInput(call), ProcessProvenance.host(), env_ref=env_ref)
+class Part:
+    """What one part of a run took: seconds, and per job CPU, transactions and statements."""
+
+    def __init__(self, store: lash.Store) -> None:
+        self._store = store
+        self._began = self._read()
+        self.seconds = 0.0
+
+    def end(self, jobs: int) -> dict[str, float]:
+        """Per job."""
+        wall, loop, process, transactions, statements = (
+            after - before for before, after in zip(self._began, self._read(), strict=True)
         )
-    return now() - started
+        self.seconds = wall
+        return {
+            "loop_us": round(loop / jobs * 1e6),
+            "process_us": round(process / jobs * 1e6),
+            "transactions": round(transactions / jobs, 3),
+            "statements": round(statements / jobs, 3),
+        }
+
+    def _read(self) -> tuple[float, float, float, float, float]:
+        store = self._store
+        return now(), time.thread_time(), time.process_time(), store.transactions, store.statements
 
 
-async def until_done(processes: ProcessRegistry) -> None:
+async def until_done(processes: ProcessRegistry, jobs: int) -> None:
     """Returns when nothing is left that has not ended."""
+    while len(done) < jobs:  # noqa: ASYNC110 - as for the peers
+        await asyncio.sleep(0.01)
     while (await processes.look_for_work("benchmark")).due_in_ms is not None:  # noqa: ASYNC110 - a look in 5 ms
         await asyncio.sleep(0.005)
 
 
-async def measure(where: str, who: str, concurrency: int, jobs: int) -> None:
-    """One figure with the enqueueing and one without it."""
-    async with await lash.Store.open(where) as store:
-        run = uuid.uuid4().hex
-        enqueue_s = await enqueue(store, run, jobs)
-        core = lash.StandardCore(
-            model=ScriptedModel([]), tools=[noop], store=store, workers=0, worker_concurrency=concurrency
-        )
-        async with core:
-            before, started = store.transactions, now()
+async def measure(where: str, who: str, concurrency: int, jobs: int, profile: str | None) -> None:
+    """One figure, and what its two parts took."""
+    core = lash.StandardCore(
+        model=ScriptedModel([]), tools=[noop], store=where, workers=0, worker_concurrency=concurrency
+    )
+    async with core:
+        done.clear()
+        enqueueing = Part(core.store)
+        with profiled(profile == "enqueue"):
+            for number in range(jobs):
+                await core.processes.start(noop, args={"i": number})
+        enqueued = enqueueing.end(jobs)
+        running = Part(core.store)
+        with profiled(profile == "run"):
             core.worker.poke()
-            await until_done(store.processes)
-            run_s = now() - started
-            each = round((store.transactions - before) / jobs, 2)
-    who = f"{who}, {concurrency} at a time"
-    emit("W5", who, "jobs", jobs / (enqueue_s + run_s), "1/s", transactions=each)
-    emit("W5", who, "jobs, run only", jobs / run_s, "1/s", enqueued=round(jobs / enqueue_s))
+            await until_done(core.store.processes, jobs)
+        run = running.end(jobs)
+    emit_jobs(
+        who,
+        concurrency,
+        enqueueing.seconds,
+        enqueueing.seconds + running.seconds,
+        jobs=jobs,
+        of_start=enqueued,
+        of_run=run,
+    )
+
+
+@contextmanager
+def profiled(is_wanted: bool) -> Iterator[None]:
+    """Prints where the CPU of the event loop goes."""
+    if not is_wanted:
+        yield
+        return
+    profile = cProfile.Profile()
+    with profile:
+        yield
+    pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(45)
 
 
 async def main() -> None:
     """Prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("where", nargs="?")
-    parser.add_argument("--jobs", type=int, default=JOBS)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workload", nargs="?", choices=["w5"])
+    parser.add_argument("--on", metavar="WHERE")
+    parser.add_argument("--jobs", type=int, default=common.JOBS)
+    parser.add_argument("--at-once", type=int, nargs="*", default=CONCURRENCY)
+    parser.add_argument("--profile", choices=["enqueue", "run"])
     options = parser.parse_args()
-    for concurrency in CONCURRENCY:
-        if options.where:
-            await measure(options.where, "lash", concurrency, options.jobs)
-            continue
-        await measure(f"{scratch()}/jobs.db", "lash, SQLite", concurrency, options.jobs)
-        if "BENCH_PG" in os.environ:
-            await measure(postgres_url(), "lash, PostgreSQL", concurrency, options.jobs)
+    for concurrency in options.at_once:
+        places = [(options.on, "lash")] if options.on else [(f"{scratch()}/jobs.db", "lash, SQLite")]
+        if not options.on and "BENCH_PG" in os.environ:
+            places.append((postgres_url(), "lash, PostgreSQL"))
+        for where, who in places:
+            await measure(where, who, concurrency, options.jobs, options.profile)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measures us, the peers and the floor side by side, and prints one table.
 
-usage: make bench ARGS="[W1 W2 W3 W4 W7] [--rounds N] [--only NAME] [--save]"
+usage: make bench ARGS="[W1 W2 W3 W4 W5 W7] [--rounds N] [--only NAME] [--save]"
 
 Within a round every contender runs a workload before the next workload begins,
 so that a slow minute of the disk hits all of them. Compare ratios of one round,
@@ -33,7 +33,7 @@ from table import fold, render  # noqa: E402
 from services.binaries import find_postgres  # noqa: E402
 from services.postgres import running_postgres  # noqa: E402
 
-WORKLOADS = ("W1", "W2", "W3", "W4", "W7")
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W7")
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def render(figures: dict[Key, Figure]) -> str:
         "|---|---|---|---:|---|---:|---|",
     ]
     order = {key: index for index, key in enumerate(dict.fromkeys((f.workload, f.metric) for f in figures.values()))}
-    for figure in sorted(figures.values(), key=lambda f: (f.workload, order[f.workload, f.metric], f.median)):
+    for figure in sorted(figures.values(), key=lambda f: (f.workload, order[f.workload, f.metric], _badness(f))):
         unit = f" {figure.unit}" if figure.unit else ""
         spread = "" if figure.low == figure.high else f"{_number(figure.low)}–{_number(figure.high)}"
         cells = [
@@ -63,6 +63,11 @@ def render(figures: dict[Key, Figure]) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _badness(figure: Figure) -> float:
+    """Less is better: of a rate, its opposite."""
+    return -figure.median if figure.unit == "1/s" else figure.median
 
 
 def _is_of(target: Target, figure: Figure) -> bool:
@@ -81,21 +86,29 @@ def _ratio_to_ours(figure: Figure, figures: dict[Key, Figure]) -> str:
 def _verdict(target: Target, figures: dict[Key, Figure]) -> str:
     ours = figures[target.workload, target.metric, target.ours].median
     if not target.against:
-        return f"≤ {target.must:g} (reach {target.reach:g}): {_reached(ours, target)}"
+        return f"{_sign(target)} {target.must:g} (reach {target.reach:g}): {_reached(ours, target)}"
     metric = target.against_metric or target.metric
     rivals = [figures[key] for who in target.against if (key := (target.workload, metric, who)) in figures]
     if not rivals:
         return "not measured"
-    best = min(rivals, key=lambda figure: figure.median)
+    best = min(rivals, key=_badness)
     name = target.against_metric or best.who
     ratio = ours / best.median
-    return f"{ratio:.2f}× {name}, ≤ {target.must:g}× (reach {target.reach:g}×): {_reached(ratio, target)}"
+    wanted = f"{_sign(target)} {target.must:g}× (reach {target.reach:g}×)"
+    return f"{ratio:.2f}× {name}, {wanted}: {_reached(ratio, target)}"
+
+
+def _sign(target: Target) -> str:
+    return "≥" if target.is_rate else "≤"
 
 
 def _reached(value: float, target: Target) -> str:
-    if value <= target.reach:
+    must, reach = target.must, target.reach
+    if target.is_rate:
+        value, must, reach = -value, -must, -reach
+    if value <= reach:
         return "reached, and more"
-    return "reached" if value <= target.must else "**missed**"
+    return "reached" if value <= must else "**missed**"
 
 
 def _median(rows: list[dict[str, object]], name: str) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Target:
     """Ours divided by the best of `against`; without `against` the figure itself.
 
-    `must` is the issue's number, `reach` the one worth trying for.
+    `must` is the issue's number, `reach` the one worth trying for. Less is better, unless it is a rate.
     """
 
     workload: str
@@ -19,9 +19,23 @@ class Target:
     reach: float
     against: tuple[str, ...] = ()
     against_metric: str | None = None
+    is_rate: bool = False
 
 
 SQLITE, POSTGRES = "lash, SQLite", "lash, PostgreSQL"
+DBOS = ("DBOS, SQLite", "DBOS, SQLite in WAL")
+POSTGRES_QUEUES = ("procrastinate, PostgreSQL", "Absurd, PostgreSQL", "DBOS, PostgreSQL")
+
+
+def _jobs(metric: str, sqlite: tuple[float, float], postgres: tuple[float, float]) -> tuple[Target, ...]:
+    """W5: a rate on each database, and as a multiple of the best peer on it."""
+    return (
+        Target("W5", metric, SQLITE, *sqlite, is_rate=True),
+        Target("W5", metric, SQLITE, 8.0, 8.0, DBOS, is_rate=True),
+        Target("W5", metric, POSTGRES, *postgres, is_rate=True),
+        Target("W5", metric, POSTGRES, 1.2, 1.2, POSTGRES_QUEUES, is_rate=True),
+    )
+
 
 TARGETS = (
     Target("W1", "turn", SQLITE, 0.40, 0.25, ("LangGraph, SQLite, async",)),
@@ -30,6 +44,8 @@ TARGETS = (
     Target("W3", "step", POSTGRES, 0.55, 0.40, ("Absurd, PostgreSQL",)),
     Target("W4", "turn@1000", SQLITE, 1.3, 1.0, (SQLITE,), "turn@10"),
     Target("W4", "stored@1000", SQLITE, 3.0, 2.0),
+    *_jobs("jobs, 1 at a time", (400, 600), (350, 500)),
+    *_jobs("jobs, 32 at a time", (1_000, 1_500), (900, 1_200)),
     Target("W7", "import", "lash", 150, 100),
     Target("W7", "import", "lash", 3.0, 2.0, ("asyncio",)),
     Target("W7", "distributions", "lash", 6, 6),

@@ -5,12 +5,25 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from services.binaries import find_postgres
 from services.postgres import PostgresServer
 from services.shared import PgSchema, shared_postgres
+
+if TYPE_CHECKING:  # it loads the store, which most tests here do not need
+    from services.schemas import Schemas
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Random tests take the same examples in every run, and any time they need; in `make soak` always new ones."""
+    from hypothesis import settings
+
+    is_soak = config.getoption("markexpr") == "soak"
+    settings.register_profile("lash", deadline=None, derandomize=not is_soak)
+    settings.load_profile("lash")
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +53,25 @@ async def pg_schema(postgres_url: str) -> AsyncIterator[PgSchema]:
         await admin.execute("SET lock_timeout = '10s'")
         await admin.execute(f"DROP SCHEMA {schema} CASCADE")
         await admin.close()
+
+
+@pytest.fixture(scope="session")
+def pg_schemas(postgres_url: str) -> Iterator[Schemas]:
+    """The schemas that the tests of this worker use one after another."""
+    from services.schemas import Schemas
+
+    schemas = Schemas(postgres_url)
+    schemas.open()
+    yield schemas
+    schemas.close()
+
+
+@pytest.fixture
+def pg_store_schema(pg_schemas: Schemas, postgres_url: str) -> Iterator[PgSchema]:
+    """A schema for a store without a row; a test before may have built its tables. `pg_schema` is empty."""
+    name = pg_schemas.take()
+    yield PgSchema(postgres_url, name)
+    pg_schemas.give(name)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ GROWTH_MARKS = (10, 100, 500, 1000)
 TURNS = 220
 WARM_UP = 20  # left out of every sample: imports, plans and caches settle
 WORKFLOWS = 12  # of 100 steps each; the first two are left out
+JOBS = 2_000
+CONCURRENCY = (1, 32)
 
 
 def emit(workload: str, who: str, metric: str, values: float | Sequence[float], unit: str, **extra: object) -> None:
@@ -58,6 +60,18 @@ def emit_growth(who: str, turn_seconds: Sequence[float], stored_bytes: int) -> N
     for mark in GROWTH_MARKS:
         emit("W4", who, f"turn@{mark}", [value * 1e3 for value in turn_seconds[mark - 10 : mark]], "ms")
     emit("W4", who, f"stored@{GROWTH_MARKS[-1]}", stored_bytes / 1e6, "MB")
+
+
+def emit_jobs(
+    who: str, concurrency: int, enqueue_seconds: float, total_seconds: float, jobs: int = JOBS, **extra: object
+) -> None:
+    """W5: jobs per second from the first that is enqueued to the last that has ended.
+
+    Where the work begins while more is enqueued, `run` says what was left to do afterwards.
+    """
+    rates = {"enqueued": jobs / enqueue_seconds, "run": jobs / (total_seconds - enqueue_seconds)}
+    metric = f"jobs, {concurrency} at a time"
+    emit("W5", who, metric, jobs / total_seconds, "1/s", **{k: round(v) for k, v in rates.items()}, **extra)
 
 
 def asked_for(known: Iterable[str]) -> set[str]:

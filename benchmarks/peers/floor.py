@@ -242,4 +242,5 @@ async def main() -> None:
         await postgres_floor(workloads)
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

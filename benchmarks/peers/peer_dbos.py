@@ -1,9 +1,10 @@
-"""DBOS, alone (W3) and under Pydantic AI (W1, W2, W4 on SQLite).
+"""DBOS, alone (W3, W5) and under Pydantic AI (W1, W2, W4 on SQLite).
 
-usage: peer_dbos.py {--sqlite,--wal,--postgres} [w1 w2 w3 w4]
+usage: peer_dbos.py {--sqlite,--wal,--postgres} [w1 w2 w3 w4 w5]
 
 `--sqlite` is DBOS as it comes (rollback journal); `--wal` switches the file to a
-write-ahead log first, which is kinder to it than its default.
+write-ahead log first, which is kinder to it than its default. Its queues look for
+work every 10 ms here; by default every second.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import sys
 import uuid
 
 from common import (
+    CONCURRENCY,
     GROWTH_MARKS,
+    JOBS,
     REPLY_TEXT,
     TURNS,
     USER_TEXT,
@@ -24,6 +27,7 @@ from common import (
     asked_for,
     database_bytes,
     emit_growth,
+    emit_jobs,
     emit_steps,
     emit_turns,
     now,
@@ -81,6 +85,23 @@ async def hundred() -> None:
         await step(index)
 
 
+@DBOS.workflow()
+def job(index: int) -> int:
+    return index
+
+
+async def jobs(concurrency):
+    queue = await DBOS.register_queue_async(
+        f"jobs-{concurrency}", worker_concurrency=concurrency, polling_interval_sec=0.01
+    )
+    started = now()
+    handles = [await queue.enqueue_async(job, index) for index in range(JOBS)]
+    enqueued = now() - started
+    for handle in handles:
+        await handle.get_result(polling_interval_sec=0.05)
+    emit_jobs(f"DBOS, {STORE}", concurrency, enqueued, now() - started)
+
+
 def launch():
     if BACKEND == "--postgres":
         import psycopg
@@ -110,7 +131,7 @@ async def timed_turns(workflow, count):
 
 
 async def main():
-    workloads = asked_for(["w1", "w2", "w3", "w4"])
+    workloads = asked_for(["w1", "w2", "w3", "w4", "w5"])
     launch()
     if "w1" in workloads:
         emit_turns("W1", f"Pydantic AI + DBOS, {STORE}", await timed_turns(turn, TURNS))
@@ -129,6 +150,9 @@ async def main():
             started = now()
             history = await turn(USER_TEXT, history)
             seconds.append(now() - started)
+    if "w5" in workloads:
+        for concurrency in CONCURRENCY:
+            await jobs(concurrency)
     DBOS.destroy()
     if "w4" in workloads:
         emit_growth(f"Pydantic AI + DBOS, {STORE}", seconds, database_bytes(FILE))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from lash.runtime.process_handle import ProcessFailed as ProcessFailed
     from lash.runtime.process_handle import ProcessHandle as ProcessHandle
     from lash.runtime.process_handle import ProcessStillRunning as ProcessStillRunning
+    from lash.runtime.programs.definition import LangProcess as LangProcess
     from lash.runtime.result import TurnResult as TurnResult
     from lash.runtime.result import TurnStopped as TurnStopped
     from lash.runtime.work import External as External
@@ -98,6 +99,7 @@ _HOMES = {
     "ProcessHandle": "lash.runtime.process_handle",
     "ProcessStillRunning": "lash.runtime.process_handle",
     "External": "lash.runtime.work",
+    "LangProcess": "lash.runtime.programs.definition",
     "SessionTurn": "lash.runtime.work",
     "TurnResult": "lash.runtime.result",
     "TurnStopped": "lash.runtime.result",
@@ -146,6 +148,7 @@ __all__ = [
     "External",
     "Gap",
     "InvalidArgument",
+    "LangProcess",
     "LashCore",
     "LashError",
     "LashRuntimeError",

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, Unpack
 
-from lash.base.codec import to_json
 from lash.base.errors import InvalidArgument
 from lash.base.ids import is_name
-from lash.base.json import Json, JsonObject
+from lash.base.json import Json
 from lash.base.messages import Message
 from lash.base.usage import UsageReport, report
-from lash.machine.prompt import PromptContribution, layer_of
-from lash.models.spec import ModelFacts
-from lash.plugins.bindings import PluginInput
+from lash.machine.prompt import PromptContribution
+from lash.models.provider import Provider
+from lash.models.resolver import ModelChoice
 from lash.runtime.actor import SessionActor
 from lash.runtime.amend import amend_session
 from lash.runtime.approvals import Approval
@@ -32,7 +31,7 @@ from lash.runtime.session_triggers import SessionTriggers
 from lash.sessions.commit import SessionState, StoredTurn
 from lash.sessions.frames import SessionPolicy
 from lash.sessions.queue import DeliveryPolicy, QueuedWorkBatch, SlotPolicy
-from lash.turn import Turn, TurnStream
+from lash.turn import KnowsModels, Turn, TurnChoices, TurnStream, given_input, prompt_json
 
 if TYPE_CHECKING:
     from lash.protocols.rlm.graph import ExecutionGraph
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 class SessionHome:
     """What a session asks of its core: to know a model, to open a session, to forget one."""
 
-    facts_of: Callable[[object], ModelFacts | None]
+    models: KnowsModels
     session: Callable[[str], Session]
     forget: Callable[[str], None]
     background: Callable[[], Background]
@@ -142,102 +141,17 @@ class Session:
     ) -> None:
         await self.close()
 
-    def turn(
-        self,
-        turn_input: str | TurnInput,
-        *,
-        turn_id: str | None = None,
-        timeout: float | None = None,
-        model: object = None,
-        max_turns: int | None = None,
-        prompt_contributions: Sequence[PromptContribution] = (),
-        plugin_inputs: Sequence[PluginInput] = (),
-        submit: object = None,
-        retry: bool = False,
-    ) -> Turn:
-        """A turn to be run, streamed or collected.
+    def turn(self, turn_input: str | TurnInput, **choices: Unpack[TurnChoices]) -> Turn:
+        """A turn to be run, streamed or collected; `TurnChoices` says what may be chosen for it."""
+        return Turn(self._actor, given_input(turn_input), self._home.models, choices, has_cells=self._home.has_cells)
 
-        `turn_id` makes it idempotent: the same id and input continue or return that turn.
-        `timeout` (seconds) cancels it. `retry` drives a stopped turn again under a new id.
-        In RLM mode `submit` is what the turn's value must be, a JSON Schema or a type into which it is decoded;
-        or how the turn ends (`lash.protocols.rlm.options`).
-        """
-        shape = None
-        if submit is not None:
-            if not self._home.has_cells:
-                raise InvalidArgument("submit= needs a session in RLM mode; use lash.RlmCore")
-            from lash.protocols.rlm.submitting import submit_shape
-
-            shape = submit_shape(submit)
-        return Turn(
-            self._actor,
-            _input(turn_input),
-            turn_id=turn_id,
-            timeout=timeout,
-            options=TurnOptions(
-                model=self._home.facts_of(model),
-                max_turns=max_turns,
-                prompt=_prompt_json(prompt_contributions),
-                protocol_turn_options={} if shape is None else shape.turn_options(),
-            ),
-            plugin_inputs=plugin_inputs,
-            shape=shape,
-            retry=retry,
-        )
-
-    async def run(
-        self,
-        turn_input: str | TurnInput,
-        *,
-        turn_id: str | None = None,
-        timeout: float | None = None,
-        model: object = None,
-        max_turns: int | None = None,
-        prompt_contributions: Sequence[PromptContribution] = (),
-        plugin_inputs: Sequence[PluginInput] = (),
-        submit: object = None,
-        retry: bool = False,
-    ) -> TurnResult:
+    async def run(self, turn_input: str | TurnInput, **choices: Unpack[TurnChoices]) -> TurnResult:
         """Runs a turn and returns it settled. Raises `TurnInputConflict`, `SessionDeleted`, `EffectInDoubt`."""
-        turn = self.turn(
-            turn_input,
-            turn_id=turn_id,
-            timeout=timeout,
-            model=model,
-            max_turns=max_turns,
-            prompt_contributions=prompt_contributions,
-            plugin_inputs=plugin_inputs,
-            submit=submit,
-            retry=retry,
-        )
-        return await turn.run()
+        return await self.turn(turn_input, **choices).run()
 
-    def stream(
-        self,
-        turn_input: str | TurnInput,
-        *,
-        turn_id: str | None = None,
-        timeout: float | None = None,
-        model: object = None,
-        max_turns: int | None = None,
-        prompt_contributions: Sequence[PromptContribution] = (),
-        plugin_inputs: Sequence[PluginInput] = (),
-        submit: object = None,
-        retry: bool = False,
-    ) -> TurnStream:
+    def stream(self, turn_input: str | TurnInput, **choices: Unpack[TurnChoices]) -> TurnStream:
         """Runs a turn as a stream of activities."""
-        turn = self.turn(
-            turn_input,
-            turn_id=turn_id,
-            timeout=timeout,
-            model=model,
-            max_turns=max_turns,
-            prompt_contributions=prompt_contributions,
-            plugin_inputs=plugin_inputs,
-            submit=submit,
-            retry=retry,
-        )
-        return turn.stream()
+        return self.turn(turn_input, **choices).stream()
 
     async def enqueue(
         self,
@@ -252,7 +166,7 @@ class Session:
         if id is not None and not is_name(id):
             raise InvalidArgument(f"id={id!r} is empty or no plain text; leave it out or give the input's own id")
         outcome = await self._actor.enqueue(
-            _input(turn_input),
+            given_input(turn_input),
             source_key=None if id is None else f"host:{id}",
             delivery_policy=delivery_policy,
             slot_policy=slot_policy,
@@ -275,7 +189,7 @@ class Session:
 
         Raises `QueuedInputTaken` when a turn has taken it or it is gone: then nothing is changed.
         """
-        return await self._actor.edit_queued(batch_id, _input(turn_input))
+        return await self._actor.edit_queued(batch_id, given_input(turn_input))
 
     @property
     def commands(self) -> SessionCommands:
@@ -323,7 +237,8 @@ class Session:
     async def configure(
         self,
         *,
-        model: object = None,
+        model: ModelChoice | None = None,
+        provider: Provider | str | None = None,
         max_turns: int | None = None,
         prompt_contributions: Sequence[PromptContribution] = (),
     ) -> None:
@@ -333,9 +248,14 @@ class Session:
         and the limit are stored; the model holds while the core is open, because at the
         next open the host's own choice wins.
         """
-        facts = self._home.facts_of(model)
+        facts, provider_id = self._home.models.take(model, provider)
         await self._control.configure(
-            SessionPolicy(model=facts, max_turns=max_turns, prompt=_prompt_json(prompt_contributions))
+            SessionPolicy(
+                provider_id=provider_id,
+                model=facts,
+                max_turns=max_turns,
+                prompt=prompt_json(None, prompt_contributions),
+            )
         )
 
     async def compact(self, instructions: str | None = None) -> bool:
@@ -440,19 +360,3 @@ def _command_key(key: str | None) -> str | None:
     if key is not None and not is_name(key):
         raise InvalidArgument(f"key={key!r} is empty or no plain text; leave it out or give the command's own key")
     return key
-
-
-def _input(turn_input: str | TurnInput) -> TurnInput:
-    if isinstance(turn_input, TurnInput):
-        return turn_input
-    if isinstance(turn_input, str):
-        return TurnInput.text(turn_input)
-    raise InvalidArgument(f"a turn's input is text or TurnInput, got {type(turn_input).__name__}")
-
-
-def _prompt_json(contributions: Sequence[PromptContribution]) -> JsonObject | None:
-    if not contributions:
-        return None
-    layer = to_json(layer_of(contributions))
-    assert isinstance(layer, dict)
-    return layer

@@ -11,12 +11,19 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypedDict
 
 from lash.base.cancel import CancelToken
-from lash.base.errors import InvalidArgument
+from lash.base.canonical import canonical_json_bytes
+from lash.base.codec import struct_to_json
+from lash.base.errors import InvalidArgument, NotCanonical
 from lash.base.ids import is_name
+from lash.base.json import JsonObject
 from lash.machine.outcome import SubmittedValue
+from lash.machine.prompt import PromptContribution, PromptLayer
+from lash.models.provider import Provider
+from lash.models.resolver import ModelChoice
+from lash.models.spec import ModelFacts
 from lash.plugins.bindings import PluginInput
 from lash.runtime.activity import Sink, TurnActivity
 from lash.runtime.actor import SessionActor
@@ -39,6 +46,47 @@ class TurnOutput:
     activities: list[TurnActivity] = field(default_factory=list)
 
 
+class TurnChoices(TypedDict, total=False):
+    """What may be chosen for one turn. Added in 0.1.
+
+    - `turn_id` makes it idempotent: the same id and input continue or return that turn.
+    - `timeout` (seconds) cancels it.
+    - `model`, and `provider` to reach it by: a wire's kind or a provider. Alone, `provider` asks the core's model.
+    - `max_turns` limits its model calls.
+    - `prompt` is its layer of the prompt, and `prompt_contributions` are added to that.
+    - `plugin_inputs` are live inputs of plugins.
+    - `protocol_turn_options` is JSON for the execution mode, stored with the turn.
+    - In RLM mode `submit` is what the turn's value must be, a JSON Schema or a type into which it is decoded;
+      or how the turn ends (`lash.protocols.rlm.options`).
+    - `retry` drives a stopped turn again under a new id.
+    """
+
+    turn_id: str | None
+    timeout: float | None
+    model: ModelChoice | None
+    provider: Provider | str | None
+    max_turns: int | None
+    prompt: PromptLayer | None
+    prompt_contributions: Sequence[PromptContribution]
+    plugin_inputs: Sequence[PluginInput]
+    protocol_turn_options: JsonObject | None
+    submit: object
+    retry: bool
+
+
+class KnowsModels(Protocol):
+    """The models of a core, among them those that hosts chose for single turns."""
+
+    def take(
+        self, model: ModelChoice | None, provider: Provider | str | None = None
+    ) -> tuple[ModelFacts | None, str | None]:
+        """What of a choice is stored: the model's facts and the kind of its provider; None where nothing was chosen.
+
+        Raises `InvalidArgument` and `UnknownProvider`.
+        """
+        ...
+
+
 class Turn:
     """A turn that has not started. Use one of `run`, `stream`, `stream_to`, `collect`, once."""
 
@@ -46,14 +94,15 @@ class Turn:
         self,
         actor: SessionActor,
         turn_input: TurnInput,
+        models: KnowsModels,
+        choices: TurnChoices,
         *,
-        turn_id: str | None,
-        timeout: float | None,
-        options: TurnOptions,
-        retry: bool,
-        plugin_inputs: Sequence[PluginInput] = (),
-        shape: SubmitShape | None = None,
+        has_cells: bool,
     ) -> None:
+        if not choices.keys() <= TurnChoices.__annotations__.keys():
+            unknown = ", ".join(sorted(choices.keys() - TurnChoices.__annotations__.keys()))
+            raise TypeError(f"{unknown}: no choice of a turn; known: {', '.join(TurnChoices.__annotations__)}")
+        turn_id, timeout = choices.get("turn_id"), choices.get("timeout")
         if turn_id is not None and not is_name(turn_id):
             raise InvalidArgument(
                 f"turn_id={turn_id!r} is empty or no plain text; leave it out or give the request's own id"
@@ -62,8 +111,14 @@ class Turn:
             raise InvalidArgument(f"timeout={timeout}: give a positive number of seconds or None")
         self._actor = actor
         self._timeout = timeout
-        self._shape = shape
-        self._request = TurnRequest(turn_input, turn_id, options, retry=retry, plugin_inputs=plugin_inputs)
+        self._shape = _shape_of(choices.get("submit"), has_cells=has_cells)
+        self._request = TurnRequest(
+            turn_input,
+            turn_id,
+            _options_of(choices, models, self._shape),
+            retry=choices.get("retry", False),
+            plugin_inputs=choices.get("plugin_inputs", ()),
+        )
 
     @property
     def cancellation(self) -> CancelToken:
@@ -168,3 +223,49 @@ class TurnStream:
             yield activity
         if not self._is_abandoned and self._run is not None:
             await self._run  # a turn that was refused must not look like one that said nothing
+
+
+def given_input(turn_input: str | TurnInput) -> TurnInput:
+    """What a host says in a turn. Raises `InvalidArgument`."""
+    if isinstance(turn_input, TurnInput):
+        return turn_input
+    if isinstance(turn_input, str):
+        return TurnInput.text(turn_input)
+    raise InvalidArgument(f"a turn's input is text or TurnInput, got {type(turn_input).__name__}")
+
+
+def prompt_json(layer: PromptLayer | None, contributions: Sequence[PromptContribution]) -> JsonObject | None:
+    """A layer of the prompt as it is stored; None when it says nothing."""
+    if layer is None and not contributions:
+        return None
+    return struct_to_json((layer or PromptLayer()).adding(*contributions))
+
+
+def _options_of(choices: TurnChoices, models: KnowsModels, shape: SubmitShape | None) -> TurnOptions:
+    facts, provider_id = models.take(choices.get("model"), choices.get("provider"))
+    given = choices.get("protocol_turn_options") or {}
+    try:
+        canonical_json_bytes(given)
+    except NotCanonical as error:
+        raise InvalidArgument(f"protocol_turn_options: {error}") from error
+    return TurnOptions(
+        model=facts,
+        provider_id=provider_id,
+        max_turns=choices.get("max_turns"),
+        prompt=prompt_json(choices.get("prompt"), choices.get("prompt_contributions", ())),
+        protocol_turn_options=given if shape is None else {**given, **_said(shape.turn_options())},
+    )
+
+
+def _said(options: JsonObject) -> JsonObject:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _shape_of(submit: object, *, has_cells: bool) -> SubmitShape | None:
+    if submit is None:
+        return None
+    if not has_cells:
+        raise InvalidArgument("submit= needs a session in RLM mode; use lash.RlmCore")
+    from lash.protocols.rlm.submitting import submit_shape  # the language is loaded by those who use it
+
+    return submit_shape(submit)

@@ -17,7 +17,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lash.base import canonical
-from lash.base.canonical import canonical_json, canonical_json_bytes, parse_json, stable_hash, tagged_hash
+from lash.base.canonical import (
+    canonical_json,
+    canonical_json_bytes,
+    parse_json,
+    stable_hash,
+    tagged_hash,
+    verbatim,
+)
 from lash.base.errors import NotCanonical
 from lash.base.json import Json
 
@@ -190,3 +197,10 @@ def test_paired_surrogate_escapes_are_one_character() -> None:
 def test_hashes_of_two_domains_never_meet() -> None:
     assert tagged_hash("a/v1", 1) == stable_hash(["a/v1", 1])
     assert tagged_hash("a/v1", 1) != tagged_hash("b/v1", 1)
+
+
+@given(trees, trees)
+def test_text_that_stands_verbatim_within_a_value_is_as_if_it_were_written(inner: Json, other: Json) -> None:
+    stands = {"a": verbatim(canonical_json(inner)), "b": [other]}
+
+    assert canonical_json(stands) == canonical_json({"a": inner, "b": [other]})

@@ -47,12 +47,28 @@ def _assert_kept(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return facts
 
 
-def test_the_demo_keeps_its_promise_on_our_own_source_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def _assert_programs_kept(facts: dict[str, Any]) -> dict[str, Any]:
+    assert facts["ok"] is True, facts
+    programs: dict[str, Any] = facts["programs"]
+    assert programs["kills"] == 3
+    assert programs["recorded_effects_executed_again"] == programs["lost"] == 0
+    assert programs["executed_twice"] == ["count"]  # killed in its middle: at least once
+    assert [(sleep["background"], sleep["kept"]) for sleep in programs["sleeps"]] == [(False, True), (True, True)]
+    assert programs["turns_committed"] == 2
+    assert programs["woken_after_restart"] is programs["value_is_typed"] is programs["asked_again_for_nothing"] is True
+    return programs
+
+
+def test_the_demo_keeps_its_promise_on_our_own_source_and_leaves_a_picture_behind(tmp_path: Path) -> None:
     scratch = tmp_path / "tmp"
 
-    facts = _assert_kept(_lash("demo", str(SOURCE), "--json", scratch=scratch))
+    facts = _assert_kept(_lash("demo", str(SOURCE / "lash/runtime"), "--json", scratch=scratch))
 
-    assert list(scratch.iterdir()) == []
+    programs = _assert_programs_kept(facts)
+    assert list(scratch.iterdir()) == [Path(programs["picture"])]
+    assert "fingerprint" in Path(programs["picture"]).read_text()
+    assert programs["submitted"][0]["files"] > 50
+    assert len(programs["submitted"][1]["largest"]) == 3
     by_name = {effect["effect"]: effect for effect in facts["effects"]}
     assert by_name["find_markers"]["executed"] == 2  # killed in the middle: at least once
     assert by_name["count_lines"]["executed"] == 1  # its sibling was recorded
@@ -60,16 +76,6 @@ def test_the_demo_keeps_its_promise_on_our_own_source_and_leaves_nothing_behind(
     assert by_name["publish_report #2"]["executed"] == 2
     assert facts["deliveries"] == 1
     assert facts["asked_again_for_nothing"] is True
-
-
-def test_the_demo_plays_on_a_store_of_ones_own_and_takes_its_session_away(tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    store = str(tmp_path / "own.db")
-
-    _assert_kept(_lash("demo", str(empty), "--json", "--store", store, scratch=tmp_path / "tmp"))
-
-    assert _json(_lash("sessions", "ls", "--store", store, "--json", scratch=tmp_path / "tmp")) == []
 
 
 def test_the_demo_works_on_files_that_cannot_be_read_and_keeps_its_database_on_request(tmp_path: Path) -> None:
@@ -85,25 +91,26 @@ def test_the_demo_works_on_files_that_cannot_be_read_and_keeps_its_database_on_r
     os.mkfifo(odd / "pipe")
     (odd / "types.py").write_text("raise SystemExit('a file of the folder became a module')\n")
 
-    facts = _assert_kept(_lash("demo", "--json", "--keep", scratch=tmp_path / "tmp", cwd=odd))
+    facts = _assert_kept(_lash("demo", "--json", "--keep", "--act", "1", scratch=tmp_path / "tmp", cwd=odd))
 
     turn = [facts["session_id"], facts["turn_id"], "--store", facts["store"], "--json"]
     explained = _json(_lash("turns", "explain", *turn, scratch=tmp_path / "tmp"))
     assert len(explained["effects"]) == facts["effects_recorded"]
 
 
-def test_without_a_terminal_the_demo_is_plain_text_that_explains_itself(tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "main.py").write_text("print('hello')  # TODO more\n")
+def test_without_a_terminal_the_demo_is_plain_text_and_leaves_a_store_of_ones_own_as_it_was(tmp_path: Path) -> None:
+    empty, store = tmp_path / "empty", str(tmp_path / "own.db")
+    empty.mkdir()
 
-    done = _lash("demo", str(folder), scratch=tmp_path / "tmp")
+    done = _lash("demo", str(empty), "--store", store, scratch=tmp_path / "tmp")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
-    assert done.stdout.count("SIGKILL  ") == 6
-    for words in ("The model is scripted and says so.", "0 recorded effects executed again", "find_markers"):
+    assert done.stdout.count("SIGKILL  ") == 9
+    said = ("The model is scripted and says so.", "find_markers", "process fingerprint(limit: int)", "is woken by it")
+    for words in (*said, "0 recorded effects executed again", "Nothing recorded was lost or repeated."):
         assert words in done.stdout
+    assert _json(_lash("sessions", "ls", "--store", store, "--json", scratch=tmp_path / "tmp")) == []
 
 
 def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:

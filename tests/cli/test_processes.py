@@ -421,3 +421,34 @@ def test_an_emit_needs_the_key_of_its_event(cli: Cli, settled_store: str) -> Non
 
     assert result.exit_code == 2
     assert "--key" in result.stderr
+
+
+# programs
+
+
+def test_a_program_in_a_file_is_started_and_shows_where_it_stands(
+    cli: Cli, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(terminal.folder))
+    monkeypatch.delitem(sys.modules, "crawler", raising=False)
+    source = """
+    process other() { }
+    process main(n: int) signals { stop: any } { for i in range(n) { tools.crawl({ pages: i }) }  wait_signal("stop") }
+    """
+    (terminal.folder / "job.lang").write_text(source)
+    (terminal.folder / "go").touch()
+    line = ["processes", "start", str(terminal.folder / "job.lang"), "--lang", "--process", "main", "--id", "j"]
+    assert cli(*line, "--app", "crawler:core", "--args", '{"n": 2}', "--store", terminal.store).stdout == "j\n"
+    terminal.worker()
+    deadline = time.monotonic() + SOON_S
+    while (process := shown(cli, terminal, "j"))["waits_for"] is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert process["label"] == "main"
+    assert process["signals"] == ["stop"]
+    assert str(process["module_ref"]).startswith("lashlang:v1:")
+    assert process["last_place"] == "crawl #2"
+    refused = cli(*line, "--app", "crawler:core", "--args", '{"n": "x"}', "--store", terminal.store)
+    assert refused.exit_code != 0
+    assert "argument `n`: expected int, got string" in refused.stderr

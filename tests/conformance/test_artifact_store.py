@@ -2,71 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import pytest
-
-from conformance.places import Kind, place
+from conformance.backends import InMemory, OnPostgres, OnSqlite, OnStore, fresh, reopened
+from conformance.places import place
 from lash.artifacts.store import ArtifactStore
 from lash.testing import conformance
 from lash.testing.conformance import ARTIFACT_STORE, ARTIFACT_STORE_REOPENABLE
-from services.shared import PgSchema
 
 
-class _Somewhere:
-    kind: Kind
-
-    @pytest.fixture
-    def schema(self, request: pytest.FixtureRequest) -> PgSchema | None:
-        return request.getfixturevalue("pg_schema") if self.kind == "postgres" else None
+class _Plain(OnStore):
+    make = fresh(lambda store: store.artifacts)
 
 
-class _Plain(_Somewhere):
-    @pytest.fixture
-    async def make(
-        self, tmp_path: Path, schema: PgSchema | None
-    ) -> AsyncIterator[Callable[[], Awaitable[ArtifactStore]]]:
-        async with place(self.kind, tmp_path, schema) as found:
-
-            async def make() -> ArtifactStore:
-                return (await found.fresh()).artifacts
-
-            yield make
+class _Reopened(OnStore):
+    make = reopened(lambda store: store.artifacts)
 
 
-class _Reopened(_Somewhere):
-    @pytest.fixture
-    async def make(
-        self, tmp_path: Path, schema: PgSchema | None
-    ) -> AsyncIterator[Callable[[], Awaitable[tuple[ArtifactStore, ArtifactStore]]]]:
-        async with place(self.kind, tmp_path, schema) as found:
-
-            async def make() -> tuple[ArtifactStore, ArtifactStore]:
-                first, second = await found.pair()
-                return first.artifacts, second.artifacts
-
-            yield make
+class TestMemory(InMemory, _Plain, ARTIFACT_STORE.mixin("M", "inline")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestMemory(_Plain, ARTIFACT_STORE.mixin("M", "inline")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "memory"
+class TestSqlite(OnSqlite, _Plain, ARTIFACT_STORE.mixin("S", "durable")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestSqlite(_Plain, ARTIFACT_STORE.mixin("S", "durable")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "sqlite"
+class TestPostgres(OnPostgres, _Plain, ARTIFACT_STORE.mixin("P", "durable")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestPostgres(_Plain, ARTIFACT_STORE.mixin("P", "durable")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "postgres"
+class TestSqliteReopened(OnSqlite, _Reopened, ARTIFACT_STORE_REOPENABLE.mixin("S")):  # type: ignore[misc]
+    pass
 
 
-class TestSqliteReopened(_Reopened, ARTIFACT_STORE_REOPENABLE.mixin("S")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "sqlite"
-
-
-class TestPostgresReopened(_Reopened, ARTIFACT_STORE_REOPENABLE.mixin("P")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "postgres"
+class TestPostgresReopened(OnPostgres, _Reopened, ARTIFACT_STORE_REOPENABLE.mixin("P")):  # type: ignore[misc]
+    pass
 
 
 def test_every_row_of_the_artifact_suites_has_a_law() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from conformance.places import place
+from conformance.backends import OnPostgres, OnSqlite, OnStore, fresh, reopened
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import SystemClock
 from lash.stores import Store
@@ -15,7 +15,6 @@ from lash.stores.attachments import MemoryAttachments
 from lash.stores.files import FileAttachments
 from lash.stores.scoped import SessionAttachments
 from lash.testing.conformance import ATTACHMENT_STORE, ATTACHMENT_STORE_REOPENABLE
-from services.shared import PgSchema
 
 
 class TestMemory(ATTACHMENT_STORE.mixin("M", "inline")):  # type: ignore[misc]  # made at run time
@@ -42,28 +41,16 @@ class TestScoped(ATTACHMENT_STORE.mixin("W", "inline")):  # type: ignore[misc]  
             yield make
 
 
-class TestSqliteRows(ATTACHMENT_STORE.mixin("S", "durable")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[AttachmentStore]]]:
-        async with place("sqlite", tmp_path) as found:
-
-            async def make() -> AttachmentStore:
-                return (await found.fresh()).attachments
-
-            yield make
+class _Rows(OnStore):
+    make = fresh(lambda store: store.attachments)
 
 
-class TestPostgresRows(ATTACHMENT_STORE.mixin("P", "durable")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(
-        self, tmp_path: Path, pg_schema: PgSchema
-    ) -> AsyncIterator[Callable[[], Awaitable[AttachmentStore]]]:
-        async with place("postgres", tmp_path, pg_schema) as found:
+class TestSqliteRows(OnSqlite, _Rows, ATTACHMENT_STORE.mixin("S", "durable")):  # type: ignore[misc]  # made at run time
+    pass
 
-            async def make() -> AttachmentStore:
-                return (await found.fresh()).attachments
 
-            yield make
+class TestPostgresRows(OnPostgres, _Rows, ATTACHMENT_STORE.mixin("P", "durable")):  # type: ignore[misc]
+    pass
 
 
 class TestFilesReopened(ATTACHMENT_STORE_REOPENABLE.mixin("F")):  # type: ignore[misc]  # made at run time
@@ -72,15 +59,5 @@ class TestFilesReopened(ATTACHMENT_STORE_REOPENABLE.mixin("F")):  # type: ignore
         return lambda: (FileAttachments(tmp_path), FileAttachments(tmp_path))
 
 
-class TestSqliteRowsReopened(ATTACHMENT_STORE_REOPENABLE.mixin("S")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(
-        self, tmp_path: Path
-    ) -> AsyncIterator[Callable[[], Awaitable[tuple[AttachmentStore, AttachmentStore]]]]:
-        async with place("sqlite", tmp_path) as found:
-
-            async def make() -> tuple[AttachmentStore, AttachmentStore]:
-                first, second = await found.pair()
-                return first.attachments, second.attachments
-
-            yield make
+class TestSqliteRowsReopened(OnSqlite, OnStore, ATTACHMENT_STORE_REOPENABLE.mixin("S")):  # type: ignore[misc]
+    make = reopened(lambda store: store.attachments)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from conformance.backends import OnPostgres, OnSqlite, OnStore, bundled, fresh
 from conformance.places import Place, place
 from lash.effects.ports import EffectController, EffectHost
 from lash.effects.scope import ExecutionScope
@@ -15,15 +16,11 @@ from lash.sessions.accept import Claimant
 from lash.sessions.store import SessionCreate
 from lash.stores import Store
 from lash.testing import conformance
-from lash.testing.conformance.bundles import StorePair
 from lash.testing.conformance.hosts import EFFECT_HOST
 from lash.testing.conformance.journal import JOURNAL
 from lash.testing.conformance.replay import EFFECT_REPLAY, SCOPE, ReplayBackend
-from services.shared import PgSchema
 
-MakeHost = Callable[[], Awaitable[EffectHost]]
 MakeReplay = Callable[[], Awaitable[ReplayBackend]]
-MakePair = Callable[[], Awaitable[StorePair]]
 
 
 class TestInlineHost(EFFECT_HOST.mixin("I")):  # type: ignore[misc]  # made at run time
@@ -38,48 +35,42 @@ class TestRecordingHost(EFFECT_HOST.mixin("R")):  # type: ignore[misc]  # made a
         return RecordingEffectHost
 
 
-class TestSqliteHost(EFFECT_HOST.mixin("S")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[MakeHost]:
-        async with place("sqlite", tmp_path) as found:
-            yield _hosts(found)
+class _Hosts(OnStore):
+    make = fresh(lambda store: JournaledEffectHost(store.journal, store.waits, store.changes))
 
 
-class TestPostgresHost(EFFECT_HOST.mixin("P")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path, pg_schema: PgSchema) -> AsyncIterator[MakeHost]:
-        async with place("postgres", tmp_path, pg_schema) as found:
-            yield _hosts(found)
-
-
-class TestSqliteReplay(EFFECT_REPLAY.mixin("S")):  # type: ignore[misc]  # made at run time
+class _Replays(OnStore):
     @pytest.fixture(params=["claimed", "owned"])
-    async def make(self, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[MakeReplay]:
-        async with place("sqlite", tmp_path) as found:
-            yield _replays(found, request.param)
+    def make(self, found: Place, request: pytest.FixtureRequest) -> MakeReplay:
+        return _replays(found, request.param)
 
 
-class TestPostgresReplay(EFFECT_REPLAY.mixin("P")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture(params=["claimed", "owned"])
-    async def make(
-        self, tmp_path: Path, pg_schema: PgSchema, request: pytest.FixtureRequest
-    ) -> AsyncIterator[MakeReplay]:
-        async with place("postgres", tmp_path, pg_schema) as found:
-            yield _replays(found, request.param)
+class _Journals(OnStore):
+    make = bundled()
 
 
-class TestSqliteJournal(JOURNAL.mixin("S")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[MakePair]:
-        async with place("sqlite", tmp_path) as found:
-            yield found.bundle
+class TestSqliteHost(OnSqlite, _Hosts, EFFECT_HOST.mixin("S")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestPostgresJournal(JOURNAL.mixin("P")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path, pg_schema: PgSchema) -> AsyncIterator[MakePair]:
-        async with place("postgres", tmp_path, pg_schema) as found:
-            yield found.bundle
+class TestPostgresHost(OnPostgres, _Hosts, EFFECT_HOST.mixin("P")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestSqliteReplay(OnSqlite, _Replays, EFFECT_REPLAY.mixin("S")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestPostgresReplay(OnPostgres, _Replays, EFFECT_REPLAY.mixin("P")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestSqliteJournal(OnSqlite, _Journals, JOURNAL.mixin("S")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestPostgresJournal(OnPostgres, _Journals, JOURNAL.mixin("P")):  # type: ignore[misc]  # made at run time
+    pass
 
 
 def test_every_row_of_the_effect_suites_has_a_law() -> None:
@@ -101,13 +92,6 @@ async def test_strangers_run_the_effect_suites_with_one_call(tmp_path: Path) -> 
 
 def _host(store: Store) -> JournaledEffectHost:
     return JournaledEffectHost(store.journal, store.waits, store.changes)
-
-
-def _hosts(found: Place) -> MakeHost:
-    async def make() -> EffectHost:
-        return _host(await found.fresh())
-
-    return make
 
 
 def _replays(found: Place, form: str) -> MakeReplay:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from conformance.places import place
+from conformance.backends import InMemory, OnPostgres, OnSqlite, OnStore, bundled
 from lash.testing.conformance import PROCESS_MODEL
-from lash.testing.conformance.bundles import StorePair
 from lash.testing.conformance.process_races import PROCESSES
-from services.shared import PgSchema
 
 
 class TestModel(PROCESS_MODEL.mixin()):  # type: ignore[misc]  # made at run time
@@ -20,22 +17,17 @@ class TestModel(PROCESS_MODEL.mixin()):  # type: ignore[misc]  # made at run tim
         return object
 
 
-class TestMemory(PROCESSES.mixin("M")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[StorePair]]]:
-        async with place("memory", tmp_path) as found:
-            yield found.bundle
+class _Bundle(OnStore):
+    make = bundled()
 
 
-class TestSqlite(PROCESSES.mixin("S")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[StorePair]]]:
-        async with place("sqlite", tmp_path) as found:
-            yield found.bundle
+class TestMemory(InMemory, _Bundle, PROCESSES.mixin("M")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestPostgres(PROCESSES.mixin("P")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path, pg_schema: PgSchema) -> AsyncIterator[Callable[[], Awaitable[StorePair]]]:
-        async with place("postgres", tmp_path, pg_schema) as found:
-            yield found.bundle
+class TestSqlite(OnSqlite, _Bundle, PROCESSES.mixin("S")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestPostgres(OnPostgres, _Bundle, PROCESSES.mixin("P")):  # type: ignore[misc]  # made at run time
+    pass

@@ -2,79 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-
-import pytest
-
-from conformance.places import place
-from lash.processes.registry import ProcessRegistry
+from conformance.backends import InMemory, OnPostgres, OnSqlite, OnStore, fresh, reopened
 from lash.testing import conformance
 from lash.testing.conformance import PROCESS_REGISTRY, PROCESS_REGISTRY_REOPENABLE
-from services.shared import PgSchema
 
 
-class TestMemory(PROCESS_REGISTRY.mixin("M", "inline")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[ProcessRegistry]]]:
-        async with place("memory", tmp_path) as found:
-
-            async def make() -> ProcessRegistry:
-                return (await found.fresh()).processes
-
-            yield make
+class _Plain(OnStore):
+    make = fresh(lambda store: store.processes)
 
 
-class TestSqlite(PROCESS_REGISTRY.mixin("S", "durable")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[ProcessRegistry]]]:
-        async with place("sqlite", tmp_path) as found:
-
-            async def make() -> ProcessRegistry:
-                return (await found.fresh()).processes
-
-            yield make
+class _Reopened(OnStore):
+    make = reopened(lambda store: store.processes)
 
 
-class TestPostgres(PROCESS_REGISTRY.mixin("P", "durable")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(
-        self, tmp_path: Path, pg_schema: PgSchema
-    ) -> AsyncIterator[Callable[[], Awaitable[ProcessRegistry]]]:
-        async with place("postgres", tmp_path, pg_schema) as found:
-
-            async def make() -> ProcessRegistry:
-                return (await found.fresh()).processes
-
-            yield make
+class TestMemory(InMemory, _Plain, PROCESS_REGISTRY.mixin("M", "inline")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestSqliteReopened(PROCESS_REGISTRY_REOPENABLE.mixin("S")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(
-        self, tmp_path: Path
-    ) -> AsyncIterator[Callable[[], Awaitable[tuple[ProcessRegistry, ProcessRegistry]]]]:
-        async with place("sqlite", tmp_path) as found:
-
-            async def make() -> tuple[ProcessRegistry, ProcessRegistry]:
-                first, second = await found.pair()
-                return first.processes, second.processes
-
-            yield make
+class TestSqlite(OnSqlite, _Plain, PROCESS_REGISTRY.mixin("S", "durable")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestPostgresReopened(PROCESS_REGISTRY_REOPENABLE.mixin("P")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(
-        self, tmp_path: Path, pg_schema: PgSchema
-    ) -> AsyncIterator[Callable[[], Awaitable[tuple[ProcessRegistry, ProcessRegistry]]]]:
-        async with place("postgres", tmp_path, pg_schema) as found:
+class TestPostgres(OnPostgres, _Plain, PROCESS_REGISTRY.mixin("P", "durable")):  # type: ignore[misc]
+    pass
 
-            async def make() -> tuple[ProcessRegistry, ProcessRegistry]:
-                first, second = await found.pair()
-                return first.processes, second.processes
 
-            yield make
+class TestSqliteReopened(OnSqlite, _Reopened, PROCESS_REGISTRY_REOPENABLE.mixin("S")):  # type: ignore[misc]
+    pass
+
+
+class TestPostgresReopened(OnPostgres, _Reopened, PROCESS_REGISTRY_REOPENABLE.mixin("P")):  # type: ignore[misc]
+    pass
 
 
 def test_every_row_of_the_process_suites_has_a_law() -> None:

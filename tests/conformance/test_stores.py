@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-
 import pytest
 
-from conformance.places import place
+from conformance.backends import InMemory, OnPostgres, OnSqlite, OnStore, bundled
 from lash.stores import Store
 from lash.testing import conformance
-from lash.testing.conformance.bundles import STORES, StorePair
+from lash.testing.conformance.bundles import STORES
 from lash.testing.conformance.laws import LawBroken, Rows, Suite
-from services.shared import PgSchema
 
 
-class TestMemory(STORES.mixin("M")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[StorePair]]]:
-        async with place("memory", tmp_path) as found:
-            yield found.bundle
+class _Bundle(OnStore):
+    make = bundled()
 
 
-class TestSqlite(STORES.mixin("S")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[StorePair]]]:
-        async with place("sqlite", tmp_path) as found:
-            yield found.bundle
+class TestMemory(InMemory, _Bundle, STORES.mixin("M")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestPostgres(STORES.mixin("P")):  # type: ignore[misc]  # made at run time
-    @pytest.fixture
-    async def make(self, tmp_path: Path, pg_schema: PgSchema) -> AsyncIterator[Callable[[], Awaitable[StorePair]]]:
-        async with place("postgres", tmp_path, pg_schema) as found:
-            yield found.bundle
+class TestSqlite(OnSqlite, _Bundle, STORES.mixin("S")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestPostgres(OnPostgres, _Bundle, STORES.mixin("P")):  # type: ignore[misc]  # made at run time
+    pass
 
 
 def test_every_row_of_the_store_suites_has_a_law() -> None:

@@ -2,71 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import pytest
-
-from conformance.places import Kind, place
+from conformance.backends import InMemory, OnPostgres, OnSqlite, OnStore, fresh, reopened
+from conformance.places import place
 from lash.testing import conformance
 from lash.testing.conformance import TRIGGER_STORE, TRIGGER_STORE_REOPENABLE
 from lash.triggers.store import TriggerStore
-from services.shared import PgSchema
 
 
-class _Somewhere:
-    kind: Kind
-
-    @pytest.fixture
-    def schema(self, request: pytest.FixtureRequest) -> PgSchema | None:
-        return request.getfixturevalue("pg_schema") if self.kind == "postgres" else None
+class _Plain(OnStore):
+    make = fresh(lambda store: store.triggers)
 
 
-class _Plain(_Somewhere):
-    @pytest.fixture
-    async def make(
-        self, tmp_path: Path, schema: PgSchema | None
-    ) -> AsyncIterator[Callable[[], Awaitable[TriggerStore]]]:
-        async with place(self.kind, tmp_path, schema) as found:
-
-            async def make() -> TriggerStore:
-                return (await found.fresh()).triggers
-
-            yield make
+class _Reopened(OnStore):
+    make = reopened(lambda store: store.triggers)
 
 
-class _Reopened(_Somewhere):
-    @pytest.fixture
-    async def make(
-        self, tmp_path: Path, schema: PgSchema | None
-    ) -> AsyncIterator[Callable[[], Awaitable[tuple[TriggerStore, TriggerStore]]]]:
-        async with place(self.kind, tmp_path, schema) as found:
-
-            async def make() -> tuple[TriggerStore, TriggerStore]:
-                first, second = await found.pair()
-                return first.triggers, second.triggers
-
-            yield make
+class TestMemory(InMemory, _Plain, TRIGGER_STORE.mixin("M", "inline")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestMemory(_Plain, TRIGGER_STORE.mixin("M", "inline")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "memory"
+class TestSqlite(OnSqlite, _Plain, TRIGGER_STORE.mixin("S", "durable")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestSqlite(_Plain, TRIGGER_STORE.mixin("S", "durable")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "sqlite"
+class TestPostgres(OnPostgres, _Plain, TRIGGER_STORE.mixin("P", "durable")):  # type: ignore[misc]  # made at run time
+    pass
 
 
-class TestPostgres(_Plain, TRIGGER_STORE.mixin("P", "durable")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "postgres"
+class TestSqliteReopened(OnSqlite, _Reopened, TRIGGER_STORE_REOPENABLE.mixin("S")):  # type: ignore[misc]
+    pass
 
 
-class TestSqliteReopened(_Reopened, TRIGGER_STORE_REOPENABLE.mixin("S")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "sqlite"
-
-
-class TestPostgresReopened(_Reopened, TRIGGER_STORE_REOPENABLE.mixin("P")):  # type: ignore[misc]  # made at run time
-    kind: Kind = "postgres"
+class TestPostgresReopened(OnPostgres, _Reopened, TRIGGER_STORE_REOPENABLE.mixin("P")):  # type: ignore[misc]
+    pass
 
 
 def test_every_row_of_the_trigger_suites_has_a_law() -> None:

@@ -2,71 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-
-import pytest
-
-import lash
-from conformance.places import place
-from lash.testing.conformance import PROCESS_RUNNER, WORKER_BOUNDARY, WORKER_RECOVERY
-from services.shared import PgSchema
-
-Make = Callable[[], Awaitable[lash.Store]]
+from conformance.backends import InMemory, OnPostgres, OnSqlite, OnStore, fresh
+from lash.testing.conformance import PROCESS_RUNNER, PROGRAM_RUNNER, WORKER_BOUNDARY, WORKER_RECOVERY
 
 
-class Memory:
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[Make]:
-        async with place("memory", tmp_path) as found:
-            yield found.fresh
+class _Store(OnStore):
+    make = fresh(lambda store: store)
 
 
-class Sqlite:
-    @pytest.fixture
-    async def make(self, tmp_path: Path) -> AsyncIterator[Make]:
-        async with place("sqlite", tmp_path) as found:
-            yield found.fresh
-
-
-class Postgres:
-    @pytest.fixture
-    async def make(self, tmp_path: Path, pg_schema: PgSchema) -> AsyncIterator[Make]:
-        async with place("postgres", tmp_path, pg_schema) as found:
-            yield found.fresh
-
-
-class TestBoundaryInMemory(Memory, WORKER_BOUNDARY.mixin("M")):  # type: ignore[misc]  # made at run time
+class TestBoundaryInMemory(InMemory, _Store, WORKER_BOUNDARY.mixin("M")):  # type: ignore[misc]  # made at run time
     pass
 
 
-class TestBoundaryOnSqlite(Sqlite, WORKER_BOUNDARY.mixin("S")):  # type: ignore[misc]  # made at run time
+class TestBoundaryOnSqlite(OnSqlite, _Store, WORKER_BOUNDARY.mixin("S")):  # type: ignore[misc]  # made at run time
     pass
 
 
-class TestBoundaryOnPostgres(Postgres, WORKER_BOUNDARY.mixin("P")):  # type: ignore[misc]  # made at run time
+class TestBoundaryOnPostgres(OnPostgres, _Store, WORKER_BOUNDARY.mixin("P")):  # type: ignore[misc]  # made at run time
     pass
 
 
-class TestRunnerInMemory(Memory, PROCESS_RUNNER.mixin("M")):  # type: ignore[misc]  # made at run time
+class TestRunnerInMemory(InMemory, _Store, PROCESS_RUNNER.mixin("M")):  # type: ignore[misc]  # made at run time
     pass
 
 
-class TestRunnerOnSqlite(Sqlite, PROCESS_RUNNER.mixin("S")):  # type: ignore[misc]  # made at run time
+class TestRunnerOnSqlite(OnSqlite, _Store, PROCESS_RUNNER.mixin("S")):  # type: ignore[misc]  # made at run time
     pass
 
 
-class TestRunnerOnPostgres(Postgres, PROCESS_RUNNER.mixin("P")):  # type: ignore[misc]  # made at run time
+class TestRunnerOnPostgres(OnPostgres, _Store, PROCESS_RUNNER.mixin("P")):  # type: ignore[misc]  # made at run time
     pass
 
 
-class TestRecoveryInMemory(Memory, WORKER_RECOVERY.mixin("M")):  # type: ignore[misc]  # made at run time
+class TestProgramsInMemory(InMemory, _Store, PROGRAM_RUNNER.mixin("M")):  # type: ignore[misc]  # made at run time
     pass
 
 
-class TestRecoveryOnSqlite(Sqlite, WORKER_RECOVERY.mixin("S")):  # type: ignore[misc]  # made at run time
+class TestProgramsOnSqlite(OnSqlite, _Store, PROGRAM_RUNNER.mixin("S")):  # type: ignore[misc]  # made at run time
     pass
 
 
-class TestRecoveryOnPostgres(Postgres, WORKER_RECOVERY.mixin("P")):  # type: ignore[misc]  # made at run time
+class TestProgramsOnPostgres(OnPostgres, _Store, PROGRAM_RUNNER.mixin("P")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestRecoveryInMemory(InMemory, _Store, WORKER_RECOVERY.mixin("M")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestRecoveryOnSqlite(OnSqlite, _Store, WORKER_RECOVERY.mixin("S")):  # type: ignore[misc]  # made at run time
+    pass
+
+
+class TestRecoveryOnPostgres(OnPostgres, _Store, WORKER_RECOVERY.mixin("P")):  # type: ignore[misc]  # made at run time
     pass

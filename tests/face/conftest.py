@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,29 +20,16 @@ async def _place(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> A
     elif name == "sqlite":
         place = Place(name, lambda: Store.open(str(tmp_path / "agent.db")))
     else:
-        url: str = request.getfixturevalue("postgres_url")
-        schema = f"t_{uuid.uuid4().hex}"
+        url, schema = request.getfixturevalue("pg_store_schema")
         place = Place(name, lambda: Store.open(url, schema=schema))
     try:
         yield place
     finally:
         await place.close()
-        if name == "postgres":
-            await _drop(url, schema)
 
 
 async def _already(store: Store) -> Store:
     return store
-
-
-async def _drop(url: str, schema: str) -> None:
-    import asyncpg
-
-    admin = await asyncpg.connect(url)
-    # A test that leaves a transaction open must fail here, not hang.
-    await admin.execute("SET lock_timeout = '10s'")
-    await admin.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    await admin.close()
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

@@ -85,7 +85,7 @@ async def test_a_start_after_an_upgrade_finds_what_was_started_before(place: Pla
     work = {"topic": "tides"}
     started = await before.processes.start(research, args=work, id="r")
     upgraded = lash.StandardCore(model=model(), max_turns=3, tools=[research], store=await place.open_store())
-    upgraded._default_policy = lambda: SessionPolicy(provider_id="another")  # type: ignore[method-assign]
+    upgraded._models.policy = lambda **_: SessionPolicy(provider_id="another")  # type: ignore[method-assign]
 
     async with upgraded:
         found = await upgraded.processes.start(research, args=work, id="r")
@@ -612,3 +612,14 @@ async def test_a_process_that_is_bound_to_its_owner_ends_with_it(durable: Place)
         await handle.result(timeout=SOON_S)
     assert lost.value.failure_code == "process_owner_lost"
     assert gate.visits == 1
+
+
+async def test_a_core_that_had_nothing_to_do_runs_what_another_one_starts(durable: Place) -> None:
+    await durable.core(model(), tools=[research])
+    asker = lash.StandardCore(model=model(), tools=[research], store=await durable.open_store(), workers=0)
+
+    async with asker:
+        handle = await asker.processes.start(research, args={"topic": "otters"})
+        result = await handle.result(timeout=SOON_S)
+
+    assert result == "3 pages on otters"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 from pathlib import Path
 
@@ -399,6 +400,25 @@ async def cost(place: Place, model: ScriptedModel) -> int:
 @pytest.mark.usefixtures("unhurried")
 async def test_a_plain_turn_is_two_write_transactions(file: Place) -> None:
     assert await cost(file, ScriptedModel(lambda _: says("hello"))) <= 2
+
+
+async def test_a_turn_leaves_nothing_to_the_cycle_collector(memory: Place) -> None:
+    core = await memory.core(ScriptedModel([[calls("double", number=1)], says("warm")] * 2), tools=[double])
+    async with core.session("s") as session:
+        await session.run("warm up")
+        gc.collect()
+        gc.disable()
+        try:
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            await session.run("go")
+            gc.collect()
+        finally:
+            gc.set_debug(0)
+            gc.enable()
+        left = [thing for thing in gc.garbage if type(thing).__module__.startswith("lash.")]
+        gc.garbage.clear()
+
+    assert left == []
 
 
 @pytest.mark.usefixtures("unhurried")

@@ -10,6 +10,7 @@ import pytest
 import lash
 from face.places import Gate, Place, asked, eventually, texts
 from lash.base.messages import unsettled_tool_calls
+from lash.machine.llm import LlmRequest
 from lash.machine.outcome import AssistantMessage, Stopped, ToolValue
 from lash.machine.prompt import PromptContribution
 from lash.runtime.activity import (
@@ -24,7 +25,7 @@ from lash.runtime.activity import (
     Usage,
 )
 from lash.testing import ScriptedModel, calls, fails, says, thinks
-from lash.testing.script import Step
+from lash.testing.script import Answer, Step
 from lash.tools import FinishTurn, ToolResult
 
 PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13)
@@ -194,7 +195,7 @@ async def test_wrong_arguments_of_the_face_name_the_remedy(memory: Place) -> Non
             await session.run("x", timeout=0)
         with pytest.raises(lash.InvalidArgument, match="text or TurnInput"):
             await session.run(7)  # type: ignore[arg-type]
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match="no_such_option: no choice of a turn; known: turn_id, timeout"):
             await session.run("x", no_such_option=True)  # type: ignore[call-arg]
     with pytest.raises(lash.InvalidArgument, match="session id"):
         core.session("  ")
@@ -426,12 +427,19 @@ async def test_a_stream_that_was_not_entered_has_no_result(memory: Place) -> Non
 
 async def test_a_timeout_cancels_and_commits(place: Place) -> None:
     gate = Gate()
-    core = await place.core(ScriptedModel([gate.step(says("never")), says("fine")]))
+
+    async def answer(request: LlmRequest) -> Answer:  # by what is asked: on a busy machine "go" may never be
+        if request.messages[-1].text == "go":
+            await gate.wait()
+        return says("fine")
+
+    core = await place.core(ScriptedModel(answer))
     async with core.session("s") as session:
-        turn = await session.run("go", timeout=0.05)
+        await session.run("hello")
+        turn = await session.run("go", timeout=0.1)
 
         assert turn.outcome == Stopped("cancelled")
-        assert texts(session.messages) == ["user: go"]
+        assert texts(session.messages)[2:] == ["user: go"]
         assert (await session.run("next")).text == "fine"
 
 

@@ -107,11 +107,11 @@ async def kill_until_done(database: Database, folder: Path, seed: int, *, span_s
 
 
 async def killed_at_every_step(
-    make: Callable[[], Awaitable[Database]], folder: Path, when: Literal["before", "after"]
+    make: Callable[[], Awaitable[Database]], folder: Path, when: Literal["before", "after"], stride: int = 1
 ) -> list[Verdict]:
-    """One run for each write that the turn makes: killed there once, then driven to its end."""
+    """One run for each write that the turn makes, or every so many: killed there once, then driven to its end."""
     verdicts: list[Verdict] = []
-    for step in count(1):
+    for step in count(1, stride):
         database = await make()
         log_path = folder / f"step-{step}-{when}.log"
         log = agent.ExecutionLog(log_path)

@@ -10,6 +10,7 @@ from typing import Any
 
 import lash
 from lash.plugins import PluginFactory
+from lash.processes.errors import ProcessAlreadyTerminal
 from lash.sessions.graph import Conversation
 from lash.testing import Life, ScriptedModel
 from lash.testing.lab.life import Program
@@ -80,7 +81,36 @@ def count_lines(text: str) -> int:
     return len(text.splitlines())
 
 
+FLOW = """
+process child(n: int) signals { more: int } {
+  more = wait_signal("more")
+  sleep for "2ms"
+  finish await tools.double({ number: n + more })?
+}
+process main(n: int) signals { go: any } {
+  once = await tools.double({ number: n })?
+  yield once
+  helper = start child(n: once)
+  both = await [tools.double({ number: 1 })?, tools.count_lines({ text: "a" })?]
+  sleep for "2ms"
+  signal_run(helper, "more", both[0])
+  word = wait_signal("go")
+  wake { said: word }
+  finish { once: once, both: both, word: word, helped: (await helper)? }
+}
+"""
+
+
 # programs
+
+
+async def runs_a_program(core: lash.StandardCore) -> object:
+    """A program of every kind of step as a process, with a signal from outside."""
+    work = lash.LangProcess(FLOW, "main")
+    handle = await core.processes.start(work, args={"n": 3}, id="p")
+    with contextlib.suppress(ProcessAlreadyTerminal):
+        await handle.signal("go", {"by": "host"}, key="once")
+    return await handle.result(timeout=30)
 
 
 async def talks(core: lash.StandardCore) -> object:

@@ -11,7 +11,7 @@ import pytest
 
 from kill.harness import Database, Life, final_state, kill_until_done, killed_at_every_step, uninterrupted
 
-QUICK_SEEDS = range(3)
+QUICK_SEEDS = range(2)
 SOAK_SEEDS = range(500)
 
 NewDatabase = Callable[[], Awaitable[Database]]
@@ -64,11 +64,14 @@ async def test_a_thousand_turns_killed_at_random_end_alike(
 async def test_x_10_a_turn_killed_at_any_write_ends_like_an_uninterrupted_one(
     new_database: NewDatabase, tmp_path: Path, when: Literal["before", "after"]
 ) -> None:
-    calm, _ = await uninterrupted(await new_database(), tmp_path)
+    calm_place = await new_database()
+    calm, _ = await uninterrupted(calm_place, tmp_path)
 
-    verdicts = await killed_at_every_step(new_database, tmp_path, when)
+    # On PostgreSQL at every other write; `make soak` kills it there a thousand times, anywhere.
+    stride = 2 if "postgres" in calm_place.url else 1
+    verdicts = await killed_at_every_step(new_database, tmp_path, when, stride)
 
-    assert len(verdicts) >= 4
+    assert len(verdicts) >= 4 // stride
     assert [verdict.executed_again for verdict in verdicts] == [[]] * len(verdicts)
     assert [verdict.final for verdict in verdicts] == [calm] * len(verdicts)
 

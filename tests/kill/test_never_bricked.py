@@ -228,7 +228,7 @@ def _run(conversation: Sequence[Talk]) -> None:
 _quietly = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
-@settings(max_examples=25, derandomize=True, phases=[Phase.generate, Phase.shrink], **_quietly)  # type: ignore[arg-type]
+@settings(max_examples=15, derandomize=True, phases=[Phase.generate, Phase.shrink], **_quietly)  # type: ignore[arg-type]
 @given(talks)
 def test_no_conversation_bricks_its_session(conversation: list[Talk]) -> None:
     _run(conversation)

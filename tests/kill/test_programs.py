@@ -55,15 +55,19 @@ AGENTS = {
         [says("a"), calls("double", number=1), says("b"), says("c")],
         [programs.double],
     ),
+    "a program in a process": Agent(programs.runs_a_program, [], [programs.double, programs.count_lines]),
     "a fresh start": Agent(programs.starts_anew, [says("one"), says("two")]),
 }
+
+# The others are killed at instants spread over their run, and everywhere in `make soak`.
+KILLED_EVERYWHERE = ["parallel tools", "approvals", "a payment", "compaction"]
 
 
 def lab(name: str, store: str) -> Lab:
     return Lab(AGENTS[name].core, stores=[store], settle=lambda _effect: lash.ToolResult.ok("paid 7"))
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", KILLED_EVERYWHERE)
 async def test_an_agent_survives_every_kill(name: str) -> None:
     report = await lab(name, "sqlite").kill_everywhere(AGENTS[name].program)
 
@@ -71,9 +75,25 @@ async def test_an_agent_survives_every_kill(name: str) -> None:
     assert report.kills >= 10
 
 
+@pytest.mark.parametrize("name", [name for name in AGENTS if name not in KILLED_EVERYWHERE])
+async def test_an_agent_survives_kills(name: str) -> None:
+    report = await lab(name, "sqlite").kill_everywhere(AGENTS[name].program, limit=10)
+
+    report.raise_for_problems()
+    assert report.kills >= 8
+
+
 @pytest.mark.parametrize("name", AGENTS)
 async def test_an_agent_survives_kills_on_postgresql(name: str, postgres_url: str) -> None:
-    report = await lab(name, postgres_url).kill_everywhere(AGENTS[name].program, limit=4)
+    report = await lab(name, postgres_url).kill_everywhere(AGENTS[name].program, limit=2)
+
+    report.raise_for_problems()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", AGENTS)
+async def test_every_agent_survives_every_kill(name: str) -> None:
+    report = await lab(name, "sqlite").kill_everywhere(AGENTS[name].program)
 
     report.raise_for_problems()
 

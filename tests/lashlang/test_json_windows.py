@@ -122,6 +122,7 @@ def test_an_error_says_what_is_wrong_and_where(text: str, told: str) -> None:
         '{"a" 1}',
         "[1] 2",
         '["\\ud800' + " " * 40 + '"]',
+        '["\\ud800", ' + "1, " * 30 + '{"a" 1}]',
         "[" * 150 + "]" * 150,
         "",
         "   ",
@@ -130,7 +131,7 @@ def test_an_error_says_what_is_wrong_and_where(text: str, told: str) -> None:
         "[" + "1" * 400 + "e-200, 0e999]",
         '{"__resource__": true,' + " " * 40 + '"type": "T", "alias": "t"}',
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_edges_of_windows_are_no_edges_of_values(text: str) -> None:
     def told(read: object) -> str:

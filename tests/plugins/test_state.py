@@ -19,6 +19,7 @@ from lash.plugins import (
     AtCheckpoint,
     BeforeTurn,
     ExtensionContribution,
+    PluginArtifact,
     PluginError,
     PluginInvokeError,
     PluginRegistrar,
@@ -446,3 +447,82 @@ async def test_a_state_that_cannot_be_read_is_named(file: Place) -> None:
     second = await file.core(echo(), plugins=[Picky()])
     with pytest.raises(PluginError, match=r"'tally'.*too old"):
         await second.session("s").open()
+
+
+# bytes
+
+
+class Index(StatefulPlugin):
+    """Keeps bytes beside its state: one artifact that stays, and one that each turn replaces."""
+
+    id = "index"
+
+    @lash.hook.before_turn
+    def begin(self, context: BeforeTurn) -> None:
+        self.update({"turns": context.turn_index})
+        if context.turn_index == 1:
+            self.keep_artifact("whole", b"\x00\xff" * 70_000)
+        self.keep_artifact("last", context.turn_id.encode())
+
+
+async def test_bytes_of_a_state_are_there_again_and_are_stored_once(file: Place) -> None:
+    stored: list[set[str]] = []
+    for number in (1, 2):
+        core = await file.core(echo(), plugins=[Index()])
+        async with core.session("s") as session:
+            await session.run("go", turn_id=f"t{number}")
+            plugins = session._actor.memory.plugin_snapshot
+            stored.append({key for key in session._actor.memory.checkpoint.components if "artifact" in key})
+            assert {kept.name for kept in plugins.plugins["index"].artifacts or ()} == {"whole", "last"}
+        await file.end(core)
+
+    core = await file.core(echo(), plugins=[Index()])
+    async with core.session("s") as session:
+        drives = await session._actor.open()
+        [(_, index)] = drives.plugins.states._plugins
+        assert isinstance(index, Index)
+        assert index.artifacts == {"whole": b"\x00\xff" * 70_000, "last": b"t2"}
+        assert index.state == {"turns": 2}
+    assert [len(keys) for keys in stored] == [2, 2]
+    assert len(stored[0] & stored[1]) == 1  # what was replaced is dropped
+
+
+async def test_bytes_go_on_after_a_crash_without_running_hooks_again(file: Place) -> None:
+    gate = Gate()
+
+    @lash.tool(repeat="idempotent")
+    async def work(name: str) -> str:
+        if name == "second" and not gate.visits:
+            await gate.wait()
+        return name
+
+    script = [calls("work", name="first"), calls("work", name="second"), says("done")]
+    dying = await file.core(ScriptedModel(script), tools=[work], plugins=[Index()])
+    session = await dying.session("s").open()
+    lost = asyncio.create_task(session.run("go", turn_id="t1"))
+    await gate.arrival()
+    await file.crash(dying)
+    await asyncio.gather(lost, return_exceptions=True)
+
+    class Silent(Index):
+        @lash.hook.before_turn
+        def begin(self, context: BeforeTurn) -> None:
+            raise AssertionError("it is recorded")
+
+    core = await file.core(ScriptedModel(script), tools=[work], plugins=[Silent()])
+    async with core.session("s") as again:
+        assert (await again.run("go", turn_id="t1")).errors == []
+        snapshot = again._actor.memory.plugin_snapshot
+        assert sorted(snapshot.data.values()) == [b"\x00\xff" * 70_000, b"t1"]
+
+
+async def test_artifacts_without_a_name_of_their_own_lose_no_turn(memory: Place) -> None:
+    class Twice(Index):
+        def snapshot_artifacts(self) -> Sequence[PluginArtifact]:
+            return [PluginArtifact("a", b"1"), PluginArtifact("a", b"2")]
+
+    core = await memory.core(echo(), plugins=[Twice()])
+    async with core.session("s") as session:
+        turn = await session.run("go")
+
+    assert "need a name each" in turn.errors[-1].message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from lash.base.canonical import canonical_json, tagged_hash
 from lash.base.causes import SessionNodeCause
 from lash.base.codec import from_json, to_json
 from lash.processes.appending import plan_append
@@ -51,6 +52,22 @@ from lash.tools.result import FinishTurn, RetrySafe, ToolCallOutput
 
 HOST = ProcessProvenance.host()
 LASHLANG = LashlangProcessInput("m", ProcessRef("c", 0), "r", "main")
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        job("p"),
+        external("p", plain("line")),
+        ProcessRegistration("p", ExternalInput({"label": "p", "share": 0.5}), HOST),
+    ],
+)
+def test_a_registration_is_hashed_as_a_whole(draft: ProcessRegistration) -> None:
+    prepared = prepare_registration(draft)
+
+    whole = to_json(prepared.registration)
+    assert prepared.registration_hash == tagged_hash("lash.process.registration/v1", whole)
+    assert prepared.event_types_json == canonical_json(to_json(prepared.registration.event_types))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 @pytest.fixture
 def schema(kind: Kind, request: pytest.FixtureRequest) -> PgSchema | None:
     """A PostgreSQL schema where one is needed."""
-    return request.getfixturevalue("pg_schema") if kind == "postgres" else None
+    return request.getfixturevalue("pg_store_schema") if kind == "postgres" else None
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ async def test_nobody_subscribed_is_fine(store: Store) -> None:
     assert (report.started_process_ids, report.deliveries, report.replayed) == ([], [], False)
 
 
-async def test_a_crash_between_reserve_and_start_is_swept(open_store: OpenStore, clock: VirtualClock) -> None:
+async def test_x_23_a_crash_between_reserve_and_start_is_swept(open_store: OpenStore, clock: VirtualClock) -> None:
     """X-23."""
     store = await open_store()
     subscription = await subscribed(store)

@@ -16,6 +16,7 @@ from lash.processes.inputs import SessionTurnInput
 from lash.processes.outputs import CancelledOutput, FailureOutput, SuccessOutput
 from lash.processes.registration import ProcessRegistration
 from lash.processes.scopes import ProcessProvenance
+from lash.runtime.approvals import Approval
 from lash.runtime.worker.runner import ProcessRunner
 from lash.runtime.worker.slots import Slots
 from lash.testing import ScriptedModel, calls, says
@@ -171,6 +172,35 @@ async def test_a_turn_of_a_process_can_be_cancelled(store: lash.Store) -> None:
         await worker.request_process_cancel("p")
 
         assert await ended(store, "p") == CancelledOutput("background session turn was cancelled")
+
+
+async def test_a_turn_of_a_process_that_waits_for_a_person_keeps_no_slot(store: lash.Store) -> None:
+    tools = Tools()
+
+    @lash.tool(approve=True)
+    async def deploy() -> str:
+        """Deploys."""
+        return "deployed"
+
+    async with core_over(store, [deploy, *tools.all()], model=ScriptedModel([calls("deploy"), says("over")])) as core:
+        await store.processes.register_process(session_turn("p", "child"))
+        worker = worker_of(core, concurrency=1)
+        worker.poke()
+        asked: list[Approval] = []
+
+        async def has_asked() -> bool:
+            asked[:] = await core.approvals.pending("child")
+            return bool(asked)
+
+        await eventually(has_asked)
+        await store.processes.register_process(await tool_process(store, "q", "echo", {"value": "x"}))
+        worker.poke()
+        assert isinstance(await ended(store, "q"), SuccessOutput)
+        assert worker.running == ["p"]
+        await core.approvals.approve(asked[0])
+
+        output = await ended(store, "p")
+        assert isinstance(output, SuccessOutput)
 
 
 async def test_an_input_of_an_unknown_engine_fails_with_its_code(store: lash.Store) -> None:

@@ -50,7 +50,7 @@ def guard(folder: Path) -> None:
         (folder / "url").write_text(server.url)
         os.close(1)  # tells whoever spawned us that the server is ready
         with _locked(folder / "users", fcntl.LOCK_EX):
-            (folder / "url").unlink()
+            (folder / "url").unlink(missing_ok=True)  # the folder may be gone already
 
 
 @contextlib.contextmanager

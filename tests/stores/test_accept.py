@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from lash.effects.errors import LeaseLost
@@ -23,6 +24,16 @@ async def test_a_plain_turn_is_two_transactions(store: Store, session: SessionSt
     await session.commit(commit_of(owned))
 
     assert store.transactions - before == 2
+
+
+async def test_input_for_later_begins_no_turn(session: SessionStore) -> None:
+    asked = request("t1", claimant("a"))
+    later = msgspec.structs.replace(asked, draft=msgspec.structs.replace(asked.draft, available_at_ms=2**52))
+
+    assert isinstance(await session.accept_turn(later), Waiting)
+
+    assert isinstance(await session.next_turn(SESSION, claimant("b")), Idle)
+    assert len(await session.list_pending_queued_work(SESSION)) == 1
 
 
 async def test_a_turn_that_was_never_driven_is_fresh(session: SessionStore) -> None:
@@ -152,8 +163,6 @@ async def test_a_commit_retires_its_journal_and_frees_the_session(store: Store, 
 
 
 async def test_a_commit_enqueues_its_follow_up_once(session: SessionStore) -> None:
-    import msgspec
-
     owned = await accepted(session, "t1", claimant("a"))
     follow_up = QueuedWorkDraft(SESSION, [TurnInputPayload({"text": "go on"})], source_key="turn:turn:t1:frame:1")
     commit = msgspec.structs.replace(commit_of(owned), enqueue=[follow_up])

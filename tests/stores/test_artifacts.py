@@ -36,7 +36,7 @@ async def test_other_bytes_under_one_reference_are_a_conflict(store: Store) -> N
     assert await store.artifacts.list_artifacts("other") == []
 
 
-async def test_an_environment_is_named_by_its_content(store: Store) -> None:
+async def test_pm_24_an_environment_is_named_by_its_content(store: Store) -> None:
     env = Env({"memory": {"size": 3}}, "openai")
 
     ref = await persist_process_env(store.process_envs, env)
@@ -48,7 +48,20 @@ async def test_an_environment_is_named_by_its_content(store: Store) -> None:
     assert await load_process_env(store.process_envs, ref, Env) == env
 
 
-async def test_an_environment_that_is_missing_or_unreadable_says_so(store: Store) -> None:
+async def test_an_environment_that_is_named_again_and_again_is_stored_once(store: Store) -> None:
+    env = Env({"memory": {"size": 3}})
+    ref = await persist_process_env(store.process_envs, env)
+    before = store.transactions
+
+    assert await persist_process_env(store.process_envs, env) == ref
+    assert store.transactions == before
+    # Whoever collects here takes nothing for stored that is gone.
+    await store.artifacts.collect_artifacts(set(), store.clock.now_ms() + 1)
+    assert await persist_process_env(store.process_envs, env) == ref
+    assert await load_process_env(store.process_envs, ref, Env) == env
+
+
+async def test_pm_25_26_an_environment_that_is_missing_or_unreadable_says_so(store: Store) -> None:
     with pytest.raises(ProcessEnvError, match="missing process execution env `process-env:sha256:none`"):
         await load_process_env(store.process_envs, "process-env:sha256:none", Env)
     closed = b'{"plugin_options":{},"unknown":1}'

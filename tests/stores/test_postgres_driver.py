@@ -17,7 +17,7 @@ from lash.stores import Store
 from lash.stores.dialect import Statement
 from lash.stores.driver import UniqueViolation
 from lash.stores.postgres import PostgresDriver, _joined
-from lash.stores.program import Query, Steps, execute, lock, many_each, one, program, together, write
+from lash.stores.program import Query, Steps, announced, execute, lock, many_each, one, program, together, write
 from lash.stores.sql.migrate import Count
 from services.postgres import PostgresServer
 from services.shared import PgSchema
@@ -63,6 +63,11 @@ def bump(*names: str) -> Steps[list[Count]]:
 def locked(name: str) -> Steps[None]:
     yield from lock("all")
     yield from execute(ADD, name, 0)
+
+
+@program("single")
+def tell(name: str) -> Steps[bool]:
+    return (yield from announced(BACK, name)) is not None
 
 
 @program("read")
@@ -153,7 +158,7 @@ async def test_a_plain_turn_is_two_transactions_of_few_round_trips(pg_schema: Pg
         await session.commit(commit_of(owned, parent="t0:1"))
 
         assert store.transactions - transactions == 2
-        assert store.statements - statements == 8  # and BEGIN and COMMIT twice
+        assert store.statements - statements == 6  # and BEGIN and COMMIT twice
 
 
 async def test_a_schema_that_does_not_exist_is_made(pg_schema: PgSchema) -> None:
@@ -228,3 +233,23 @@ async def _until_waiting(connection: asyncpg.Connection) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("nobody waits for a lock")
+
+
+async def test_one_statement_changes_and_tells(driver: PostgresDriver) -> None:
+    heard: asyncio.Queue[None] = asyncio.Queue()
+    listening = await driver.pool.connect()
+    await listening.add_listener(driver.channel, lambda *_: heard.put_nowait(None))
+    await driver.run(add("a"))
+    commits: list[None] = []
+    driver.on_commit = lambda: commits.append(None)
+    before = driver.counters.statements
+
+    assert not await driver.run(tell("nobody"))
+    assert commits == []
+    assert await driver.run(tell("a"))
+
+    async with asyncio.timeout(20):
+        await heard.get()
+    # The first one had nothing to tell, and what is told arrives in order.
+    assert (heard.qsize(), len(commits), driver.counters.statements - before) == (0, 1, 2)
+    await listening.close()

@@ -32,7 +32,7 @@ from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
 from lash.processes.inputs import LashlangProcessInput, ToolCallInput
 from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.processes.registration import ProcessRegistration
-from lash.processes.registry import ProcessChange, ProcessQuery, PruneFilter, WakeDrain
+from lash.processes.registry import ProcessChange, ProcessEnd, ProcessQuery, PruneFilter, WakeDrain
 from lash.processes.scopes import HostOriginator, ProcessProvenance, SessionScope
 from lash.processes.status import SignalWait, WaitState
 from lash.sessions.errors import StoreUnavailable
@@ -75,6 +75,49 @@ async def test_a_job_is_three_transactions(store: Store) -> None:
 
     assert [found.record.id for found in claimed] == ["first", "p1"]
     assert store.transactions - before == 4
+
+
+async def test_a_registration_is_one_statement(store: Store) -> None:
+    await store.processes.register_process(job("first"))
+    before = (store.transactions, store.statements)
+
+    await store.processes.register_process(job("p1"))
+
+    assert (store.transactions - before[0], store.statements - before[1]) == (1, 1)
+    again = await store.processes.register_process(job("p1"))
+    assert again == await store.processes.get_process("p1")
+    with pytest.raises(RegistrationConflict):
+        await store.processes.register_process(msgspec.structs.replace(job("p1"), recovery="owner_bound"))
+
+
+async def test_many_ends_and_claims_are_a_few_statements_in_one_transaction(store: Store) -> None:
+    await store.processes.register_processes([job(f"p{n:02}") for n in range(40)])
+    first = await store.processes.turn_over([], "worker", "token-1", LONG_MS, 20)
+    before = (store.transactions, store.statements)
+
+    ends = [ProcessEnd(claimed.lease, SuccessOutput(1)) for claimed in first.claimed]
+    second = await store.processes.turn_over(ends, "worker", "token-2", LONG_MS, 20)
+
+    assert (len(first.claimed), len(second.claimed), second.lost) == (20, 20, [])
+    # Rows held, events, ends, those who wait for them, and the claim.
+    assert (store.transactions - before[0], store.statements - before[1]) == (1, 5)
+
+
+async def test_what_is_given_back_has_not_started(store: Store) -> None:
+    await store.processes.register_processes([job("p1"), job("p2")])
+    first = await store.processes.claim_due_processes("w1", LONG_MS, 2)
+    assert [claimed.is_first for claimed in first] == [True, True]
+
+    await store.processes.give_back(first[:1])
+    await store.processes.complete_process_lease(first[1].lease.completion())
+    second = await store.processes.claim_due_processes("w2", LONG_MS, 2)
+
+    found = {claimed.record.id: claimed for claimed in second}
+    assert {key: claimed.record.first_started_by for key, claimed in found.items()} == {"p1": "w2", "p2": "w1"}
+    assert {key: claimed.is_first for key, claimed in found.items()} == {"p1": True, "p2": False}
+    assert found["p1"].lease.fencing_token == first[0].lease.fencing_token + 1
+    await store.processes.give_back(first)  # leases of the past change nothing
+    assert await store.processes.list_lease_owners() == ["w2"]
 
 
 async def test_what_is_due_is_claimed_once_by_many_workers(store: Store) -> None:

@@ -24,7 +24,8 @@ from lash.processes.scopes import ProcessProvenance, SessionScope
 from lash.processes.selectors import pointer
 from lash.processes.status import SignalWait, WaitState
 from lash.runtime.worker.engines import EngineOutcome, ProcessParts
-from lash.runtime.worker.run import Park, ParkingController, ProcessRun
+from lash.runtime.worker.parking import ParkingController
+from lash.runtime.worker.run import Park, ProcessRun
 from lash.tools.calls import PreparedToolCall
 from torture.effects_log import EffectsLog
 

@@ -6,6 +6,7 @@ not needed is an error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_type
 
 import lash
@@ -51,5 +52,7 @@ async def a_turn_is_typed_from_end_to_end() -> None:
 
 def options_of_later_issues_and_misspellings_do_not_exist() -> None:
     lash.StandardCore(model=ScriptedModel([]), stroe="x.db")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    lash.StandardCore(ScriptedModel([]))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    by_place: Callable[[ScriptedModel], object]
+    by_place = lash.StandardCore  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    del by_place
     lash.tool(repeat="sometimes")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]

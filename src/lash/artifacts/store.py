@@ -65,6 +65,9 @@ class ArtifactStore(Protocol):
     async def collect_artifacts(self, live: Collection[str], older_than_ms: int) -> list[str]:
         """Deletes what was last put before and is not in `live`; the references that are gone.
 
+        `older_than_ms` lies a minute or more in the past: a start that is under way may rest on what was put
+        ten seconds before it.
+
         The caller gathers `live` from every owner of references: subscriptions and open
         deliveries, processes, and the sessions that hold process values.
         """

@@ -23,7 +23,7 @@ import math
 import re
 from collections.abc import Callable
 from json.encoder import encode_basestring
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 import msgspec
 
@@ -52,6 +52,11 @@ def canonical_json_bytes(value: Json) -> bytes:
 def canonical_json(value: Json) -> str:
     """`canonical_json_bytes` as text, for TEXT columns."""
     return canonical_json_bytes(value).decode()
+
+
+def verbatim(text: str) -> Json:
+    """A value whose canonical text is at hand, to stand within another value that is to be written or hashed."""
+    return cast("Json", msgspec.Raw(text.encode()))
 
 
 def stable_hash(value: Json) -> str:
@@ -117,7 +122,8 @@ _decoder: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=
 
 
 # Not `int`, which has a range, and not `float`: the accelerator spells some of both differently.
-_ATOMS: Final = frozenset((str, bool, type(None)))
+# `Raw` is text that is canonical already.
+_ATOMS: Final = frozenset((str, bool, type(None), msgspec.Raw))
 
 
 def _is_plain(value: object) -> bool:
@@ -165,6 +171,8 @@ def _write(value: object, put: Callable[[str], None]) -> None:
         put("]" if value else "[]")
     elif value is None:
         put("null")
+    elif type(value) is msgspec.Raw:
+        put(bytes(value).decode())
     elif type(value) is bool:
         put("true" if value else "false")
     elif type(value) is int:

@@ -121,9 +121,10 @@ def _struct_encoder(kind: type[msgspec.Struct]) -> Callable[[Any], Any]:
 
 
 def _expression(annotation: Any, read: str) -> str:
-    if _is_plain(annotation):
-        return read
-    if get_origin(annotation) is list and _is_plain(get_args(annotation)[0]):
+    item = annotation
+    while get_origin(item) is list:
+        item = get_args(item)[0]
+    if _is_plain(item):
         return read
     return f"encoders[type({read})]({read})"
 

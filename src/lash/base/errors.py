@@ -26,6 +26,9 @@ class LashError(Exception):
     """
 
     code: str = "lash_error"
+    # Whether it says that the work goes on elsewhere or later. Then nothing that ran inside has failed,
+    # and nobody on the way may turn it into an outcome.
+    is_interruption: bool = False
 
     @property
     def message(self) -> str:

@@ -52,4 +52,8 @@ def uuid7(epoch_ms: int, random: bytes) -> str:
 
 def is_name(text: str) -> bool:
     """Whether a caller's id can be stored everywhere: some text, without NUL and lone surrogates."""
-    return bool(text.strip()) and "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    return (
+        bool(text.strip())
+        and "\0" not in text
+        and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
+    )

@@ -18,8 +18,13 @@ class AppNotLoaded(lash.ConfigurationError):
     code = "app_not_loaded"
 
 
-def core_of(app: str | None, store: str | None, model: str | None, mode: str | None = None) -> lash.LashCore:
-    """The host's own core, or without `--app` one made from `--model`, `--mode` and `--store`. Raises `BadOption`."""
+def core_of(
+    app: str | None, store: str | None, model: str | None, mode: str | None = None, *, is_conversation: bool = False
+) -> lash.LashCore:
+    """The host's own core, or without `--app` one made from `--model`, `--mode` and `--store`. Raises `BadOption`.
+
+    In a conversation in RLM mode an answer without a program ends the turn as well.
+    """
     if app is not None:
         if mode is not None:
             raise BadOption(f"--mode {mode}: the core {app} has its own mode; leave --mode out")
@@ -30,7 +35,10 @@ def core_of(app: str | None, store: str | None, model: str | None, mode: str | N
         )
     where = store or os.environ.get("LASH_STORE") or ":memory:"
     if mode == "rlm":
-        return lash.RlmCore(model=model, store=where)
+        from lash.protocols.rlm.options import Ending, ProseOrSubmit, RlmConfig
+
+        ending = Ending(ProseOrSubmit()) if is_conversation else Ending()
+        return lash.RlmCore(model=model, store=where, rlm=RlmConfig(ending=ending))
     return lash.StandardCore(model=model, store=where)
 
 

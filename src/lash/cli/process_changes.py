@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import lash
 from lash.base.json import Json, JsonObject
 from lash.cli.apps import load_app
 from lash.cli.background import background_of, over, process_of
+from lash.cli.failure import BadOption
 from lash.cli.process_facts import EventFacts
 
 
-async def start_tool(
-    app: str, where: str | None, tool: str, args: JsonObject, process_id: str | None, wake: str | None, *, wait: bool
+def program_in(path: str, process: str | None) -> lash.LangProcess:
+    """The program in a file. Raises `BadOption` for one that cannot be read."""
+    try:
+        return lash.LangProcess(Path(path).read_text(encoding="utf-8"), process)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadOption(f"the program {path} cannot be read: {error}") from error
+
+
+async def start_work(
+    app: str,
+    where: str | None,
+    work: str | lash.LangProcess,
+    args: JsonObject,
+    process_id: str | None,
+    wake: str | None,
+    *,
+    wait: bool,
 ) -> tuple[str, Json]:
-    """Starts a tool of a core without running it here; its id, and its result if it is waited for."""
+    """Starts a tool or a program of a core without running it here; its id, and its result if it is waited for."""
     async with load_app(app, where).only_asking() as core:
-        handle = await core.processes.start(tool, args=args, id=process_id, wake=wake)
+        handle = await core.processes.start(work, args=args, id=process_id, wake=wake)
         return handle.id, await handle.result() if wait else None
 
 

@@ -9,7 +9,7 @@ from lash.base.codec import to_json
 from lash.base.json import Json
 from lash.processes.event_types import SIGNAL_PREFIX
 from lash.processes.events import ProcessEvent
-from lash.processes.inputs import ExternalInput, ToolCallInput
+from lash.processes.inputs import ExternalInput, LashlangProcessInput, ToolCallInput
 from lash.processes.record import ProcessRecord
 from lash.processes.scopes import SessionScope
 
@@ -33,9 +33,12 @@ class ProcessFacts(msgspec.Struct, frozen=True):
     started_at_ms: int | None
     updated_at_ms: int
     outcome: Json
+    # Of a program: its module, and what it did last that is recorded.
+    module_ref: str | None = None
+    last_place: str | None = None
 
     @staticmethod
-    def of(record: ProcessRecord) -> ProcessFacts:
+    def of(record: ProcessRecord, last_place: str | None = None) -> ProcessFacts:
         """The facts of a record."""
         shown, status, target = record.display, record.status, record.wake_target
         names = [one.name for one in record.event_types if one.name.startswith(SIGNAL_PREFIX)]
@@ -56,6 +59,8 @@ class ProcessFacts(msgspec.Struct, frozen=True):
             started_at_ms=record.first_started_at_ms,
             updated_at_ms=record.updated_at_ms,
             outcome=None if status.await_output is None else to_json(status.await_output),
+            module_ref=record.input.module_ref if isinstance(record.input, LashlangProcessInput) else None,
+            last_place=last_place,
         )
 
     @property

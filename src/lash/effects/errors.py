@@ -61,6 +61,8 @@ class EffectHashConflict(EffectControllerError):
 class EffectLeaseLost(EffectControllerError):
     """Another owner took the scope over; what it records counts. Stop this run."""
 
+    is_interruption = True
+
     def __init__(self, what: str) -> None:
         super().__init__(
             "effect_replay_lease_lost", f"{what} is owned by another executor now; drop this run, it resumes there"
@@ -82,6 +84,8 @@ class EffectInDoubt(EffectControllerError):
     `core.settle(effect, ToolResult | lash.RUN_AGAIN)`.
     """
 
+    is_interruption = True
+
     def __init__(self, replay_key: str) -> None:
         super().__init__(
             "effect_in_doubt",
@@ -101,12 +105,14 @@ class TransientEffectError(LashError):
     """Infrastructure failed, not the effect: nothing was recorded and it may be tried again."""
 
     code = "transient_effect"
+    is_interruption = True
 
 
 class LeaseLost(LashError):
     """A guarded write found that another owner holds the lease."""
 
     code = "lease_lost"
+    is_interruption = True
 
     def __init__(self, kind: str, key: str, fence: int) -> None:
         super().__init__(

@@ -181,6 +181,10 @@ class JournalStore(Protocol):
 
     async def get(self, scope: ExecutionScope, replay_key: str) -> JournalRow | None: ...
 
+    async def holds(self, lease: Lease) -> bool:
+        """Whether the lease's token is still on its row."""
+        ...
+
     async def append(
         self, scope: ExecutionScope, lease: Lease, rows: Sequence[JournalRow], blobs: Mapping[str, bytes]
     ) -> None:

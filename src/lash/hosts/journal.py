@@ -88,6 +88,7 @@ class JournaledEffectHost:
             store=self._journal,
             promises=self._promises,
             clock=self._clock,
+            timings=self._timings,
             producer=self._producer,
             on_lost=on_lost,
         )

@@ -9,10 +9,8 @@ docs/design/stores.md §7.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TypeVar, assert_never
-
-import msgspec
 
 from lash.base.clock import Clock
 from lash.base.tier import DurabilityTier
@@ -32,7 +30,7 @@ from lash.effects.journal import (
     Missing,
     decide,
 )
-from lash.effects.lease import Lease
+from lash.effects.lease import Lease, LeaseTimings
 from lash.effects.local import Local
 from lash.effects.mismatch import hash_conflict
 from lash.effects.ports import EffectSummary, JournalStore
@@ -42,6 +40,7 @@ from lash.hosts.controller import ScopedController
 from lash.hosts.outbox import Outbox
 from lash.hosts.outcomes import pack_error, pack_outcome, unpack_error, unpack_outcome
 from lash.hosts.promises import Promises
+from lash.hosts.row_book import RowBook
 from lash.hosts.sleeping import due_of, sleep_until
 
 T = TypeVar("T")
@@ -50,11 +49,22 @@ T = TypeVar("T")
 class _Running:
     """An effect in flight under a key, for a second caller to wait for."""
 
-    __slots__ = ("done", "envelope_hash")
+    __slots__ = ("_done", "envelope_hash")
 
     def __init__(self, envelope_hash: str) -> None:
         self.envelope_hash = envelope_hash
-        self.done = asyncio.Event()
+        self._done: asyncio.Event | None = None  # seldom does anybody wait
+
+    async def wait(self) -> None:
+        """Returns when it has ended."""
+        if self._done is None:
+            self._done = asyncio.Event()
+        await self._done.wait()
+
+    def end(self) -> None:
+        """It has ended."""
+        if self._done is not None:
+            self._done.set()
 
 
 class ScopeJournal(ScopedController):
@@ -69,6 +79,7 @@ class ScopeJournal(ScopedController):
         store: JournalStore,
         promises: Promises,
         clock: Clock,
+        timings: LeaseTimings,
         producer: str,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
@@ -79,20 +90,18 @@ class ScopeJournal(ScopedController):
         self._clock = clock
         self._producer = producer
         self._on_lost = on_lost
-        self._rows = {row.replay_key: row for row in rows}
+        self._book = RowBook(scope, lease, rows, store, clock, timings)
         self._loaded: frozenset[str] = frozenset()
         self._horizon = 0
         self.start_over()
-        # Outcomes of effects that only read, not yet encoded: the commit drops most of their rows.
-        self._unencoded: dict[str, EffectOutcome] = {}
         self._running: dict[str, _Running] = {}
-        self._outbox = Outbox(self._append)
+        self._outbox = Outbox(self._book.append)
         self._is_lost = False
 
     def start_over(self) -> None:
         """A drive begins: what is recorded now is what it replays."""
-        self._loaded = frozenset(self._rows)
-        self._horizon = max((turn_effect_number(self._scope, key) for key in self._rows), default=0)
+        self._loaded = frozenset(self._book.rows)
+        self._horizon = max((turn_effect_number(self._scope, key) for key in self._book.rows), default=0)
 
     def durability_tier(self) -> DurabilityTier:
         """That of the store beneath."""
@@ -113,7 +122,7 @@ class ScopeJournal(ScopedController):
 
     def has_recorded(self, replay_key: str) -> bool:
         """Whether this effect is recorded, by this drive or an earlier one."""
-        return replay_key in self._rows
+        return replay_key in self._book.rows
 
     def has_recorded_beyond(self, effect_number: int) -> bool:
         """Whether what was recorded when this drive began goes beyond this effect of the turn."""
@@ -139,7 +148,7 @@ class ScopeJournal(ScopedController):
 
     def rows(self) -> list[JournalRow]:
         """Everything known of the scope, in the order it was written."""
-        return list(self._rows.values())
+        return list(self._book.rows.values())
 
     def summary(self) -> list[EffectSummary]:
         """Every effect in brief, in order."""
@@ -153,7 +162,7 @@ class ScopeJournal(ScopedController):
                 finished_at_ms=row.finished_at_ms,
                 replayed=row.replay_key in self._loaded,
             )
-            for row in self._rows.values()
+            for row in self._book.rows.values()
         ]
 
     async def execute(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
@@ -164,12 +173,12 @@ class ScopeJournal(ScopedController):
                 raise EffectControllerError(
                     "effect_replay_hash_conflict", f"another effect is in flight under the replay key {key}"
                 )
-            await running.done.wait()
+            await running.wait()
         if self._is_lost:
             raise EffectLeaseLost(f"scope {self._scope.id}")
-        row = self._rows.get(key)
-        if row is not None and key in self._unencoded and row.envelope_hash == envelope.stable_hash:
-            return self._unencoded[key]
+        row = self._book.rows.get(key)
+        if row is not None and key in self._book.unencoded and row.envelope_hash == envelope.stable_hash:
+            return self._book.unencoded[key]
         decision = decide(
             row,
             envelope_hash=envelope.stable_hash,
@@ -200,7 +209,8 @@ class ScopeJournal(ScopedController):
                 assert_never(decision)
 
     async def _run(self, envelope: EffectEnvelope, local: Local, row: JournalRow | None) -> EffectOutcome:
-        running = self._running[envelope.replay_key] = _Running(envelope.stable_hash)
+        key = envelope.replay_key
+        running = self._running[key] = _Running(envelope.stable_hash)
         try:
             if envelope.kind == "sleep":
                 return await self._sleep(envelope, local)
@@ -209,11 +219,12 @@ class ScopeJournal(ScopedController):
                 return await self._run_never(envelope, local, attempts)
             if local.impact == "changes":
                 await self.barrier()
+            await self._still_ours()
             started = self._clock.now_ms()
             try:
                 outcome = await self._perform(envelope, local)
                 if local.impact == "reads":
-                    self._unencoded[envelope.replay_key] = outcome
+                    self._book.unencoded[key] = outcome
                     self._deliver(self._row(envelope, started, attempts, status="completed"), outcome.blobs, local)
                     return outcome
                 text, blobs = pack_outcome(outcome)
@@ -224,8 +235,14 @@ class ScopeJournal(ScopedController):
             self._deliver(self._row(envelope, started, attempts, outcome_json=text), blobs, local)
             return outcome
         finally:
-            del self._running[envelope.replay_key]
-            running.done.set()
+            del self._running[key]
+            running.end()
+
+    async def _still_ours(self) -> None:
+        try:
+            await self._book.prove()
+        except LeaseLost as lost:
+            raise self._lose() from lost
 
     async def _perform(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         if envelope.kind == "await_event":
@@ -249,7 +266,7 @@ class ScopeJournal(ScopedController):
         begun = self._row(envelope, started, attempts, status="in_progress")
         try:
             await self._store.begin(self._scope, self._lease, begun)
-            self._rows[envelope.replay_key] = begun
+            self._book.rows[envelope.replay_key] = begun
             try:
                 outcome = await local.run(envelope)
                 text, blobs = pack_outcome(outcome)
@@ -263,33 +280,13 @@ class ScopeJournal(ScopedController):
 
     async def _finish(self, row: JournalRow, blobs: dict[str, bytes]) -> None:
         await self._store.finish(self._scope, self._lease, row, blobs)
-        self._rows[row.replay_key] = row
+        self._book.rows[row.replay_key] = row
 
     def _deliver(
         self, row: JournalRow, blobs: dict[str, bytes], local: Local, *, is_urgent: bool | None = None
     ) -> None:
-        self._rows[row.replay_key] = row
+        self._book.rows[row.replay_key] = row
         self._outbox.put(row, blobs, is_urgent=local.impact != "reads" if is_urgent is None else is_urgent)
-
-    async def _append(self, rows: Sequence[JournalRow], blobs: Mapping[str, bytes]) -> None:
-        large = dict(blobs)
-        sealed = [self._sealed(row, large) for row in rows]
-        await self._store.append(self._scope, self._lease, sealed, large)
-        for row in sealed:
-            if self._unencoded.pop(row.replay_key, None) is not None:
-                self._rows[row.replay_key] = row
-
-    def _sealed(self, row: JournalRow, blobs: dict[str, bytes]) -> JournalRow:
-        """The row with its outcome encoded; one that cannot be is a recorded failure, so that replay is stable."""
-        outcome = self._unencoded.get(row.replay_key)
-        if outcome is None:
-            return row
-        try:
-            text, large = pack_outcome(outcome)
-        except EffectControllerError as error:
-            return msgspec.structs.replace(row, status="failed", error_json=pack_error(error))
-        blobs.update(large)
-        return msgspec.structs.replace(row, outcome_json=text)
 
     def _row(
         self,

@@ -10,6 +10,7 @@ from lash.base.json import Json, JsonObject
 from lash.base.messages import Message
 from lash.plugins.errors import PluginInvokeError
 from lash.sessions.frames import ToolAccess
+from lash.sessions.graph import ProtocolEvent
 from lash.tools.result import ToolCallOutput
 
 
@@ -73,10 +74,23 @@ class CreateSession(msgspec.Struct, frozen=True, tag="create_session", tag_field
     plugin_options: JsonObject = {}
     tool_access: ToolAccess = ToolAccess()
     usage_source: str = "child"
+    # Records of the mode that its first frame begins with.
+    records: list[ProtocolEvent] = []
 
+
+class EmitTrace(msgspec.Struct, frozen=True, tag="emit_trace", tag_field="type"):
+    """A record `plugin.{id}.{name}` in the trace, where there is one. `context` is metadata of the record."""
+
+    name: str
+    payload: Json = None
+    context: JsonObject = {}
+
+
+# What every hook may ask for, and means the same everywhere.
+Aside: TypeAlias = EmitRuntimeEvents | CreateSession | EmitTrace
 
 Directive: TypeAlias = (
-    AbortTurn | EnqueueMessages | ReplaceToolArgs | ShortCircuitTool | EmitRuntimeEvents | CreateSession
+    AbortTurn | EnqueueMessages | ReplaceToolArgs | ShortCircuitTool | EmitRuntimeEvents | CreateSession | EmitTrace
 )
 
 

@@ -103,6 +103,17 @@ class CellEffects(Protocol):
         """A value that is computed once and recorded."""
         ...
 
+    async def command(self, key: str, command: JsonObject, run: Callable[[], Awaitable[Json]]) -> Json:
+        """A command to background work: what it answered is recorded (docs/spec/durability.md §2.4).
+
+        `run` may run again when it was cut off in the middle, so the command must be idempotent.
+        """
+        ...
+
+    async def wait(self, key: str, command: JsonObject, run: Callable[[], Awaitable[Json]]) -> Json:
+        """A command that changes nothing and waits for others: a cancelled turn cuts it off."""
+        ...
+
 
 class CodeExecutor(Protocol):
     """Runs the cells of one session, and keeps what lives between them."""

@@ -18,6 +18,7 @@ from lash.base.messages import Message
 from lash.machine.outcome import TurnOutcome
 from lash.machine.values import CheckpointKind
 from lash.plugins.errors import PluginRegistrationError
+from lash.plugins.services import NO_SERVICES, HookServices
 from lash.sessions.frames import ToolAccess
 from lash.tools.definition import ToolManifest
 from lash.tools.result import ToolCallOutput
@@ -74,7 +75,14 @@ class PromptContext:
 
 
 @dataclass(frozen=True, slots=True)
-class BeforeTurn:
+class HookContext:
+    """What the hooks of a turn have in common: the services that are lent to them."""
+
+    services: HookServices = field(default=NO_SERVICES, kw_only=True, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeTurn(HookContext):
     """After the input is known, before the first model call."""
 
     session_id: str
@@ -87,7 +95,7 @@ class BeforeTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class AtCheckpoint:
+class AtCheckpoint(HookContext):
     """Between two model calls, or before the turn would end."""
 
     session_id: str
@@ -97,7 +105,7 @@ class AtCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class AfterTurn:
+class AfterTurn(HookContext):
     """The turn is decided and not yet committed."""
 
     session_id: str
@@ -107,7 +115,7 @@ class AfterTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class BeforeToolCall:
+class BeforeToolCall(HookContext):
     """A call is about to run."""
 
     session_id: str
@@ -118,7 +126,7 @@ class BeforeToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class AfterToolCall:
+class AfterToolCall(HookContext):
     """A call is done."""
 
     session_id: str

@@ -7,19 +7,23 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
+from lash.base.errors import LashError
 from lash.base.json import Json, JsonObject
 from lash.plugins.bindings import PluginBinding
-from lash.plugins.directives import CreateSession, Directive, as_directives
+from lash.plugins.directives import CreateSession, Directive, EmitTrace, as_directives
 from lash.plugins.errors import PluginError, PluginInvokeError, PluginRegistrationError
-from lash.plugins.hooks import ExtensionContribution, LifecycleEvent, PluginSessionContext
+from lash.plugins.hooks import ExtensionContribution, HookContext, LifecycleEvent, PluginSessionContext
 from lash.plugins.plugin import CoreBound, CoreServices, PluginFactory
+from lash.plugins.protocol import ProtocolSession
 from lash.plugins.registrar import Hooks, PluginRegistrar, ProtocolBinding, Registered, Registrations
+from lash.plugins.services import Lend
 from lash.plugins.snapshots import PluginStates, Stateful
 from lash.tools.provider import ToolProvider
 
 C = TypeVar("C")
+H = TypeVar("H", bound=HookContext)
 logger = logging.getLogger("lash.plugins")
 
 
@@ -72,11 +76,15 @@ class PluginHost:
         for factory in self.factories:
             plugin = factory.build(context)
             plugin.register(PluginRegistrar(factory.id, registrations))
-            if isinstance(plugin, Stateful):
+            if _is_stateful(plugin):
                 stateful.append((factory.id, plugin))
         if registrations.protocol.item is None:
             raise PluginRegistrationError("no plugin registers a protocol driver; use StandardCore or add one")
         return PluginSession(registrations, PluginStates(stateful))
+
+    def contributed(self, extension_id: str) -> Sequence[Json]:
+        """What the plugins add to an extension of another one."""
+        return self._extensions.get(extension_id, ())
 
     def build_probe(self, options: JsonObject) -> PluginSession:
         """A session that is never run: shows at construction whether the plugins fit together."""
@@ -92,6 +100,8 @@ class PluginSession:
         self.added_sources: dict[str, ToolProvider] = {}
         # Makes child sessions: `(plugin_id, request)`. Set by whoever opens the session.
         self.create_session: Callable[[str, CreateSession], Awaitable[None]] | None = None
+        # Tells the trace: `(plugin_id, turn_id, record)`. Set where there is one.
+        self.emit_trace: Callable[[str, str, EmitTrace], None] | None = None
 
     @property
     def protocol(self) -> ProtocolBinding:
@@ -100,18 +110,31 @@ class PluginSession:
         assert item is not None
         return item.value
 
-    async def run(self, kind: str, hooks: Hooks[Callable[[C], object]], context: C) -> list[tuple[str, Directive]]:
-        """Runs hooks one after another; their directives with the plugin each came from.
+    @property
+    def protocol_session(self) -> ProtocolSession | None:
+        """What the mode says about the life of the session, if it says anything."""
+        item = self.registrations.protocol_session.item
+        return None if item is None else item.value
+
+    async def run(
+        self, kind: str, hooks: Hooks[Callable[[H], object]], context: H, lend: Lend | None = None
+    ) -> list[tuple[str, Directive]]:
+        """Runs hooks one after another, each with the services it is lent; their directives with their plugins.
 
         Raises `PluginInvokeError` when a hook raises.
         """
         directives: list[tuple[str, Directive]] = []
         for registered in hooks.items:
-            directives += [(registered.plugin_id, directive) for directive in await self.ask(kind, registered, context)]
+            asked = await self.ask(kind, registered, context, lend)
+            directives += [(registered.plugin_id, directive) for directive in asked]
         return directives
 
-    async def ask(self, kind: str, registered: Registered[Callable[[C], object]], context: C) -> list[Directive]:
+    async def ask(
+        self, kind: str, registered: Registered[Callable[[H], object]], context: H, lend: Lend | None = None
+    ) -> list[Directive]:
         """The directives of one hook, where the next one shall see what this one changed."""
+        if lend is not None:
+            context = replace(context, services=lend(registered.plugin_id))
         return as_directives(registered.plugin_id, kind, await call_hook(kind, registered, context))
 
     async def tell(self, event: LifecycleEvent) -> None:
@@ -129,7 +152,14 @@ async def call_hook(kind: str, registered: Registered[Callable[[C], object]], co
     except PluginError:
         raise
     except Exception as error:
+        if isinstance(error, LashError) and error.is_interruption:
+            raise
         raise PluginInvokeError(f"plugin {registered.plugin_id!r}: hook {kind} raised {error!r}") from error
+
+
+def _is_stateful(plugin: object) -> TypeGuard[Stateful]:
+    """What `isinstance` says, which would look for the members of the protocol anew for every session."""
+    return all(hasattr(plugin, member) for member in ("snapshot_revision", "snapshot", "restore"))
 
 
 def _extensions(factories: Sequence[PluginFactory]) -> dict[str, list[Json]]:

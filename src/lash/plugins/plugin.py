@@ -20,11 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock
 from lash.plugins.actions import ACTION_MARK, ActionKind
+from lash.plugins.background import BackgroundServices
 from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.hooks import (
     AfterToolCallHook,
@@ -90,6 +92,8 @@ class CoreServices:
 
     attachments: AttachmentStore
     clock: Clock
+    # None where nothing can be started in the background.
+    background: BackgroundServices | None = None
 
 
 @runtime_checkable
@@ -337,10 +341,17 @@ def _mark(method: F, kind: str) -> F:
 
 
 def _marked_methods(plugin: Plugin, mark: str) -> list[tuple[Any, Callable[..., object]]]:
-    found: dict[str, tuple[Any, Callable[..., object]]] = {}
-    for base in reversed(type(plugin).__mro__):
+    marks = _marks(type(plugin), mark)  # type: ignore[arg-type]  # mypy takes the hash of instances for that of the class
+    return [(marked, getattr(plugin, name)) for name, marked in marks]
+
+
+@lru_cache(maxsize=512)
+def _marks(kind: type[Plugin], mark: str) -> list[tuple[str, Any]]:
+    """Names of marked methods of a class with what they are marked with. A class is read once, not for each session."""
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
         for name, member in vars(base).items():
             marked = getattr(member, mark, None)
             if marked is not None:
-                found[name] = (marked, getattr(plugin, name))
-    return list(found.values())
+                found[name] = marked
+    return list(found.items())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.machine.driver import ProtocolDriver
 from lash.machine.llm import LlmMessage
@@ -27,6 +28,7 @@ from lash.plugins.hooks import (
     PromptHook,
     ToolResultProjector,
 )
+from lash.plugins.protocol import ProtocolSession
 from lash.plugins.transforms import (
     CatalogHook,
     Compactor,
@@ -65,6 +67,10 @@ class ProtocolBinding:
     shown_text: Callable[[str], str] | None = None
     # Whether tools are offered to the model natively.
     offers_tools: bool = True
+    # A mode with variables: its record that makes values variables of a new session. Raises `InvalidArgument`.
+    seed: Callable[[JsonObject], JsonObject] | None = None
+    # A mode that can be held to a shape: the options of a turn whose value must match a JSON Schema.
+    answering: Callable[[JsonObject], JsonObject] | None = None
 
 
 class Hooks(Generic[T]):
@@ -130,6 +136,7 @@ class Registrations:
         self.lifecycle: Hooks[LifecycleHook] = Hooks()
         self.tool_result_projector: Exclusive[ToolResultProjector] = Exclusive("tool result projector")
         self.protocol: Exclusive[ProtocolBinding] = Exclusive("protocol driver")
+        self.protocol_session: Exclusive[ProtocolSession] = Exclusive("protocol session")
         self.tool_catalog: Hooks[CatalogHook] = Hooks()
         self.conceal: Hooks[ConcealHook] = Hooks()
         self.discovery: Hooks[DiscoveryHook] = Hooks()
@@ -142,24 +149,84 @@ class Registrations:
         self.actions: dict[str, Registered[Action]] = {}
         self.triggers: dict[str, Registered[TriggerEvent]] = {}
 
+    @property
+    def has_turn_hooks(self) -> bool:
+        """Whether any hook runs in a turn to which services are lent."""
+        kinds = (self.before_turn, self.checkpoint, self.after_turn, self.before_tool_call, self.after_tool_call)
+        return any(hooks.items for hooks in kinds)
+
 
 class PluginRegistrar:
-    """What a plugin sees of `Registrations` while it registers."""
+    """What a plugin sees of `Registrations` while it registers. Every process builds its plugins, so parts are lazy."""
 
     def __init__(self, plugin_id: str, into: Registrations) -> None:
-        self.tools = ToolRegistrar(plugin_id, into)
-        self.prompt = PromptRegistrar(plugin_id, into)
-        self.turn = TurnRegistrar(plugin_id, into)
-        self.tool_calls = ToolCallRegistrar(plugin_id, into)
-        self.tool_results = ToolResultRegistrar(plugin_id, into)
-        self.session = SessionRegistrar(plugin_id, into)
-        self.protocol = ProtocolRegistrar(plugin_id, into)
-        self.tool_catalog = ToolCatalogRegistrar(plugin_id, into)
-        self.discovery = DiscoveryRegistrar(plugin_id, into)
-        self.output = OutputRegistrar(plugin_id, into)
-        self.context = ContextRegistrar(plugin_id, into)
-        self.actions = ActionRegistrar(plugin_id, into)
-        self.triggers = TriggerRegistrar(plugin_id, into)
+        self._plugin_id = plugin_id
+        self._into = into
+
+    @property
+    def tools(self) -> ToolRegistrar:
+        """Tools."""
+        return ToolRegistrar(self._plugin_id, self._into)
+
+    @property
+    def prompt(self) -> PromptRegistrar:
+        """The prompt."""
+        return PromptRegistrar(self._plugin_id, self._into)
+
+    @property
+    def turn(self) -> TurnRegistrar:
+        """Turns."""
+        return TurnRegistrar(self._plugin_id, self._into)
+
+    @property
+    def tool_calls(self) -> ToolCallRegistrar:
+        """Calls of tools."""
+        return ToolCallRegistrar(self._plugin_id, self._into)
+
+    @property
+    def tool_results(self) -> ToolResultRegistrar:
+        """What the model sees of results."""
+        return ToolResultRegistrar(self._plugin_id, self._into)
+
+    @property
+    def session(self) -> SessionRegistrar:
+        """The session."""
+        return SessionRegistrar(self._plugin_id, self._into)
+
+    @property
+    def protocol(self) -> ProtocolRegistrar:
+        """The execution mode."""
+        return ProtocolRegistrar(self._plugin_id, self._into)
+
+    @property
+    def tool_catalog(self) -> ToolCatalogRegistrar:
+        """What the model may call."""
+        return ToolCatalogRegistrar(self._plugin_id, self._into)
+
+    @property
+    def discovery(self) -> DiscoveryRegistrar:
+        """How tools are found."""
+        return DiscoveryRegistrar(self._plugin_id, self._into)
+
+    @property
+    def output(self) -> OutputRegistrar:
+        """What the model says."""
+        return OutputRegistrar(self._plugin_id, self._into)
+
+    @property
+    def context(self) -> ContextRegistrar:
+        """What the model is shown."""
+        return ContextRegistrar(self._plugin_id, self._into)
+
+    @property
+    def actions(self) -> ActionRegistrar:
+        """What hosts may call."""
+        return ActionRegistrar(self._plugin_id, self._into)
+
+    @property
+    def triggers(self) -> TriggerRegistrar:
+        """Events that things can be subscribed to."""
+        return TriggerRegistrar(self._plugin_id, self._into)
 
 
 class _Part:
@@ -334,6 +401,16 @@ class SessionRegistrar(_Part):
 class ProtocolRegistrar(_Part):
     """The execution mode."""
 
+    @property
+    def binding(self) -> ProtocolBinding | None:
+        """The mode, for plugins that come after it: every core names its mode first."""
+        item = self._into.protocol.item
+        return None if item is None else item.value
+
     def driver(self, binding: ProtocolBinding) -> None:
         """The one mode of the session."""
         self._into.protocol.fill(self._plugin_id, binding)
+
+    def session(self, callbacks: ProtocolSession) -> None:
+        """What the mode says about the life of the session; one mode, one object."""
+        self._into.protocol_session.fill(self._plugin_id, callbacks)

@@ -8,20 +8,28 @@ again (docs/spec/runtime.md §7.4).
 
 from __future__ import annotations
 
+import base64
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, Self, runtime_checkable
 
 import msgspec
 
-from lash.base.canonical import tagged_hash
-from lash.base.codec import from_json, to_json
-from lash.base.json import Json, JsonObject
+from lash.base.canonical import sha256_hex, tagged_hash
+from lash.base.codec import decode, encode
+from lash.base.ids import is_name
+from lash.base.json import Json
 from lash.plugins.errors import PluginError, PluginSnapshotError
 from lash.plugins.hooks import PluginSessionContext
 from lash.plugins.plugin import Plugin
 
-RECORDED = "plugins"
+
+class PluginArtifact(msgspec.Struct, frozen=True):
+    """Bytes that belong to the state of a plugin, by name."""
+
+    name: str
+    data: bytes
 
 
 class PluginSnapshot(msgspec.Struct, frozen=True):
@@ -30,12 +38,53 @@ class PluginSnapshot(msgspec.Struct, frozen=True):
     version: str = "1"
     revision: int = 0
     state: Json = None
+    artifacts: list[PluginArtifact] = []
 
 
-class SessionSnapshot(msgspec.Struct, frozen=True):
-    """The plugins of a session, by id. Entries of plugins that are missing today are kept."""
+class KeptArtifact(msgspec.Struct, frozen=True):
+    """An artifact as it is stored: its bytes are elsewhere under their hash, or here in base64."""
 
-    plugins: dict[str, PluginSnapshot] = {}
+    name: str
+    ref: str
+    data: str | None = None
+
+
+class KeptPlugin(msgspec.Struct, frozen=True):
+    """A snapshot as it is stored."""
+
+    version: str = "1"
+    revision: int = 0
+    state: Json = None
+    artifacts: list[KeptArtifact] | None = None
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    plugins: dict[str, KeptPlugin] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSnapshot:
+    """The plugins of a session, by id. Entries of plugins that are missing today are kept.
+
+    `data` are the bytes of their artifacts, by hash.
+    """
+
+    plugins: Mapping[str, KeptPlugin] = field(default_factory=dict)
+    data: Mapping[str, bytes] = field(default_factory=dict)
+
+    @staticmethod
+    def decoded(body: bytes, data: Mapping[str, bytes]) -> SessionSnapshot:
+        """The inverse of `encoded`, with the bytes that are stored beside it."""
+        return SessionSnapshot(decode(body, _Stored).plugins, data)
+
+    def encoded(self) -> bytes:
+        """What is stored of it; the bytes of artifacts are stored beside it."""
+        return encode(_Stored(dict(self.plugins))).encode()
+
+    @property
+    def refs(self) -> set[str]:
+        """The hashes of all artifacts."""
+        return {kept.ref for plugin in self.plugins.values() for kept in plugin.artifacts or ()}
 
     @property
     def fingerprint(self) -> int:
@@ -61,8 +110,17 @@ class Stateful(Protocol):
         ...
 
 
+@runtime_checkable
+class HasArtifacts(Protocol):
+    """What a stateful plugin adds whose state is more than JSON. Added in 0.1."""
+
+    def snapshot_artifacts(self) -> Sequence[PluginArtifact]:
+        """Named bytes of the state; those that stay the same are stored once."""
+        ...
+
+
 class StatefulPlugin(Plugin):
-    """A plugin with a state of its own in each session: JSON, changed by `update` alone.
+    """A plugin with a state of its own in each session: JSON, changed by `update` alone, and bytes, by `keep_artifact`.
 
     ```python
     class Counter(lash.StatefulPlugin):
@@ -83,17 +141,25 @@ class StatefulPlugin(Plugin):
     def __init__(self, plugin_id: str | None = None) -> None:
         super().__init__(plugin_id)
         self.state: Json = copy.deepcopy(self.initial)
+        self.artifacts: Mapping[str, bytes] = {}
         self._revision = 0
 
     def build(self, context: PluginSessionContext) -> Self:
         """A copy for the session, with the initial state."""
         made = copy.copy(self)
         made.state = copy.deepcopy(self.initial)
+        made.artifacts = {}
         return made
 
     def update(self, state: Json) -> None:
         """Replaces the state."""
         self.state = state
+        self._revision += 1
+
+    def keep_artifact(self, name: str, data: bytes | None) -> None:
+        """Keeps bytes under a name, in place of what was there; None drops them."""
+        others = {other: kept for other, kept in self.artifacts.items() if other != name}
+        self.artifacts = others if data is None else {**others, name: data}
         self._revision += 1
 
     def snapshot_revision(self) -> int:
@@ -104,8 +170,13 @@ class StatefulPlugin(Plugin):
         """The state."""
         return self.state
 
+    def snapshot_artifacts(self) -> Sequence[PluginArtifact]:
+        """What was kept, by name."""
+        return [PluginArtifact(name, data) for name, data in sorted(self.artifacts.items())]
+
     def restore(self, snapshot: PluginSnapshot) -> None:
         """The stored state, or the initial one."""
+        self.artifacts = {artifact.name: artifact.data for artifact in snapshot.artifacts}
         self._revision = snapshot.revision
         self.state = copy.deepcopy(self.initial if snapshot.revision == 0 else snapshot.state)
 
@@ -115,6 +186,8 @@ class PluginStates:
 
     def __init__(self, plugins: Sequence[tuple[str, Stateful]]) -> None:
         self._plugins = list(plugins)
+        # What the session was restored from: bytes that are there need not be recorded again.
+        self._committed = SessionSnapshot()
 
     def __bool__(self) -> bool:
         return bool(self._plugins)
@@ -129,70 +202,84 @@ class PluginStates:
                 raise _failed(plugin_id, "has no revision", error) from error
         return found
 
-    def changed(self, since: dict[str, int]) -> dict[str, PluginSnapshot]:
-        """Snapshots of the plugins that moved on since. Raises `PluginSnapshotError`."""
-        changed: dict[str, PluginSnapshot] = {}
-        for plugin_id, plugin in self._plugins:
-            try:
-                revision = plugin.snapshot_revision()
-                if revision != since.get(plugin_id, 0):
-                    changed[plugin_id] = PluginSnapshot(
-                        getattr(plugin, "version", "1"), revision, copy.deepcopy(plugin.snapshot())
-                    )
-            except Exception as error:
-                raise _failed(plugin_id, "cannot be stored", error) from error
-        return changed
+    def changed(self, since: dict[str, int]) -> dict[str, KeptPlugin]:
+        """Snapshots of the plugins that moved on since, to be recorded. Raises `PluginSnapshotError`.
+
+        Artifacts that are committed are named by their hash alone.
+        """
+        return {plugin_id: _kept(snapshot, self._committed.data) for plugin_id, snapshot in self._moved(since).items()}
 
     def onto(self, stored: SessionSnapshot) -> SessionSnapshot:
         """The stored snapshot brought up to date; the same object when nothing changed."""
-        changed = self.changed({key: kept.revision for key, kept in stored.plugins.items()})
-        return SessionSnapshot({**stored.plugins, **changed}) if changed else stored
+        moved = self._moved({key: kept.revision for key, kept in stored.plugins.items()})
+        if not moved:
+            return stored
+        data = {sha256_hex(one.data): one.data for snapshot in moved.values() for one in snapshot.artifacts}
+        plugins = {**stored.plugins, **{key: _kept(snapshot, data) for key, snapshot in moved.items()}}
+        onto = SessionSnapshot(plugins, {**stored.data, **data})
+        refs = onto.refs
+        return SessionSnapshot(plugins, {ref: body for ref, body in onto.data.items() if ref in refs})
 
     def restore(self, stored: SessionSnapshot) -> None:
         """Restores every plugin, one without an entry from an empty snapshot. Raises `PluginSnapshotError`."""
+        self._committed = stored
         for plugin_id, plugin in self._plugins:
-            self._restore(plugin_id, plugin, stored.plugins.get(plugin_id, PluginSnapshot()))
+            self._restore(plugin_id, plugin, stored.plugins.get(plugin_id, KeptPlugin()))
 
-    def follow(self, recorded: dict[str, PluginSnapshot]) -> None:
+    def follow(self, recorded: dict[str, KeptPlugin]) -> None:
         """Takes over what a recorded effect remembers, where it is newer than what is here."""
         for plugin_id, plugin in self._plugins:
             kept = recorded.get(plugin_id)
             if kept is not None and kept.revision > plugin.snapshot_revision():
                 self._restore(plugin_id, plugin, kept)
 
-    def _restore(self, plugin_id: str, plugin: Stateful, kept: PluginSnapshot) -> None:
+    def _moved(self, since: dict[str, int]) -> dict[str, PluginSnapshot]:
+        moved: dict[str, PluginSnapshot] = {}
+        for plugin_id, plugin in self._plugins:
+            try:
+                revision = plugin.snapshot_revision()
+                if revision != since.get(plugin_id, 0):
+                    moved[plugin_id] = PluginSnapshot(
+                        getattr(plugin, "version", "1"),
+                        revision,
+                        copy.deepcopy(plugin.snapshot()),
+                        _artifacts(plugin),
+                    )
+            except Exception as error:
+                raise _failed(plugin_id, "cannot be stored", error) from error
+        return moved
+
+    def _restore(self, plugin_id: str, plugin: Stateful, kept: KeptPlugin) -> None:
         try:
-            plugin.restore(kept)
+            artifacts = [
+                PluginArtifact(
+                    one.name, self._committed.data[one.ref] if one.data is None else base64.b64decode(one.data)
+                )
+                for one in kept.artifacts or ()
+            ]
+            plugin.restore(PluginSnapshot(kept.version, kept.revision, kept.state, artifacts))
         except Exception as error:
             raise _failed(plugin_id, f"cannot be restored from revision {kept.revision}", error) from error
 
 
-class StateTrail:
-    """The states of plugins along the effects of one drive: what each effect changed is recorded with it."""
+def _artifacts(plugin: Stateful) -> list[PluginArtifact]:
+    if not isinstance(plugin, HasArtifacts):
+        return []
+    artifacts = list(plugin.snapshot_artifacts())
+    names = [artifact.name for artifact in artifacts]
+    if len(set(names)) < len(names) or not all(is_name(name) for name in names):
+        raise ValueError(f"artifacts {names} need a name each, and each another one")
+    if wrong := [one.name for one in artifacts if not isinstance(one.data, bytes)]:
+        raise ValueError(f"artifact {wrong[0]!r} is not bytes")
+    return artifacts
 
-    def __init__(self, states: PluginStates) -> None:
-        self._states = states
-        self._known = states.revisions()
 
-    @property
-    def has_moved(self) -> bool:
-        """Whether a plugin changed since the last recorded effect."""
-        return self._states.revisions() != self._known
-
-    def record(self, body: JsonObject) -> JsonObject:
-        """The body of a live outcome with the states that changed since the last one."""
-        changed = self._states.changed(self._known)
-        if not changed:
-            return body
-        self._known = self._states.revisions()
-        return {**body, RECORDED: to_json(changed)}
-
-    def follow(self, body: JsonObject) -> None:
-        """After any outcome: a recorded one brings the states along."""
-        recorded = body.get(RECORDED)
-        if recorded is not None:
-            self._states.follow(from_json(recorded, dict[str, PluginSnapshot]))
-            self._known = {**self._known, **self._states.revisions()}
+def _kept(snapshot: PluginSnapshot, known: Mapping[str, bytes]) -> KeptPlugin:
+    artifacts: list[KeptArtifact] = []
+    for one in snapshot.artifacts:
+        ref = sha256_hex(one.data)
+        artifacts.append(KeptArtifact(one.name, ref, None if ref in known else base64.b64encode(one.data).decode()))
+    return KeptPlugin(snapshot.version, snapshot.revision, snapshot.state, artifacts or None)
 
 
 def _failed(plugin_id: str, what: str, error: Exception) -> PluginError:

@@ -7,10 +7,14 @@ receive signals (docs/spec/durability.md §4.3-4.5).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from lash.base.canonical import canonical_json
+from lash.base.codec import to_json
 from lash.base.json import Json
 from lash.processes.errors import InvalidSignalName
 from lash.processes.outputs import TerminalState
@@ -118,6 +122,19 @@ CORE_EVENT_TYPES: Final = (
     _terminal(ABANDONED, "abandoned", request={"type": "object"}),
 )
 CORE_BY_NAME: Final = {event_type.name: event_type for event_type in CORE_EVENT_TYPES}
+
+
+def event_types_text(event_types: Sequence[ProcessEventType]) -> str:
+    """Event types as canonical JSON. Most processes declare none of their own, so that text is made once."""
+    if all(CORE_BY_NAME.get(event_type.name) is event_type for event_type in event_types):
+        return _core_text(tuple(event_type.name for event_type in event_types))
+    return canonical_json(to_json(event_types))
+
+
+@lru_cache(maxsize=16)
+def _core_text(names: tuple[str, ...]) -> str:
+    return canonical_json(to_json([CORE_BY_NAME[name] for name in names]))
+
 
 _SPOKEN: Final[Json] = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["value", "text"]}
 

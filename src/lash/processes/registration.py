@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from lash.base.canonical import tagged_hash
-from lash.base.codec import to_json
+from lash.base.canonical import tagged_hash, verbatim
+from lash.base.codec import struct_to_json
 from lash.base.ids import is_name
 from lash.base.schema import InvalidSchema, compile_schema
 from lash.processes.authority import Recovery
@@ -22,6 +22,7 @@ from lash.processes.event_types import (
     LASHLANG_EVENT_TYPES,
     SIGNAL_PREFIX,
     ProcessEventType,
+    event_types_text,
     signal_event_type,
 )
 from lash.processes.inputs import (
@@ -64,6 +65,7 @@ class PreparedRegistration(NamedTuple):
     identity: ProcessIdentity
     recovery: Recovery
     registration_hash: str
+    event_types_json: str
 
 
 def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
@@ -76,8 +78,11 @@ def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
     identity = draft.identity or identity_of(draft.input)
     recovery = _recovery(draft)
     registration = msgspec.structs.replace(draft, event_types=event_types, identity=identity, recovery=recovery)
-    digest = tagged_hash("lash.process.registration/v1", to_json(registration))
-    return PreparedRegistration(registration, identity, recovery, digest)
+    text = event_types_text(event_types)
+    hashed = struct_to_json(msgspec.structs.replace(registration, event_types=[]))
+    hashed["event_types"] = verbatim(text)
+    digest = tagged_hash("lash.process.registration/v1", hashed)
+    return PreparedRegistration(registration, identity, recovery, digest, text)
 
 
 def _check_environment(draft: ProcessRegistration) -> None:
@@ -110,12 +115,12 @@ def _check_event_types(process_id: str, event_types: list[ProcessEventType]) -> 
     seen: set[str] = set()
     for event_type in event_types:
         name = event_type.name
-        if not is_name(name):
+        core = CORE_BY_NAME.get(name)
+        if core is not event_type and not is_name(name):
             raise InvalidRegistration(f"process `{process_id}` declares an empty event type name")
         if name in seen:
             raise InvalidRegistration(f"process `{process_id}` declares duplicate event type `{name}`")
         seen.add(name)
-        core = CORE_BY_NAME.get(name)
         if core is event_type:
             continue
         if core is not None and core != event_type:

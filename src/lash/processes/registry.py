@@ -44,10 +44,11 @@ class ProcessQuery(msgspec.Struct, frozen=True):
 
 
 class ClaimedProcess(msgspec.Struct, frozen=True):
-    """A process that this owner may run now."""
+    """A process that this owner may run now; `is_first` if this claim noted its first start."""
 
     lease: ProcessLease
     record: ProcessRecord
+    is_first: bool = False
 
 
 class ProcessEnd(msgspec.Struct, frozen=True):
@@ -278,6 +279,13 @@ class ProcessRegistry(Protocol):
 
     async def complete_process_lease(self, completion: ProcessLeaseCompletion, *, due_at_ms: int = 0) -> None:
         """Gives a lease back; others may run the process from `due_at_ms` on. A stale one changes nothing."""
+        ...
+
+    async def give_back(self, claims: Sequence[ClaimedProcess]) -> None:
+        """Gives leases back under which nothing was run: others may run the processes at once.
+
+        A start that was noted with the claim is taken back. Leases that were lost change nothing.
+        """
         ...
 
     async def park_process(

@@ -261,7 +261,7 @@ class ActivityStream:
     """
 
     def __init__(self, turn_id: str, sinks: list[Sink], listener: Listener | None = None) -> None:
-        self._turn_id = turn_id
+        self.turn_id = turn_id
         self._sinks = sinks
         self._listener = listener
         self._spoken: set[str] = set()  # correlation ids under which text was told
@@ -284,7 +284,7 @@ class ActivityStream:
         if not self._sinks and listener is None:
             return
         self._count += 1
-        activity = TurnActivity(f"{self._turn_id}:{self._count}", correlation_id, event)
+        activity = TurnActivity(f"{self.turn_id}:{self._count}", correlation_id, event)
         if isinstance(event, AssistantProseDelta | ReasoningDelta):
             self._spoken.add(correlation_id)
         if listener is not None:

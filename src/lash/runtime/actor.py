@@ -13,9 +13,11 @@ from lash.base.clock import Clock
 from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
 from lash.plugins.hooks import PluginSessionContext, SessionRestored
+from lash.plugins.host import PluginSession
 from lash.runtime.amend import assign_session
+from lash.runtime.ancestry import ancestors_of
 from lash.runtime.approvals import Approval, Approvals
-from lash.runtime.asides import session_maker
+from lash.runtime.asides import session_maker, trace_teller
 from lash.runtime.branching import branch, fresh_start, given_state
 from lash.runtime.caller import Caller
 from lash.runtime.change import change_session
@@ -32,11 +34,10 @@ from lash.runtime.observation.feed import SessionFeed
 from lash.runtime.request import TurnRequest, input_payload
 from lash.runtime.result import TurnResult
 from lash.runtime.waiting import until_change
-from lash.sessions.accept import Idle, Owned, Waiting
+from lash.sessions.accept import Idle, Owned, Waiting, turn_source_key
 from lash.sessions.commit import SessionState
 from lash.sessions.errors import QueuedInputTaken, SessionDeleted, StoreUnavailable
 from lash.sessions.frames import SessionPolicy, ToolAccess
-from lash.sessions.meta import ChildSession
 from lash.sessions.queue import DeliveryPolicy, EnqueueOutcome, QueuedWorkBatch, QueuedWorkDraft, SlotPolicy
 from lash.sessions.store import SessionCreate, SessionStore
 
@@ -96,17 +97,19 @@ class SessionActor:
         self._plugin_options = plugin_options if plugin_options is not None else self._plugin_options
         self._is_assigned = False
 
-    async def _parent_id(self, store: SessionStore) -> str | None:
+    async def _ancestors(self, store: SessionStore) -> list[str]:
         if self._memory.assignment.usage_source is None:
-            return None  # nobody's child, and nothing more to read
-        meta = await store.load_session_meta()
-        return meta.relation.parent_session_id if meta and isinstance(meta.relation, ChildSession) else None
+            return []  # nobody's child, and nothing more to read
+        return await ancestors_of(self._engine.store.sessions, store)
 
     def _given_options(self) -> JsonObject:
         return self._plugin_options if self._plugin_options is not None else self._memory.assignment.plugin_options
 
     async def open(self) -> SessionDrives:
         """Creates or loads the session, once. Raises `SessionDeleted`."""
+        drives = self._drives  # the common case takes no lock
+        if drives is not None:
+            return drives
         async with self._opening:
             if self._drives is not None:
                 return self._drives
@@ -117,25 +120,41 @@ class SessionActor:
             is_restored = await self._memory.refresh(store)
             access = self._tool_access if self._tool_access is not None else self._memory.assignment.tool_access
             options = {**engine.options.plugin_options, **self._given_options()}
-            context = PluginSessionContext(
-                self.session_id, await self._parent_id(store), plugin_options=options, tool_access=access
-            )
+            self._memory.ancestors = await self._ancestors(store)
+            parent_id = self._memory.ancestors[0] if self._memory.ancestors else None
+            context = PluginSessionContext(self.session_id, parent_id, plugin_options=options, tool_access=access)
             plugins = engine.plugins.build(context)
-            plugins.create_session = session_maker(engine, self._memory)
+            plugins.create_session = session_maker(engine, self._memory, plugins.protocol_session)
+            if engine.options.tracer is not None:
+                plugins.emit_trace = trace_teller(engine.options.tracer, self.session_id)
             if plugins.states:
                 plugins.states.restore(self._memory.plugin_snapshot)
+            if plugins.protocol_session is not None:
+                await self._introduce(plugins, options, is_restored=is_restored)
             self._drives = SessionDrives(engine, store, self._memory, plugins, self.feed)
+            engine.opened[self.session_id] = self._drives
         if engine.options.tracer is not None:
             engine.options.tracer.session_started(self.session_id, revision=self._memory.head_revision)
         if is_restored:
             await plugins.tell(SessionRestored(self.session_id, self._memory.head_revision))
         return self._drives
 
+    async def _introduce(self, plugins: PluginSession, options: JsonObject, *, is_restored: bool) -> None:
+        mode, item = plugins.protocol_session, plugins.registrations.protocol.item
+        assert mode is not None
+        assert item is not None
+        if item.plugin_id in options:
+            mode.apply_session_extension(options[item.plugin_id])
+        await (mode.restore_session if is_restored else mode.initialize_session)(self._memory.facts)
+
     async def run(self, request: TurnRequest) -> TurnResult:
         """Accepts the turn and returns it settled, whoever drives it."""
         guard_facets(self._engine)
         guard_inputs(self._engine, request.plugin_inputs)
-        return await Caller(await self.running(), request, self.poke).result()
+        drives = await self.running()
+        if (mode := drives.plugins.protocol_session) is not None:
+            mode.validate_turn_extension(request.options.protocol_turn_options)
+        return await Caller(drives, request, self.poke).result()
 
     async def enqueue(
         self,
@@ -162,6 +181,15 @@ class SessionActor:
         if outcome.status != "already_settled":
             self.poke()  # also for input that is there: whoever stored it may have died before it began to run
         return outcome
+
+    async def accept_later(self, turn_input: TurnInput, turn_id: str) -> None:
+        """Accepts a turn durably, once, and sees to it that it runs; nobody waits for it here."""
+        drives = await self.running()
+        queued = await prepare_input(turn_input, TurnOptions(), self._engine.attachments)
+        draft = QueuedWorkDraft(self.session_id, [input_payload(queued)], source_key=turn_source_key(turn_id))
+        outcome = await drives.store.enqueue_queued_work_with_outcome(draft)
+        if outcome.status != "already_settled":
+            self.poke()
 
     async def command(self, command: SessionCommand, key: str | None) -> SessionCommandReceipt:
         """Accepts a command durably, once per key, and sees to it that it is applied."""

@@ -1,6 +1,6 @@
-"""Directives that mean the same at every hook: events that are told, sessions that are made.
+"""Directives that mean the same at every hook: events that are told, records of the trace, sessions that are made.
 
-Both may happen again when a turn is driven again before its effect was recorded: events
+All may happen again when a turn is driven again before its effect was recorded: events
 are heard twice then, a session is made once.
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from lash.base.ids import is_name
-from lash.plugins.directives import CreateSession, EmitRuntimeEvents
+from lash.plugins.directives import Aside, CreateSession, EmitRuntimeEvents, EmitTrace
 from lash.plugins.errors import PluginSessionError
 from lash.plugins.host import PluginSession
+from lash.plugins.protocol import ProtocolSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.engine import Engine
@@ -19,31 +20,51 @@ from lash.runtime.memory import SessionMemory
 from lash.sessions.commit import SessionState, persisted_state
 from lash.sessions.errors import HeadRevisionConflict, SessionDeleted
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
-from lash.sessions.graph import ActivePath, Conversation, SessionGraph, SessionNode
+from lash.sessions.graph import ActivePath, Conversation, NodePayload, SessionGraph, SessionNode
 from lash.sessions.meta import ChildSession
 from lash.sessions.store import SessionCreate
+from lash.tracing.records import TraceContext
+from lash.tracing.tracer import Tracer
 
 
-async def carry_out(
-    plugins: PluginSession, stream: ActivityStream, plugin_id: str, directive: EmitRuntimeEvents | CreateSession
-) -> None:
+async def carry_out(plugins: PluginSession, stream: ActivityStream, plugin_id: str, directive: Aside) -> None:
     """Carries one of them out. Raises `PluginSessionError`."""
     match directive:
         case EmitRuntimeEvents(events=events):
             for event in events:
                 stream.tell(plugin_id, activity.PluginRuntime(plugin_id, event))
+        case EmitTrace():
+            if plugins.emit_trace is not None:
+                plugins.emit_trace(plugin_id, stream.turn_id, directive)
         case CreateSession():
-            assert plugins.create_session is not None, "set when the session was opened"
+            if plugins.create_session is None:
+                raise PluginSessionError(
+                    f"plugin {plugin_id!r} asked for session {directive.session_id!r} outside of a session; "
+                    "do it in a hook of a turn"
+                )
             await plugins.create_session(plugin_id, directive)
 
 
-def session_maker(engine: Engine, memory: SessionMemory) -> Callable[[str, CreateSession], Awaitable[None]]:
+def session_maker(
+    engine: Engine, memory: SessionMemory, mode: ProtocolSession | None
+) -> Callable[[str, CreateSession], Awaitable[None]]:
     """Makes child sessions of the session in `memory`."""
 
     async def create(plugin_id: str, request: CreateSession) -> None:
+        request = request if mode is None else mode.configure_runtime_from_request(request)
         await make_child(engine, f"plugin {plugin_id!r}", ChildSession(memory.session_id), memory.policy, request)
 
     return create
+
+
+def trace_teller(tracer: Tracer, session_id: str | None) -> Callable[[str, str, EmitTrace], None]:
+    """Tells the trace what plugins have to say."""
+
+    def emit(plugin_id: str, turn_id: str, directive: EmitTrace) -> None:
+        context = TraceContext(session_id=session_id, turn_id=turn_id or None, metadata=directive.context)
+        tracer.emit("custom", context, {"name": f"plugin.{plugin_id}.{directive.name}", "payload": directive.payload})
+
+    return emit
 
 
 async def make_child(
@@ -74,8 +95,9 @@ def _initial(engine: Engine, policy: SessionPolicy, request: CreateSession) -> S
     now_ms = engine.clock.now_ms()
     frame = AgentFrame(INITIAL_FRAME, request.session_id, created_at_ms=now_ms, assignment=assignment)
     nodes: list[SessionNode] = []
-    for number, message in enumerate(request.messages):
+    payloads: list[NodePayload] = [*request.records, *(Conversation(message) for message in request.messages)]
+    for number, payload in enumerate(payloads):
         parent = nodes[-1].node_id if nodes else None
-        nodes.append(SessionNode(f"i{number}", Conversation(message), parent, created_at_ms=now_ms))
+        nodes.append(SessionNode(f"i{number}", payload, parent, created_at_ms=now_ms))
     graph = SessionGraph(nodes, nodes[-1].node_id if nodes else None)
     return SessionState(request.session_id, policy, [frame], INITIAL_FRAME, graph)

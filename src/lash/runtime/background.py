@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from lash.artifacts.environments import ProcessEnvStore
+from lash.artifacts.store import ArtifactStore
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock
 from lash.base.ids import IdSource
+from lash.base.json import Json
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.registry import ProcessRegistry
 from lash.runtime.process_admin import ProcessAdmin, ProcessPorts
@@ -36,6 +38,9 @@ class BackgroundStore(Protocol):
     @property
     def process_envs(self) -> ProcessEnvStore: ...
 
+    @property
+    def artifacts(self) -> ArtifactStore: ...
+
 
 class Background:
     """What `core.processes`, `core.triggers` and `session.processes` are made of."""
@@ -50,10 +55,16 @@ class Background:
         attachments: AttachmentStore,
         poke: Callable[[], None] = lambda: None,
         declared: Mapping[str, TriggerEvent] | None = None,
+        contributions: Sequence[Json] = (),
     ) -> None:
-        """`poke` tells whoever runs processes here that there may be something to do."""
+        """`poke` tells whoever runs processes here that there may be something to do.
+
+        `contributions` is what plugins add to programs.
+        """
         self._ports = ProcessPorts(store.processes, ids, clock, poke)
-        self._planner = WorkPlanner(catalog, environment, store.process_envs, attachments)
+        self._planner = WorkPlanner(
+            catalog, environment, store.process_envs, attachments, store.artifacts, contributions
+        )
         self._triggers = store.triggers
         self._declared = declared or {}
         self.processes = ProcessAdmin(self._ports, self._planner)

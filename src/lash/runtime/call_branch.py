@@ -35,6 +35,7 @@ from lash.runtime import activity, verdicts
 from lash.runtime.call_run import CallPlace, CallRun
 from lash.runtime.direct import spent
 from lash.tools.calls import PreparedToolCall
+from lash.tools.dispatch import storable
 from lash.tools.result import OnTimeout, ToolCallOutput, ToolCallRecord
 
 
@@ -57,7 +58,7 @@ class CallBranch:
         self._call = call
         self._effect_id = effect_id
         self._replay_key = replay_key
-        self._run = CallRun(place, call, self._completion_key)
+        self._run = CallRun(place, call, lambda: _completion_key(controller, call))
         self._was_recorded = False
         # What the call's questions to models used, recorded with its attempts.
         self.usage: list[LedgerEntry] = []
@@ -75,7 +76,7 @@ class CallBranch:
         """The body of a call whose output is made of other calls; they are recorded under their own keys."""
 
         async def finish() -> Json:
-            return await self._run.finished(output, duration_ms)
+            return await self._run.finished(storable(output), duration_ms)
 
         envelope = self._envelope("together", durable_step_command("together", {"call": self._asked()}))
         body = _object((yield from self._do(envelope, finish))["value"])
@@ -85,11 +86,11 @@ class CallBranch:
 
     def _approved(self) -> Branch[JsonObject | None]:
         """None when the call may run; else the body that stands for it."""
-        step = self._envelope("approval", durable_step_command("approval", {"call": self._asked()}))
-        if not self._controller.has_recorded(step.replay_key):
-            is_underway = self._controller.has_recorded(self._attempt_envelope(1).replay_key)
+        if not self._controller.has_recorded(f"{self._replay_key}:approval"):
+            is_underway = self._controller.has_recorded(f"{self._replay_key}:attempt:1")
             if is_underway or not self._run.may_ask:
                 return None
+        step = self._envelope("approval", durable_step_command("approval", {"call": self._asked()}))
         answer = _object((yield from self._do(step, self._run.ask))["value"])
         if "done" in answer:
             return _object(answer["done"])
@@ -151,7 +152,7 @@ class CallBranch:
     # somebody outside
 
     def _completed(self, number: int, pending: JsonObject) -> Branch[JsonObject]:
-        key = self._completion_key()
+        key = _completion_key(self._controller, self._call)
         deadline_ms = cast("int | None", pending.get("deadline_ms"))
         resolution = yield from self._wait(
             f"attempt:{number}:wait",
@@ -172,9 +173,6 @@ class CallBranch:
 
         suffix = f"attempt:{number}:cancel"
         yield from self._do(self._envelope(suffix, durable_step_command("cancel", {"call": self._asked()})), cancel)
-
-    def _completion_key(self) -> AwaitEventKey:
-        return self._controller.completion_key(ToolCompletionWait(self._call.call_id))
 
     # effects
 
@@ -198,7 +196,7 @@ class CallBranch:
         """What hooks make of an output that no attempt gave. An effect, because hooks are live code."""
 
         async def finish() -> Json:
-            return await self._run.finished(output, duration_ms)
+            return await self._run.finished(storable(output), duration_ms)
 
         envelope = self._envelope("result", durable_step_command("result", {"output": output.to_json()}))
         return _object((yield from self._do(envelope, finish))["value"])
@@ -235,6 +233,10 @@ class CallBranch:
 
     def _tell(self, event: activity.TurnEvent) -> None:
         self._place.stream.tell(f"tool:{self._call.call_id}", event)
+
+
+def _completion_key(controller: EffectController, call: PendingCall) -> AwaitEventKey:
+    return controller.completion_key(ToolCompletionWait(call.call_id))
 
 
 def _object(value: Any) -> JsonObject:

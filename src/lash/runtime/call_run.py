@@ -22,7 +22,7 @@ from lash.effects.local import Run
 from lash.effects.waits import AwaitEventKey
 from lash.machine.values import PendingCall
 from lash.models.text import readable
-from lash.plugins.snapshots import StateTrail
+from lash.plugins.trail import HookTrail
 from lash.runtime import direct
 from lash.runtime.activity import ActivityStream, ToolCallProgress
 from lash.runtime.direct import DirectCalls
@@ -54,7 +54,7 @@ class CallPlace:
     # Questions of tools to a model, by the id of the call.
     direct: Callable[[str], DirectCalls]
     # What plugins remember is recorded with the effects that changed it; None where no plugin has a state.
-    trail: StateTrail | None = None
+    trail: HookTrail | None = None
 
     def recorded(self, body: JsonObject) -> JsonObject:
         """The body of a live outcome with what plugins remember since the last one."""

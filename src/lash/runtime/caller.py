@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from lash.base.waiting import ended
 from lash.effects.errors import EffectInDoubt
 from lash.machine.outcome import FrameSwitch, Stopped
 from lash.runtime.drive import Applied, Driven, Lost, Parked
@@ -75,7 +76,7 @@ class Caller:
         request = AcceptTurn(self._turn_id, draft, self._engine.claimant())
         task = self._engine.spawn(self._accept_and_drive(request), f"turn {self._turn_id}")
         try:
-            await asyncio.wait([task])
+            await ended(task)
         except asyncio.CancelledError:
             if not self._engine.is_closing:
                 # Whichever it is doing: an acceptance must not keep the session, a drive must settle its turn.
@@ -163,7 +164,7 @@ class Caller:
         """Our own turn. None when another owner took it over."""
         drive = self._drives.start(owned)
         try:
-            await asyncio.wait([drive])
+            await ended(drive)
         except asyncio.CancelledError:
             if not self._engine.is_closing:
                 self._drives.cancel(self._turn_id)
@@ -193,7 +194,10 @@ class Caller:
         leaving = [self._engine.closing]
         if not self._has_asked_to_leave:
             leaving.append(self._request.cancel)
-        return await until_change(self._engine, waiting, self._drives.turned, leaving)
+        if self._request.process_run is None:
+            return await until_change(self._engine, waiting, self._drives.turned, leaving)
+        async with self._request.process_run.waiting():
+            return await until_change(self._engine, waiting, self._drives.turned, leaving)
 
     def _outcome_of(self, drive: asyncio.Task[Driven]) -> TurnResult | None:
         if drive.cancelled():

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from lash.base.codec import encode
 from lash.plugins.host import PluginSession
 from lash.runtime.memory import SessionMemory
 from lash.runtime.tooling import SessionTools
-from lash.sessions.checkpoint import EXECUTION_STATE, PLUGIN_SNAPSHOT, Checkpoint
+from lash.sessions.checkpoint import EXECUTION_STATE, PLUGIN_ARTIFACT, PLUGIN_SNAPSHOT, Checkpoint, Component
 
 
 def carried(memory: SessionMemory, plugins: PluginSession, tools: SessionTools) -> Checkpoint:
@@ -20,8 +19,17 @@ def carried(memory: SessionMemory, plugins: PluginSession, tools: SessionTools) 
     if plugins.states:
         snapshot = plugins.states.onto(memory.plugin_snapshot)
         if snapshot is not memory.plugin_snapshot:
+            refs = snapshot.refs
+            components = {
+                key: component
+                for key, component in checkpoint.components.items()
+                if not key.startswith(PLUGIN_ARTIFACT) or key.removeprefix(PLUGIN_ARTIFACT) in refs
+            }
+            for ref in refs:
+                components.setdefault(f"{PLUGIN_ARTIFACT}{ref}", Component(snapshot.data[ref]))
             checkpoint = msgspec.structs.replace(
-                checkpoint.with_component(PLUGIN_SNAPSHOT, encode(snapshot).encode()),
+                checkpoint,
+                components={**components, PLUGIN_SNAPSHOT: Component(snapshot.encoded())},
                 plugin_snapshot_revision=snapshot.fingerprint,
             )
     return checkpoint

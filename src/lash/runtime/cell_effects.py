@@ -6,21 +6,23 @@ detached completion and hooks work in cells as they do there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from lash.base.cancel import CancelToken
-from lash.base.json import Json
+from lash.base.json import Json, JsonObject
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry
-from lash.effects.envelope import EffectCommand, EffectEnvelope, durable_step_command, sleep_command
+from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome, durable_step_command, sleep_command
 from lash.effects.errors import EffectControllerError
 from lash.effects.invocation import Invocation, RuntimeScope
-from lash.effects.local import Local
+from lash.effects.local import Local, Run
 from lash.effects.ports import EffectController
 from lash.machine.values import PendingCall
 from lash.plugins.execution import CellCall, CellCallDone, CellCut
 from lash.runtime.tool_batch import ToolBatch, first_effects
+from lash.runtime.worker.run import waiting_for_others
 from lash.tools.result import ToolCallRecord
 
 
@@ -103,6 +105,28 @@ class CellRun:
         outcome = await self._controller.execute(envelope, Local.durable_step(run, impact="reads"))
         return outcome.expect("durable_step")["value"]
 
+    async def command(self, key: str, command: JsonObject, run: Callable[[], Awaitable[Json]]) -> Json:
+        """A command to background work."""
+        return await self._commanded(key, command, Local(_recording(command, run), impact="changes"))
+
+    async def wait(self, key: str, command: JsonObject, run: Callable[[], Awaitable[Json]]) -> Json:
+        """A command that waits for others."""
+
+        async def waited() -> Json:
+            async with waiting_for_others():
+                return await unless_cancelled(run, self._cancel)
+
+        return await self._commanded(key, command, Local(_recording(command, waited), impact="reads"))
+
+    async def _commanded(self, key: str, command: JsonObject, local: Local) -> Json:
+        self._look(self.has_recorded(key))
+        outcome = await self._controller.execute(
+            self._envelope(key, EffectCommand("process", {"command": command})), local
+        )
+        result = outcome.expect("process")["result"]
+        assert isinstance(result, dict)
+        return result.get("value")
+
     def _look(self, is_recorded: bool) -> None:
         self._is_live = self._is_live or not is_recorded
         if not is_recorded and self._cancel.is_requested:
@@ -111,3 +135,32 @@ class CellRun:
     def _envelope(self, key: str, command: EffectCommand) -> EffectEnvelope:
         invocation = Invocation.effect(self._scope, f"{self._number}:{key}", command.kind, f"{self._key}:{key}")
         return EffectEnvelope(invocation, command)
+
+
+def _recording(command: JsonObject, run: Callable[[], Awaitable[Json]]) -> Run:
+    async def local(_envelope: EffectEnvelope) -> EffectOutcome:
+        return EffectOutcome("process", {"result": {"op": command["op"], "value": await run()}})
+
+    return local
+
+
+async def unless_cancelled(run: Callable[[], Awaitable[Json]], cancel: CancelToken) -> Json:
+    """What `run` gives. Raises `CellCut` when somebody wants the turn to end first, and detaches when it is left."""
+    task = asyncio.ensure_future(run())
+
+    def cut() -> None:
+        task.cancel()
+
+    undo = cancel.on_cancel(cut)
+    try:
+        await asyncio.wait([task])
+    finally:
+        undo()
+        task.cancel()
+        if not task.done():
+            await asyncio.wait([task])
+    if not task.cancelled():
+        return task.result()
+    if cancel.is_requested:
+        raise CellCut
+    raise EffectControllerError("await_event_detached", f"the wait was left open: {cancel.reason}")

@@ -16,10 +16,18 @@ from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.effects.envelope import EffectCommand, EffectOutcome
 from lash.machine.values import CheckpointDelivered, CheckpointKind
-from lash.plugins.directives import AbortTurn, CreateSession, EmitRuntimeEvents, EnqueueMessages, only_conversation
+from lash.plugins.directives import (
+    AbortTurn,
+    CreateSession,
+    EmitRuntimeEvents,
+    EmitTrace,
+    EnqueueMessages,
+    only_conversation,
+)
 from lash.plugins.errors import PluginInvokeError
 from lash.plugins.hooks import AtCheckpoint
 from lash.plugins.host import PluginSession
+from lash.plugins.services import Lend
 from lash.runtime.activity import ActivityStream
 from lash.runtime.asides import carry_out
 from lash.runtime.input import input_message, queued_inputs
@@ -72,16 +80,18 @@ class CheckpointInbox:
         return taken
 
 
-async def ask_plugins(plugins: PluginSession, context: AtCheckpoint, stream: ActivityStream) -> list[Message]:
+async def ask_plugins(
+    plugins: PluginSession, context: AtCheckpoint, stream: ActivityStream, lend: Lend | None = None
+) -> list[Message]:
     """Messages that plugins add at a checkpoint. An abort raises with the plugin's code."""
     messages: list[Message] = []
-    for plugin_id, directive in await plugins.run("checkpoint", plugins.registrations.checkpoint, context):
+    for plugin_id, directive in await plugins.run("checkpoint", plugins.registrations.checkpoint, context, lend):
         match directive:
             case AbortTurn(code=code, message=message):
                 raise PluginInvokeError(message, code=code)
             case EnqueueMessages(messages=queued):
                 messages += only_conversation(plugin_id, queued)
-            case EmitRuntimeEvents() | CreateSession():
+            case EmitRuntimeEvents() | CreateSession() | EmitTrace():
                 await carry_out(plugins, stream, plugin_id, directive)
             case _:
                 raise PluginInvokeError(f"plugin {plugin_id!r} may not change tool calls at a checkpoint")

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from lash.base.codec import to_json
+from lash.base.codec import from_json, to_json
 from lash.effects.errors import LeaseLost
 from lash.plugins.host import PluginSession
 from lash.runtime.branching import fresh_start
@@ -24,6 +24,9 @@ from lash.sessions.commit import LeaseGuard, RuntimeCommit
 from lash.sessions.graph import GraphUnchanged
 from lash.sessions.queue import EnqueueOutcome, QueuedWorkBatch, QueuedWorkDraft, SessionCommandPayload
 from lash.sessions.store import SessionStore
+from lash.tools.definition import Availability
+from lash.tools.errors import UnknownTool
+from lash.tools.state import apply_edit, overridden, rebind
 
 logger = logging.getLogger("lash.runtime")
 
@@ -40,7 +43,14 @@ class ResetSession(msgspec.Struct, frozen=True, tag="reset_session", tag_field="
     reason: str
 
 
-SessionCommand: TypeAlias = RefreshToolCatalog | ResetSession
+class SetToolAvailability(msgspec.Struct, frozen=True, tag="set_tool_availability", tag_field="kind"):
+    """Override whether a tool may be called; None takes the override back."""
+
+    tool: str
+    availability: Availability | None
+
+
+SessionCommand: TypeAlias = RefreshToolCatalog | ResetSession | SetToolAvailability
 
 
 class SessionCommandReceipt(msgspec.Struct, frozen=True):
@@ -119,10 +129,25 @@ def _plan(
                     engine.options.build_catalog(plugins)
                 except Exception:
                     logger.exception("session %s: its tools do not fit together", memory.session_id)
+            case "set_tool_availability":
+                return _availability(engine, memory, plugins, from_json(item.payload.command, SetToolAvailability))
             case kind:
                 # Left in the queue it would hold up everything behind it.
                 logger.error("session %s: a command of kind %r is not known and is dropped", memory.session_id, kind)
     return None
+
+
+def _availability(
+    engine: Engine, memory: SessionMemory, plugins: PluginSession, command: SetToolAvailability
+) -> RuntimeCommit | None:
+    state = rebind(memory.tool_state, engine.options.build_catalog(plugins))
+    try:
+        edited = overridden(state, command.tool, command.availability)
+    except UnknownTool as error:  # it went since
+        logger.warning("session %s: %s", memory.session_id, error)
+        return None
+    commit = _unchanged(memory)
+    return msgspec.structs.replace(commit, checkpoint=commit.checkpoint.with_tool_state(apply_edit(state, edited)))
 
 
 def _unchanged(memory: SessionMemory) -> RuntimeCommit:

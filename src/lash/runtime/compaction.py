@@ -72,6 +72,7 @@ class Compaction:
             current_agent_frame_id=frame_id,
             graph=GraphAppend(nodes, nodes[-1].node_id),
             checkpoint=msgspec.structs.replace(commit.checkpoint, turn_state=turn_state),
+            rolled_up_to=memory.ancestors,
             usage_deltas=[
                 UsageDelta(source, self._model_id, usage, f"{frame_id}:{number}")
                 for number, (source, usage) in enumerate(self._usage)

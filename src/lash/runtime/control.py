@@ -22,9 +22,8 @@ from lash.runtime.input import TurnOptions
 from lash.sessions.commit import RuntimeCommit
 from lash.sessions.frames import SessionPolicy
 from lash.tools.definition import Availability
-from lash.tools.errors import UnknownTool
 from lash.tools.provider import ToolProvider
-from lash.tools.state import ToolState, apply_edit
+from lash.tools.state import ToolState, apply_edit, overridden
 
 T = TypeVar("T")
 
@@ -65,14 +64,17 @@ class SessionControl:
                     )
                 after = said
             if after.model is not None:
-                chosen = drives.engine.options.choose_model(TurnOptions(model=after.model))
+                if after.model != before.model:
+                    providers.append(asked.provider_id if after.model == asked.model else None)
+                chosen = drives.engine.options.choose_model(TurnOptions(model=after.model, provider_id=providers[-1]))
                 after = msgspec.structs.replace(after, provider_id=chosen.provider.kind)
             decided.append(after)
             return None if after == before else msgspec.structs.replace(commit, policy=after)
 
         decided: list[SessionPolicy] = []
+        providers = [memory.configured_provider]
         if await amend_session(drives, plan):
-            memory.reconfigure(decided[-1])
+            memory.reconfigure(decided[-1], providers[-1])
             await plugins.tell(SessionConfigChanged(memory.session_id))
         return memory.policy
 
@@ -120,7 +122,7 @@ class SessionControl:
         """The tools of the session as it would store them now."""
         drives, _ = await self._opened()
         drives.tools.catalog()
-        return drives.tools.state
+        return drives.tools.state.copy()
 
     async def tool_names(self) -> list[str]:
         """What the model may call."""
@@ -137,7 +139,7 @@ class SessionControl:
             return msgspec.structs.replace(commit, checkpoint=commit.checkpoint.with_tool_state(state))
 
         await amend_session(drives, plan)
-        return drives.memory.tool_state
+        return drives.memory.tool_state.copy()
 
     async def set_availability(self, tool: str, availability: Availability | None) -> None:
         """Overrides whether a tool may be called; None takes the override back. Raises `UnknownTool`."""
@@ -146,7 +148,7 @@ class SessionControl:
         async def plan(commit: RuntimeCommit) -> RuntimeCommit | None:
             drives.tools.catalog()
             state = drives.tools.state
-            edited = _overridden(state, tool, availability)
+            edited = overridden(state, tool, availability)
             if edited == state:
                 return None
             return msgspec.structs.replace(
@@ -233,17 +235,3 @@ class SessionToolsHandle:
     async def remove_source(self, source_id: str) -> bool:
         """Takes an added source away; False when it is not there."""
         return await self._control.remove_source(source_id)
-
-
-def _overridden(state: ToolState, tool: str, availability: Availability | None) -> ToolState:
-    for tool_id, entry in state.entries.items():
-        if tool not in (tool_id, entry.manifest.get("name")):
-            continue
-        manifest = {key: value for key, value in entry.manifest.items() if key != "availability_override"}
-        if availability is not None:
-            manifest["availability_override"] = availability
-        elif "availability_override" in entry.manifest and entry.manifest["availability_override"] is None:
-            manifest["availability_override"] = None
-        edited = msgspec.structs.replace(entry, manifest=manifest)
-        return ToolState(state.generation, {**state.entries, tool_id: edited})
-    raise UnknownTool([tool], sorted(str(entry.manifest.get("name")) for entry in state.entries.values()))

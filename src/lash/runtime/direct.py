@@ -72,12 +72,13 @@ class DirectCalls:
         self._cancel = cancel
         self._clock = clock
         self._known: dict[str, DirectCompletion] = {}
-        self._spent: dict[str, LedgerEntry] = {}
+        # By replay key, for whoever charges it.
+        self.spent: dict[str, LedgerEntry] = {}
 
     @property
     def usage(self) -> list[LedgerEntry]:
         """What the questions of this attempt used, each counted once."""
-        return merge_ledger(self._spent.values())
+        return merge_ledger(self.spent.values())
 
     async def complete(self, request: DirectRequest) -> DirectCompletion:
         """The recorded answer, or the model's, recorded. Raises `DirectCompletionFailed`."""
@@ -118,7 +119,7 @@ class DirectCalls:
             str(said["text"]), said["value"], from_json(said["usage"], TokenUsage), str(said["model"])
         )
         self._known[envelope.stable_hash] = answer
-        self._spent[envelope.replay_key] = LedgerEntry(request.usage_source, answer.model, answer.usage)
+        self.spent[envelope.replay_key] = LedgerEntry(request.usage_source, answer.model, answer.usage)
         return answer
 
     def _envelope(self, request: DirectRequest) -> EffectEnvelope:

@@ -26,16 +26,18 @@ from lash.machine.driver import message_id
 from lash.machine.outcome import Stopped
 from lash.machine.turn import MachineConfig, TurnMachine
 from lash.machine.values import Said
-from lash.plugins.directives import CreateSession, EmitRuntimeEvents, EnqueueMessages, only_conversation
+from lash.plugins.directives import CreateSession, EmitRuntimeEvents, EmitTrace, EnqueueMessages, only_conversation
 from lash.plugins.errors import PluginError, PluginInvokeError
 from lash.plugins.execution import CellsBegin
 from lash.plugins.hooks import AfterTurn
 from lash.plugins.host import PluginSession
-from lash.plugins.snapshots import StateTrail
+from lash.plugins.services import Lend
+from lash.plugins.trail import HookTrail
 from lash.runtime.activity import ActivityStream
 from lash.runtime.asides import carry_out
 from lash.runtime.engine import DoubtfulEffect, Engine, PromptRequest
 from lash.runtime.environment import EnvironmentSync, TurnAborted, TurnIdentity
+from lash.runtime.hook_services.asking import LendingTurn
 from lash.runtime.inbox import QueueInbox
 from lash.runtime.input import QueuedInput, TurnOptions, input_message, queued_inputs
 from lash.runtime.leases import Holding
@@ -46,6 +48,8 @@ from lash.runtime.settlement import Reached, TurnSettlement
 from lash.runtime.tooling import SessionTools
 from lash.runtime.turn_driver import DrivenTurn, TurnDriver
 from lash.runtime.turn_tools import TurnTools
+from lash.runtime.worker.run import ProcessRun
+from lash.runtime.worker.yielding import YieldingController
 from lash.sessions.accept import Owned
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable, ValueTooLarge
 from lash.sessions.store import SessionStore
@@ -129,6 +133,8 @@ class TurnDrive:
         self._reached: Reached | None = None
         self._controller: EffectController | None = None
         self._must_not_repeat = False
+        # The process whose work the turn is, if it is any's.
+        self.process_run: ProcessRun | None = None
 
     async def run(self) -> Driven:
         """Drives, with a few tries against trouble that may pass; always gives the lease back."""
@@ -138,6 +144,9 @@ class TurnDrive:
             self._trace.started(batch_ids, is_first=self._owned.is_fresh)
         try:
             return await self._with_retries()
+        except (EffectLeaseLost, LeaseLost) as lost:
+            self._cancel.cancel("lease_lost")
+            return Lost(str(lost))
         except asyncio.CancelledError:
             self._cancel.cancel("shutdown")
             raise
@@ -158,9 +167,8 @@ class TurnDrive:
         for attempt in range(1, options.drive_attempts + 1):
             try:
                 return await self._once(is_fresh=is_fresh)
-            except (EffectLeaseLost, LeaseLost) as lost:
-                self._cancel.cancel("lease_lost")
-                return Lost(str(lost))
+            except (EffectLeaseLost, LeaseLost):
+                raise
             except EffectInDoubt as doubt:
                 found = DoubtfulEffect(self._memory.session_id, self._turn_id, doubt.replay_key)
                 if found not in self._engine.recovery.in_doubt:
@@ -194,32 +202,41 @@ class TurnDrive:
         if problem is not None:
             issue = TurnIssue("input_validation", "invalid_turn_input", None, problem)
             return await self._settlement.without_history(Stopped("invalid_input"), issue)
+        cancel = self._cancel
         controller = await self._engine.host.owned(
-            self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: self._cancel.cancel("lease_lost")
+            self._scope, self._owned.lease, is_fresh=is_fresh, on_lost=lambda: cancel.cancel("lease_lost")
         )
+        if self.process_run is not None:
+            controller = YieldingController(self.process_run, controller)
         if self._trace is not None:
             self._trace.again()
             controller = TracedController(controller, self._trace)
         options = inputs[0].options
         if options.model is None and self._memory.configured is not None:
-            options = msgspec.structs.replace(options, model=self._memory.configured.model)
+            options = msgspec.structs.replace(
+                options, model=self._memory.configured.model, provider_id=self._memory.configured_provider
+            )
         trail = None
         if self._plugins.states:
             # An earlier drive may have gone further than what is recorded.
             self._plugins.states.restore(self._memory.plugin_snapshot)
-            trail = StateTrail(self._plugins.states)
+        if self._plugins.states or self._plugins.registrations.has_turn_hooks:
+            trail = HookTrail(self._plugins.states)
         machine = self._machine(inputs, options)
         driver = self._driver(machine, controller, options, trail)
         # Where nothing is recorded a second drive would do everything again, payments too.
         self._must_not_repeat = controller.durability_tier() != "durable"
         self._controller, self._reached = controller, Reached(machine, driver, options)
         driven = await driver.run()
-        await self._after_turn(driven, machine)
+        await self._after_turn(driven, machine, driver.lend("after_turn"))
+        driver.gather(driven)
         return await self._settlement.commit(driven, machine, controller, options)
 
     async def _refresh(self) -> None:
         """Another owner may have committed since: what is in memory must be the stored head."""
         if self._memory.head_revision == self._owned.head_revision:
+            if self._memory.head_revision == 0 and not self._owned.is_fresh:
+                await self._memory.book(self._store)  # the first turn, begun by somebody else: children may have spent
             return
         await self._memory.refresh(self._store)
 
@@ -241,9 +258,10 @@ class TurnDrive:
         return TurnMachine(config, [input_message(message_id(turn_index, 0), inputs)])
 
     def _driver(
-        self, machine: TurnMachine, controller: EffectController, options: TurnOptions, trail: StateTrail | None
+        self, machine: TurnMachine, controller: EffectController, options: TurnOptions, trail: HookTrail | None
     ) -> TurnDriver:
-        memory, engine = self._memory, self._engine
+        memory, engine, plugins = self._memory, self._engine, self._plugins
+        turn_id, turn_inputs = self._turn_id, self._turn_inputs
         chosen = engine.options.choose_model(options)
         if self._trace is not None:
             self._trace.model, self._trace.provider = chosen.facts.id, chosen.provider.kind
@@ -277,14 +295,14 @@ class TurnDrive:
             render_prompt=lambda iteration, context_prompt: engine.options.render_prompt(
                 PromptRequest(
                     memory.session_id,
-                    self._turn_id,
+                    turn_id,
                     iteration,
                     memory.policy.prompt,
                     options.prompt,
-                    self._plugins,
+                    plugins,
                     tools.catalog,
                     context_prompt,
-                    self._turn_inputs,
+                    turn_inputs,
                 )
             ),
             tools=tools,
@@ -294,6 +312,23 @@ class TurnDrive:
             last_prompt_usage=memory.checkpoint.turn_state.last_prompt_usage,
             turn_inputs=self._turn_inputs,
         )
+        scope = RuntimeScope(memory.session_id, self._turn_id, memory.turn_index + 1)
+        lent, doors = None, engine.options.doors
+        if doors is not None and trail is not None and self._plugins.registrations.has_turn_hooks:
+            lent = LendingTurn(
+                engine,
+                doors,
+                self._store,
+                memory,
+                self._plugins,
+                tools,
+                self._tools,
+                controller,
+                scope,
+                environment.direct,
+                trail,
+                self._cancel,
+            )
         return TurnDriver(
             machine=machine,
             controller=controller,
@@ -302,27 +337,28 @@ class TurnDrive:
             plugins=self._plugins,
             queue=QueueInbox(self._store, memory.session_id, self._holding, engine.ids, engine.options.timings),
             history=HistoryRef(memory.leaf_node_id, memory.frame_id),
-            scope=RuntimeScope(memory.session_id, self._turn_id, memory.turn_index + 1),
+            scope=scope,
             frame_id=memory.frame_id,
             stream=self._stream,
             cancel=self._cancel,
             clock=engine.clock,
             trail=trail,
             trace=self._trace,
+            lent=lent,
         )
 
-    async def _after_turn(self, driven: DrivenTurn, machine: TurnMachine) -> None:
+    async def _after_turn(self, driven: DrivenTurn, machine: TurnMachine, lend: Lend | None) -> None:
         hooks = self._plugins.registrations.after_turn
         if not hooks.items:
             return
         context = AfterTurn(self._memory.session_id, self._turn_id, driven.done.outcome, machine.messages)
         records = list(driven.done.records)
         try:
-            for plugin_id, directive in await self._plugins.run("after_turn", hooks, context):
+            for plugin_id, directive in await self._plugins.run("after_turn", hooks, context, lend):
                 match directive:
                     case EnqueueMessages(messages=messages):
                         records += [Said(message) for message in only_conversation(plugin_id, messages)]
-                    case EmitRuntimeEvents() | CreateSession():
+                    case EmitRuntimeEvents() | CreateSession() | EmitTrace():
                         await carry_out(self._plugins, self._stream, plugin_id, directive)
                     case _:
                         raise PluginInvokeError(f"plugin {plugin_id!r} may not change the turn after it ended")

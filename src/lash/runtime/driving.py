@@ -18,6 +18,7 @@ from lash.base.messages import Message
 from lash.effects.lease import Lease
 from lash.plugins.host import PluginSession
 from lash.runtime.activity import ActivityStream, Sink, TurnActivity
+from lash.runtime.ancestry import tell_ancestors
 from lash.runtime.commands import apply_command, leading_command
 from lash.runtime.drive import Driven, TurnDrive
 from lash.runtime.engine import Engine
@@ -130,6 +131,8 @@ class SessionDrives:
                     await self.store.commit(msgspec.structs.replace(commit, guard=LeaseGuard(lease)))
                     is_held = False
                     await self.memory.refresh(self.store)
+                    if commit.rolled_up_to and commit.usage_deltas:
+                        await tell_ancestors(self.engine, commit.rolled_up_to)
                 return commit is not None
             finally:
                 self.engine.keeper.drop(holding)
@@ -189,8 +192,7 @@ class SessionDrives:
                 if command is not None:
                     return await apply_command(self.engine, self.store, self.memory, self.plugins, owned, command)
                 listeners = list(self._listeners.get(turn_id, ()))
-                for listener in listeners:
-                    _link(listener.cancel, cancel)
+                links = [_link(listener.cancel, cancel) for listener in listeners]
                 sinks = [sink for listener in listeners for sink in listener.sinks]
                 if self.engine.relay is not None:
                     sinks.append(self.engine.relay.sink(self.memory.session_id, turn_id))
@@ -206,10 +208,13 @@ class SessionDrives:
                     drive = TurnDrive(
                         self.engine, self.store, self.memory, self.plugins, self.tools, owned, cancel, stream, inputs
                     )
+                    drive.process_run = next((one.process_run for one in listeners if one.process_run), None)
                     driven = await drive.run()
                     return driven
                 finally:
                     self._running = None
+                    for unlink in links:
+                        unlink()
                     self._feed.turn_ended(turn_id, driven.outcome if isinstance(driven, TurnResult) else None)
                     self.wake()
         finally:
@@ -230,6 +235,6 @@ def activity_trace(tracer: Tracer, session_id: str, turn_id: str) -> Sink:
     return hear
 
 
-def _link(wish: CancelToken, drive: CancelToken) -> None:
-    """A wish of a listener cancels the drive, with the same reason."""
-    wish.on_cancel(lambda: drive.cancel(wish.reason or "requested"))
+def _link(wish: CancelToken, drive: CancelToken) -> Callable[[], None]:
+    """A wish of a listener cancels the drive, with the same reason. Returns the end of it."""
+    return wish.on_cancel(lambda: drive.cancel(wish.reason or "requested"))

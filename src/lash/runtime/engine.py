@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from lash.attachments.store import AttachmentStore
 from lash.base.cancel import CancelToken
@@ -38,7 +39,9 @@ from lash.sessions.commit import CommitBudget
 from lash.tools.catalog import ToolCatalog
 from lash.tracing.tracer import Tracer
 
-if TYPE_CHECKING:  # engines build on the runtime
+if TYPE_CHECKING:  # engines and services build on the runtime
+    from lash.runtime.driving import SessionDrives
+    from lash.runtime.hook_services.asking import ServiceDoors
     from lash.runtime.worker.engines import ProcessEngine
 
 logger = logging.getLogger("lash.runtime")
@@ -100,8 +103,12 @@ class EngineOptions:
     live_replay: LiveReplayStore = field(default_factory=RecentEvents)
     # What runs processes that the runtime does not know, by kind.
     process_engines: Mapping[str, ProcessEngine] = field(default_factory=dict)
+    # What the hooks of a turn may reach beyond it; None where there is no core around.
+    doors: ServiceDoors | None = None
     # None where nobody traces: then nothing on the way of a turn knows of it.
     tracer: Tracer | None = None
+    # Hears what programs do in processes (docs/spec/lashlang.md §9.5).
+    execution_sink: Callable[[JsonObject], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +182,8 @@ class Engine:
         self.recovery = RecoveryReport()
         # Cancelled with reason `shutdown` when the core is closed: whoever waits is woken.
         self.closing = CancelToken()
+        # The sessions that are open here, by id.
+        self.opened: WeakValueDictionary[str, SessionDrives] = WeakValueDictionary()
         self._has_warned_of_window = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watching: asyncio.Task[None] | None = None

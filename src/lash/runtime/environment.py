@@ -30,10 +30,18 @@ from lash.machine.turn import TurnMachine
 from lash.machine.values import Environment, EnvironmentSynced, RequestSpec, SyncEnvironment, TurnCause
 from lash.models.provider import Provider
 from lash.models.spec import ModelFacts
-from lash.plugins.directives import AbortTurn, CreateSession, EmitRuntimeEvents, EnqueueMessages, only_conversation
+from lash.plugins.directives import (
+    AbortTurn,
+    CreateSession,
+    EmitRuntimeEvents,
+    EmitTrace,
+    EnqueueMessages,
+    only_conversation,
+)
 from lash.plugins.errors import PluginError, PluginInvokeError
 from lash.plugins.hooks import BeforeTurn
 from lash.plugins.host import PluginSession, call_hook
+from lash.plugins.services import Lend
 from lash.plugins.transforms import PreparedContext, TurnContext
 from lash.runtime.activity import ActivityStream
 from lash.runtime.asides import carry_out
@@ -148,7 +156,7 @@ class EnvironmentSync:
         body: JsonObject = {"update_machine_config": effect.update_machine_config}
         return EffectCommand("sync_execution_environment", body)
 
-    async def prepare(self, machine: TurnMachine) -> EffectOutcome:
+    async def prepare(self, machine: TurnMachine, lend: Lend | None = None) -> EffectOutcome:
         """The live half: hooks at the first sync, then prompt and tools."""
         messages: list[Message] = []
         registrations = self._plugins.registrations
@@ -156,7 +164,7 @@ class EnvironmentSync:
             self._take(await self._transformed(machine))
         if machine.environment is None and registrations.before_turn.items:
             try:
-                messages = await self._before_turn(machine)
+                messages = await self._before_turn(machine, lend)
             except TurnAborted as refused:
                 abort = Abort(refused.plugin_id, refused.code, refused.message)
                 return _outcome(Synced(abort=abort), {})
@@ -265,7 +273,7 @@ class EnvironmentSync:
         self._prepared = prepared
         self._tools.choose(prepared.tool_sources, includes_base=prepared.includes_base_tools)
 
-    async def _before_turn(self, machine: TurnMachine) -> list[Message]:
+    async def _before_turn(self, machine: TurnMachine, lend: Lend | None) -> list[Message]:
         context = BeforeTurn(
             self._turn.session_id,
             self._turn.turn_id,
@@ -277,13 +285,13 @@ class EnvironmentSync:
         )
         messages: list[Message] = []
         hooks = self._plugins.registrations.before_turn
-        for plugin_id, directive in await self._plugins.run("before_turn", hooks, context):
+        for plugin_id, directive in await self._plugins.run("before_turn", hooks, context, lend):
             match directive:
                 case AbortTurn(code=code, message=message):
                     raise TurnAborted(plugin_id, code, message)
                 case EnqueueMessages(messages=queued):
                     messages += only_conversation(plugin_id, queued)
-                case EmitRuntimeEvents() | CreateSession():
+                case EmitRuntimeEvents() | CreateSession() | EmitTrace():
                     await carry_out(self._plugins, self._stream, plugin_id, directive)
                 case _:
                     raise PluginInvokeError(f"plugin {plugin_id!r} may not change tool calls before a turn")

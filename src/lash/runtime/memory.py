@@ -6,16 +6,17 @@ price of a turn does not depend on how many came before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from lash.base.canonical import sha256_hex
-from lash.base.codec import decode
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
+from lash.plugins.services import SessionFacts
 from lash.plugins.snapshots import SessionSnapshot
 from lash.runtime.residency import Residency, Resident, load_resident
 from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, Component
@@ -23,7 +24,7 @@ from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledge
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
 from lash.sessions.graph import Conversation, GraphReplace, GraphUnchanged, ProtocolEvent, SessionNode
 from lash.sessions.store import SessionStore
-from lash.tools.state import ToolState
+from lash.tools.state import NO_TOOL_STATE
 
 
 class HistoryListener(Protocol):
@@ -49,6 +50,8 @@ class SessionMemory:
         self._given = policy
         # What `session.configure` decided while this core is open.
         self.configured: SessionPolicy | None = None
+        # The provider that it chose, as turns name theirs.
+        self.configured_provider: str | None = None
         self._residency: Residency = residency
         self.head_revision = 0
         self.frames: list[AgentFrame] = [AgentFrame(INITIAL_FRAME, session_id, created_at_ms=created_at_ms)]
@@ -57,12 +60,16 @@ class SessionMemory:
         # Every node that is kept (residency), in the order it was stored.
         self.nodes: list[SessionNode] = []
         self.checkpoint = Checkpoint()
-        self.tool_state = ToolState()
+        self.tool_state = NO_TOOL_STATE
         self.plugin_snapshot = SessionSnapshot()
         # What the execution mode stores of the current frame, and its own records there.
         self.execution_state: bytes | None = None
         self.records: list[ProtocolEvent] = []
+        # With what children have spent, as of the last look at the store.
         self.ledger: list[LedgerEntry] = []
+        # The parent, its parent, and so on: what is spent here is booked there too.
+        self.ancestors: list[str] = []
+        self._booking = asyncio.Lock()
         self.history = History()
         self.on_change: HistoryListener = _unheard
         self._messages: list[Message] = []
@@ -78,6 +85,11 @@ class SessionMemory:
         return next(frame for frame in self.frames if frame.frame_id == self.frame_id).assignment
 
     @property
+    def facts(self) -> SessionFacts:
+        """The same for plugins."""
+        return SessionFacts(self.session_id, self.head_revision, self.frame_id, self.leaf_node_id, self.messages)
+
+    @property
     def messages(self) -> list[Message]:
         """Every committed message of the active path, in all frames."""
         return list(self._messages)
@@ -89,9 +101,10 @@ class SessionMemory:
         self._given = _over(given, self._given)
         self.policy = _over(given, self.policy)
 
-    def reconfigure(self, policy: SessionPolicy) -> None:
+    def reconfigure(self, policy: SessionPolicy, provider_id: str | None) -> None:
         """The committed outcome of `session.configure`: what the host says from now on."""
         self._given = self.policy = self.configured = policy
+        self.configured_provider = provider_id
 
     async def refresh(self, store: SessionStore) -> bool:
         """Reads the stored head, if there is one and it is another than ours; whether anything is stored."""
@@ -100,7 +113,19 @@ class SessionMemory:
             return False
         if resident.stored.head_revision != self.head_revision:
             self.load(resident)
+        else:
+            self.ledger = merge_ledger(resident.stored.token_ledger)
         return True
+
+    async def book(self, store: SessionStore) -> None:
+        """A child has spent something: takes the ledger over from the store."""
+        async with self._booking:  # an older look must not come after a newer one
+            while True:
+                before = self.head_revision
+                ledger = await store.load_ledger()
+                if before == self.head_revision:  # else a commit of this session was counted while we looked
+                    self.ledger = merge_ledger(ledger)
+                    return
 
     def load(self, resident: Resident) -> None:
         """Takes over what the store holds. What the host said when it opened the session wins."""
@@ -113,8 +138,8 @@ class SessionMemory:
         self.frame_id = stored.current_agent_frame_id
         self.leaf_node_id = stored.graph.leaf_node_id
         self.checkpoint = _referenced(stored.checkpoint)
-        self.tool_state = stored.checkpoint.tool_state or ToolState()
-        self.plugin_snapshot = _snapshot(stored.checkpoint) or SessionSnapshot()
+        self.tool_state = stored.checkpoint.tool_state or NO_TOOL_STATE
+        self.plugin_snapshot = _snapshot(stored.checkpoint, {}) or SessionSnapshot()
         self.execution_state = stored.checkpoint.execution_state
         self.ledger = merge_ledger(stored.token_ledger)
         self.nodes = list(stored.graph.nodes)
@@ -133,7 +158,7 @@ class SessionMemory:
         self.frame_id = commit.current_agent_frame_id
         self.policy = commit.policy
         self.tool_state = commit.checkpoint.tool_state or self.tool_state
-        self.plugin_snapshot = _snapshot(commit.checkpoint) or self.plugin_snapshot
+        self.plugin_snapshot = _snapshot(commit.checkpoint, self.plugin_snapshot.data) or self.plugin_snapshot
         if EXECUTION_STATE not in commit.checkpoint.components:
             self.execution_state = None
         else:
@@ -183,9 +208,13 @@ def _named(frame: AgentFrame) -> AgentFrame:
     return msgspec.structs.replace(frame, execution_state_ref=ref, execution_state_snapshot=None)
 
 
-def _snapshot(checkpoint: Checkpoint) -> SessionSnapshot | None:
+def _snapshot(checkpoint: Checkpoint, known: Mapping[str, bytes]) -> SessionSnapshot | None:
     body = checkpoint.plugin_snapshot
-    return None if body is None else decode(body, SessionSnapshot)
+    if body is None:
+        return None
+    data = {ref: known[ref] for ref in checkpoint.plugin_artifacts if ref in known}
+    data |= {ref: body for ref, body in checkpoint.plugin_artifacts.items() if body is not None}
+    return SessionSnapshot.decoded(body, data)
 
 
 def _appended(path: Sequence[SessionNode], old_leaf: str | None, old_count: int) -> list[Message] | None:

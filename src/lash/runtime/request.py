@@ -11,6 +11,7 @@ from lash.base.errors import LashError
 from lash.plugins.bindings import PluginInput
 from lash.runtime.activity import Sink
 from lash.runtime.input import QueuedInput, TurnInput, TurnOptions
+from lash.runtime.worker.run import ProcessRun
 from lash.sessions.queue import TurnInputPayload
 
 
@@ -31,6 +32,8 @@ class TurnRequest:
     cancel: CancelToken = field(default_factory=CancelToken)
     retry: bool = False
     plugin_inputs: Sequence[PluginInput] = ()
+    # The process whose work the turn is: it holds no slot of its worker while the turn waits.
+    process_run: ProcessRun | None = None
 
 
 def input_payload(queued: QueuedInput) -> TurnInputPayload:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 
-from lash.base.canonical import parse_json, sha256_hex
+from lash.base.canonical import canonical_json, parse_json, sha256_hex
 from lash.base.codec import from_json, to_json
 from lash.base.json import Json, JsonObject
 from lash.base.messages import Message, Part
@@ -16,6 +16,9 @@ from lash.effects.ports import EffectSummary
 from lash.machine.driver import message_id
 from lash.machine.outcome import AssistantMessage, FrameSwitch, Stopped, SubmittedValue, ToolValue, TurnOutcome
 from lash.machine.values import ProtocolRecord, Said, TurnRecord, TurnTotals
+from lash.plugins.trail import LeftNode
+from lash.runtime.branching import attachment_ids
+from lash.runtime.chaining import chained
 from lash.runtime.input import QueuedInput, TextItem, TurnOptions
 from lash.runtime.memory import SessionMemory
 from lash.runtime.result import AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
@@ -32,7 +35,11 @@ from lash.sessions.commit import (
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame
 from lash.sessions.graph import Conversation, GraphAppend, NodePayload, ProtocolEvent, SessionNode
 from lash.sessions.queue import QueuedWorkCompletion, QueuedWorkDraft, TurnInputPayload
-from lash.tools.result import Cancelled, Failed, ToolCallOutput, ToolCallRecord
+from lash.tools.result import Cancelled, Failed, Succeeded, ToolCallOutput, ToolCallRecord
+
+# What a stamp keeps of calls in cells: so many of them, and so much of the arguments and the value of each.
+BRIEF_CALLS = 200
+BRIEF_CHARS = 1_000
 
 
 class TurnSummary(msgspec.Struct, frozen=True):
@@ -51,6 +58,8 @@ class TurnSummary(msgspec.Struct, frozen=True):
     unsuccessful: dict[str, ToolCallOutput] = {}
     # What tools used that asked models themselves; absent where there is none.
     direct_usage: list[LedgerEntry] = []
+    # Calls that programs made, which are no part of the conversation: what they gave by its beginning.
+    cell_calls: list[ToolCallRecord] = []
 
     def to_json(self) -> JsonObject:
         """The stored form. The text of an ordinary answer is read from the graph instead."""
@@ -59,6 +68,8 @@ class TurnSummary(msgspec.Struct, frozen=True):
         assert isinstance(body, dict)
         if not self.direct_usage:
             del body["direct_usage"]
+        if not self.cell_calls:
+            del body["cell_calls"]
         return body
 
 
@@ -92,6 +103,7 @@ def turn_commit(
     tool_calls: Sequence[ToolCallRecord],
     shaped_calls: Set[str] = frozenset(),
     direct_usage: Sequence[LedgerEntry] = (),
+    appended: Sequence[LeftNode] = (),
     guard: LeaseGuard,
     completions: list[QueuedWorkCompletion],
     retire_scope_key: str,
@@ -102,6 +114,12 @@ def turn_commit(
     """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
     kept = _kept(records, outcome, turn_index)
     nodes = _nodes(kept, memory, turn_index, now_ms)
+    nodes += chained(appended, memory, now_ms, nodes[-1].node_id if nodes else None)
+    attached = attachment_ids(nodes)
+    in_cells = calls_of_cells(tool_calls, kept)
+    if in_cells:
+        unsaid = {call.call_id for call in in_cells}
+        tool_calls = [call for call in tool_calls if call.call_id not in unsaid]
     summary = TurnSummary(
         turn_index,
         len(kept),
@@ -111,6 +129,7 @@ def turn_commit(
         effects,
         kept_outputs(tool_calls, shaped_calls),
         merge_ledger(direct_usage),
+        [_in_brief(call) for call in in_cells[:BRIEF_CALLS]],
     )
     state = checkpoint.turn_state
     checkpoint = msgspec.structs.replace(
@@ -151,8 +170,9 @@ def turn_commit(
         checkpoint=checkpoint,
         expected_head_revision=memory.head_revision or None,
         usage_deltas=deltas,
+        rolled_up_to=memory.ancestors,
         completed_queue_claims=completions,
-        committed_attachment_ids=_attachment_ids(kept),
+        committed_attachment_ids=attached,
         budget=budget,
         guard=guard,
         enqueue=follow_ups,
@@ -190,7 +210,9 @@ def turn_result(
     replayed: bool,
 ) -> TurnResult:
     """The result of a settled turn from its summary and its messages."""
-    calls = tool_calls if tool_calls is not None else calls_of(messages, summary.unsuccessful)
+    calls = tool_calls
+    if calls is None:
+        calls = [*calls_of(messages, summary.unsuccessful), *summary.cell_calls]
     issues = list(summary.errors)
     output, is_recovered = assistant_output(summary.outcome, messages)
     if is_recovered:
@@ -245,6 +267,34 @@ def kept_outputs(calls: Sequence[ToolCallRecord], shaped: Set[str]) -> dict[str,
                 if call.call_id in shaped:
                     kept[call.call_id or ""] = call.output
     return kept
+
+
+def calls_of_cells(calls: Sequence[ToolCallRecord], kept: Sequence[TurnRecord]) -> list[ToolCallRecord]:
+    """The calls that no message tells of: programs made them."""
+    if not calls:
+        return []
+    told = {
+        part.tool_call_id
+        for record in kept
+        if isinstance(record, Said)
+        for part in record.message.parts
+        if part.kind == "tool_call"
+    }
+    return [call for call in calls if call.call_id not in told]
+
+
+def _in_brief(call: ToolCallRecord) -> ToolCallRecord:
+    """The call without what may be large: of a value its text, as far as a reader looks."""
+    match call.output.outcome:
+        case Succeeded(payload=payload):
+            text = payload if isinstance(payload, str) else canonical_json(payload)
+            output = ToolCallOutput.ok(text[:BRIEF_CHARS])
+        case Failed(payload=payload):
+            output = ToolCallOutput(Failed(msgspec.structs.replace(payload, raw=None)))
+        case Cancelled(payload=payload):
+            output = ToolCallOutput(Cancelled(msgspec.structs.replace(payload, raw=None)))
+    args = call.args if len(canonical_json(call.args)) <= BRIEF_CHARS else {}
+    return msgspec.structs.replace(call, args=args, output=output)
 
 
 def calls_of(messages: Sequence[Message], unsuccessful: Mapping[str, ToolCallOutput]) -> list[ToolCallRecord]:
@@ -358,17 +408,6 @@ def _initial_nodes(
         nodes.append(SessionNode(node_id, payload, parent, outcome.frame_id, created_at_ms=now_ms))
         parent = node_id
     return nodes
-
-
-def _attachment_ids(kept: Sequence[TurnRecord]) -> list[str]:
-    ids = {
-        part.attachment.id
-        for record in kept
-        if isinstance(record, Said)
-        for part in record.message.parts
-        if part.attachment is not None
-    }
-    return sorted(ids)
 
 
 def _last_prose(messages: Sequence[Message]) -> str:

@@ -22,6 +22,7 @@ from lash.plugins.hooks import TurnFinalized, TurnPersisted
 from lash.plugins.host import PluginSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.ancestry import tell_ancestors
 from lash.runtime.carried import carried, with_tools, with_variables
 from lash.runtime.engine import Engine
 from lash.runtime.input import QueuedInput, TurnOptions, input_message
@@ -112,6 +113,7 @@ class TurnSettlement:
             tool_calls=driven.tool_calls,
             shaped_calls=driven.shaped_calls,
             direct_usage=driven.direct_usage,
+            appended=driven.appended,
             guard=LeaseGuard(self._owned.lease),
             completions=[claim.completion() for claim in self._holding.claims],
             retire_scope_key=self._scope.journal_key,
@@ -127,6 +129,8 @@ class TurnSettlement:
             raise
         self.is_settled = True
         memory.apply(commit, result)
+        if memory.ancestors and commit.usage_deltas:
+            await tell_ancestors(engine, memory.ancestors)
         if self._trace is not None:
             self._trace.committed(
                 revision=result.head_revision,
@@ -136,8 +140,13 @@ class TurnSettlement:
             )
             self._completed(driven.done.outcome, driven.issues)
         await self._plugins.tell(TurnPersisted(memory.session_id, self._turn_id, result.head_revision))
+        left = {node.node_id for node in driven.appended}
+        if left and (mode := self._plugins.protocol_session) is not None:
+            await mode.append_session_nodes([node for node in delta_nodes(commit.graph) if node.node_id in left])
         messages = [
-            node.payload.message for node in delta_nodes(commit.graph) if isinstance(node.payload, Conversation)
+            node.payload.message
+            for node in delta_nodes(commit.graph)
+            if isinstance(node.payload, Conversation) and node.node_id not in left
         ]
         summary = TurnSummary(
             turn_index,
@@ -222,6 +231,7 @@ class TurnSettlement:
             reached.driver.shaped_calls,
             reached.driver.direct_usage,
         )
+        reached.driver.gather(driven)
         return await self.commit(driven, machine, await self._controller(), reached.options)
 
     async def _controller(self) -> EffectController:

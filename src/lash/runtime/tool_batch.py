@@ -25,14 +25,14 @@ from lash.effects.local import Branch
 from lash.effects.ports import EffectController
 from lash.machine.values import CompletedCall, FailTurn, FinishTurn, PendingCall, SwitchFrame, TurnControl
 from lash.plugins.host import PluginSession
-from lash.plugins.snapshots import StateTrail
+from lash.plugins.trail import HookTrail
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.batch_calls import calls_inside, is_batch, together
 from lash.runtime.call_branch import CallBranch
 from lash.runtime.call_run import CallPlace
 from lash.runtime.direct import DirectCalls, DirectModel
-from lash.runtime.tool_hooks import ToolHooks
+from lash.runtime.tool_hooks import LendAt, ToolHooks
 from lash.tools import result as tool_result
 from lash.tools.batch import waves
 from lash.tools.catalog import ToolCatalog
@@ -71,7 +71,7 @@ class ToolBatch:
         *,
         scope: RuntimeScope,
         parent_key: str,
-        effect_number: int,
+        effect_id: str,
         frame_id: str,
         catalog: ToolCatalog,
         plugins: PluginSession,
@@ -80,16 +80,28 @@ class ToolBatch:
         cancel: CancelToken,
         clock: Clock,
         model: DirectModel,
-        trail: StateTrail | None = None,
+        trail: HookTrail | None = None,
         is_shown: bool = True,
+        lend: LendAt | None = None,
     ) -> None:
-        """`is_shown`: the model reads the results as they are, and not what a program makes of them."""
+        """`effect_id` and `parent_key` begin the ids and keys of all effects.
+
+        `is_shown`: the model reads the results as they are, and not what a program makes of them.
+        """
         self._parent_key = parent_key
-        self._number = effect_number
+        self._effect_id = effect_id
         self._catalog = catalog
         self._controller = controller
         self._stream = stream
-        hooks = ToolHooks(plugins, catalog, stream, scope.session_id, scope.turn_id or "", is_shown=is_shown)
+        hooks = ToolHooks(
+            plugins,
+            catalog,
+            stream,
+            scope.session_id,
+            scope.turn_id or "",
+            is_shown=is_shown,
+            lend=None if lend is None else lambda where: lend(f"tools:{effect_id}:{where}"),
+        )
         self._place = CallPlace(
             scope,
             frame_id,
@@ -119,6 +131,13 @@ class ToolBatch:
             shaped=[done.record.call_id or "" for done in done_in_order if done.is_shaped],
             usage=[entry for done in done_in_order for entry in done.usage],
         )
+
+    async def run_one(self, call: PendingCall, name: str) -> ToolCallRecord:
+        """One call by itself, for who wants to know no more than what it came to."""
+        if is_batch(call, self._catalog):
+            return (await self.run([call], [name])).records[0]
+        [settled] = await self._controller.run_group([self._branch(name, call)])
+        return settled.record
 
     async def _run_all(self, calls: Sequence[PendingCall], named: Sequence[str]) -> list[_Settled]:
         by_index: dict[int, _Settled] = {}
@@ -169,8 +188,9 @@ class ToolBatch:
         return "parallel" if entry is None else entry.manifest.scheduling
 
     def _branch(self, child: str, call: PendingCall) -> Branch[_Settled]:
-        correlation_id = f"tool:{call.call_id}"
-        self._stream.tell(correlation_id, activity.ToolCallStarted(call.call_id, call.tool_name, call.args or {}))
+        if self._stream.is_watched:
+            started = activity.ToolCallStarted(call.call_id, call.tool_name, call.args or {})
+            self._stream.tell(f"tool:{call.call_id}", started)
         branch = self._call_branch(child, call)
         body, was_recorded = yield from branch.effects()
         return self._settled(call, body, branch.usage, was_recorded)
@@ -180,19 +200,18 @@ class ToolBatch:
             self._place,
             self._controller,
             call,
-            effect_id=f"{self._number}:{child}",
+            effect_id=f"{self._effect_id}:{child}",
             replay_key=f"{self._parent_key}:{child}",
         )
 
     def _settled(self, call: PendingCall, body: JsonObject, usage: list[LedgerEntry], was_recorded: bool) -> _Settled:
         record = from_json(body["record"], ToolCallRecord)
-        messages = from_json(body.get("messages") or [], list[Message])
-        self._stream.tell(
-            f"tool:{call.call_id}",
-            activity.ToolCallCompleted(
+        messages = from_json(body["messages"], list[Message]) if body.get("messages") else []
+        if self._stream.is_watched:
+            completed = activity.ToolCallCompleted(
                 call.call_id, call.tool_name, record.args, record.output, record.duration_ms, was_recorded
-            ),
-        )
+            )
+            self._stream.tell(f"tool:{call.call_id}", completed)
         return _Settled(record, str(body.get("model_text", "")), messages, body.get("is_shaped") is True, usage)
 
 

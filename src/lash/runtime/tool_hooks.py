@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from lash.base.messages import Message
 from lash.plugins.directives import (
     AbortTurn,
     CreateSession,
     EmitRuntimeEvents,
+    EmitTrace,
     EnqueueMessages,
     ReplaceToolArgs,
     ShortCircuitTool,
@@ -15,12 +19,16 @@ from lash.plugins.directives import (
 from lash.plugins.errors import PluginInvokeError
 from lash.plugins.hooks import AfterToolCall, BeforeToolCall
 from lash.plugins.host import PluginSession
+from lash.plugins.services import Lend
 from lash.runtime.activity import ActivityStream
 from lash.runtime.asides import carry_out
 from lash.tools.calls import ToolCall
 from lash.tools.catalog import ToolCatalog
 from lash.tools.model_view import model_text
 from lash.tools.result import ToolCallOutput, ToolCallRecord
+
+# Services for the hooks at a place that is named.
+LendAt: TypeAlias = Callable[[str], Lend | None]
 
 
 class ToolHooks:
@@ -35,8 +43,10 @@ class ToolHooks:
         turn_id: str,
         *,
         is_shown: bool = True,
+        lend: LendAt | None = None,
     ) -> None:
         """`is_shown`: the model reads results as they are; else there is no text of them."""
+        self._lend = lend
         self._is_shown = is_shown
         self._plugins = plugins
         self._catalog = catalog
@@ -50,13 +60,14 @@ class ToolHooks:
         entry = self._catalog.resolve(call.tool_name)
         if not hooks.items or entry is None:
             return call
+        lend = self._lend(f"{call.call_id}:before") if self._lend is not None else None
         abort: ToolCallOutput | None = None
         answer: ToolCallOutput | None = None
         # Each hook sees the arguments as the ones before it left them. Every hook is asked, and the
         # strictest word wins: an abort beats a refusal, a refusal an answer, an answer the call itself.
         for hook in hooks.items:
             context = BeforeToolCall(self._session_id, self._turn_id, call.call_id, entry.manifest, call.args)
-            for directive in await self._plugins.ask("before_tool_call", hook, context):
+            for directive in await self._plugins.ask("before_tool_call", hook, context, lend):
                 match directive:
                     case AbortTurn(code=code, message=message):
                         abort = abort or ToolCallOutput.failure("permission_denied", code, message, source="plugin")
@@ -64,7 +75,7 @@ class ToolHooks:
                         call = ToolCall(call.call_id, call.tool_name, args, call.replay)
                     case ShortCircuitTool(output=output):
                         answer = output if answer is None or answer.is_success else answer
-                    case EmitRuntimeEvents() | CreateSession():
+                    case EmitRuntimeEvents() | CreateSession() | EmitTrace():
                         await carry_out(self._plugins, self._stream, hook.plugin_id, directive)
                     case EnqueueMessages():
                         raise PluginInvokeError(
@@ -77,6 +88,7 @@ class ToolHooks:
         hooks = self._plugins.registrations.after_tool_call
         if not hooks.items:
             return record.output
+        lend = self._lend(f"{record.call_id}:after") if self._lend is not None else None
         abort: ToolCallOutput | None = None
         output = record.output
         # Each hook sees the result as the ones before it left it; an abort stays, whatever comes after.
@@ -86,13 +98,13 @@ class ToolHooks:
             )
             if context is None:
                 return record.output
-            for directive in await self._plugins.ask("after_tool_call", hook, context):
+            for directive in await self._plugins.ask("after_tool_call", hook, context, lend):
                 match directive:
                     case AbortTurn(code=code, message=message):
                         abort = abort or ToolCallOutput.failure("permission_denied", code, message, source="plugin")
                     case ShortCircuitTool(output=replacement):
                         output = replacement
-                    case EmitRuntimeEvents() | CreateSession():
+                    case EmitRuntimeEvents() | CreateSession() | EmitTrace():
                         await carry_out(self._plugins, self._stream, hook.plugin_id, directive)
                     case EnqueueMessages(messages=queued):
                         messages += only_conversation(hook.plugin_id, queued)

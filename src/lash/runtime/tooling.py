@@ -18,7 +18,7 @@ from lash.plugins.transforms import CatalogContext, CatalogContribution
 from lash.sessions.frames import ToolAccess
 from lash.tools.catalog import CatalogEntry, ToolCatalog, ToolKeywords
 from lash.tools.definition import Availability
-from lash.tools.state import ToolState, overrides, rebind
+from lash.tools.state import NO_TOOL_STATE, ToolState, overrides, rebind
 
 if TYPE_CHECKING:
     from lash.runtime.memory import SessionMemory
@@ -35,7 +35,7 @@ class SessionTools:
         self._build = build
         self._offered: ToolCatalog | None = None
         self._bound_from: ToolState | None = None
-        self._state = ToolState()
+        self._state = NO_TOOL_STATE
         self._key: tuple[ToolState, ToolAccess, list[CatalogContribution], dict[str, ToolKeywords]] | None = None
         self._catalog = ToolCatalog()
 

@@ -12,13 +12,15 @@ from typing import Any, assert_never
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
+from lash.base.codec import from_json, to_json
+from lash.base.json import Json
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry
-from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome
+from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome, durable_step_command
 from lash.effects.invocation import Invocation, RuntimeScope, turn_replay_key
 from lash.effects.local import Local
 from lash.effects.ports import EffectController
-from lash.machine.outcome import Stopped, SubmittedValue, ToolValue
+from lash.machine.outcome import FrameSwitch, Stopped, SubmittedValue, ToolValue
 from lash.machine.turn import TurnMachine
 from lash.machine.values import (
     AnsweredEffect,
@@ -43,12 +45,15 @@ from lash.plugins.errors import PluginError
 from lash.plugins.execution import Cell
 from lash.plugins.hooks import AtCheckpoint
 from lash.plugins.host import PluginSession
-from lash.plugins.snapshots import StateTrail
+from lash.plugins.protocol import BeforeLlmCall, SwitchAgentFrame
+from lash.plugins.services import Lend
+from lash.plugins.trail import HookTrail, LeftNode
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.cell_effects import CellRun
 from lash.runtime.checkpoint import CheckpointInbox, Delivery, ask_plugins, checkpoint_command
 from lash.runtime.environment import EnvironmentSync, TurnAborted
+from lash.runtime.hook_services.asking import LendingTurn
 from lash.runtime.inbox import QueueInbox
 from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform, told_text
 from lash.runtime.output import OutputShaping
@@ -70,6 +75,8 @@ class DrivenTurn:
     shaped_calls: set[str] = field(default_factory=set)
     # What tools used that asked models themselves.
     direct_usage: list[LedgerEntry] = field(default_factory=list)
+    # What hooks appended to the session; committed behind what the turn said.
+    appended: list[LeftNode] = field(default_factory=list)
 
 
 class TurnDriver:
@@ -90,8 +97,9 @@ class TurnDriver:
         stream: ActivityStream,
         cancel: CancelToken,
         clock: Clock,
-        trail: StateTrail | None = None,
+        trail: HookTrail | None = None,
         trace: TurnTrace | None = None,
+        lent: LendingTurn | None = None,
     ) -> None:
         self._machine = machine
         self._controller = controller
@@ -107,6 +115,7 @@ class TurnDriver:
         self._clock = clock
         self._trail = trail
         self._trace = trace
+        self._lent = lent
         registered = plugins.registrations
         self._shapes_output = bool(registered.stream.items or registered.response.items)
         self._inbox = CheckpointInbox()
@@ -134,6 +143,16 @@ class TurnDriver:
                     raise AssertionError(f"the machine stands in {self._machine.state} without an effect")
                 case _:
                     await self._perform(effect)
+
+    def lend(self, where: str) -> Lend | None:
+        """The services of the hooks at one place of the turn; None where no hook could use any."""
+        return None if self._lent is None else self._lent.doors.lend(self._lent, where)
+
+    def gather(self, driven: DrivenTurn) -> None:
+        """Adds what hooks leave for the commit."""
+        if self._trail is not None:
+            driven.direct_usage = [*driven.direct_usage, *self._trail.usage]
+            driven.appended = self._trail.nodes
 
     async def _perform(self, effect: AnsweredEffect) -> None:
         if self._cancel.is_requested and not self._is_recorded(effect):
@@ -163,7 +182,11 @@ class TurnDriver:
         envelope = self._envelope(effect.id, self._environment.command(effect))
         is_new = self._trace is not None and not self._controller.has_recorded(envelope.replay_key)
         outcome = await self._execute(
-            envelope, Local(lambda _: self._recorded(self._environment.prepare(self._machine)), impact="reads")
+            envelope,
+            Local(
+                lambda _: self._recorded(self._environment.prepare(self._machine, self.lend("before_turn"))),
+                impact="reads",
+            ),
         )
         answer = await self._environment.answer(effect.id, outcome, self._controller)
         if self._trace is not None and is_new and answer.environment is not None:
@@ -174,6 +197,8 @@ class TurnDriver:
 
     async def _call_model(self, effect: LlmCall) -> None:
         envelope = self._envelope(effect.id, llm_command(effect.request, self._history))
+        if self._plugins.protocol_session is not None and await self._has_switched(effect, envelope):
+            return
         correlation_id = f"llm:{effect.id}"
         protocol = self._plugins.protocol
 
@@ -208,6 +233,32 @@ class TurnDriver:
             self._stream.make_whole(correlation_id, text)
         self._machine.answer(answer)
 
+    async def _has_switched(self, effect: LlmCall, envelope: EffectEnvelope) -> bool:
+        """Whether the mode ends the turn in place of the call. What it says is recorded before the call is made."""
+        mode, scope = self._plugins.protocol_session, self._runtime_scope()
+        assert mode is not None
+        name = f"mode:{effect.id}"
+        step = EffectEnvelope(
+            Invocation.effect(scope, name, "durable_step", f"{scope.session_id}:{scope.turn_id}:{name}"),
+            durable_step_command("before_llm_call"),
+        )
+        if self._controller.has_recorded(envelope.replay_key) and not self._controller.has_recorded(step.replay_key):
+            return False
+
+        async def ask() -> Json:
+            request = self._environment.request(effect.request, self._machine)
+            asked = BeforeLlmCall(scope.session_id, scope.turn_id or "", self._machine.iteration, request)
+            said = await mode.before_llm_call(asked)
+            return None if said is None or not said.frame_id or not said.task else to_json(said)
+
+        outcome = await self._execute(step, Local.durable_step(ask, impact="reads"))
+        said = outcome.expect("durable_step")["value"]
+        if said is None:
+            return False
+        switch = from_json(said, SwitchAgentFrame)
+        self._machine.interrupt(FrameSwitch(switch.frame_id, switch.task))
+        return True
+
     async def _run_tools(self, effect: ToolCalls) -> None:
         batch = self._batch(turn_replay_key(self._runtime_scope(), "tool_batch", effect.id), effect.id)
         result = await batch.run(effect.calls)
@@ -221,7 +272,7 @@ class TurnDriver:
         return ToolBatch(
             scope=self._runtime_scope(),
             parent_key=parent_key,
-            effect_number=effect_number,
+            effect_id=str(effect_number),
             frame_id=self._frame_id,
             catalog=self._tools.catalog,
             plugins=self._plugins,
@@ -232,6 +283,7 @@ class TurnDriver:
             model=self._environment.direct,
             trail=self._trail,
             is_shown=is_shown,
+            lend=self.lend,
         )
 
     async def _run_cell(self, effect: ExecCode) -> None:
@@ -280,8 +332,9 @@ class TurnDriver:
         self._machine.answer(ExecCompleted(effect.id, response))
 
     async def _look_for_input(self, effect: Checkpoint) -> None:
-        envelope = self._envelope(effect.id, checkpoint_command(effect.checkpoint))
-        if self._controller.has_recorded(envelope.replay_key):
+        command = checkpoint_command(effect.checkpoint)
+        if self._controller.has_recorded(turn_replay_key(self._runtime_scope(), command.kind, effect.id)):
+            envelope = self._envelope(effect.id, command)
             delivery = Delivery.of_outcome(await self._execute(envelope, Local.unavailable()))
             self._inbox.take()
             await self._queue.reclaim(delivery.batch_ids)
@@ -290,6 +343,7 @@ class TurnDriver:
         else:
             delivery = await self._collect(effect)
             if not delivery.is_empty or (self._trail is not None and self._trail.has_moved):
+                envelope = self._envelope(effect.id, command)
                 await self._execute(envelope, Local(lambda _: self._recorded(_returning(delivery.outcome()))))
         if delivery.injected:
             self._stream.tell(
@@ -303,7 +357,8 @@ class TurnDriver:
             context = AtCheckpoint(
                 self._scope.session_id, self._scope.turn_id or "", effect.checkpoint, self._machine.messages
             )
-            messages += await ask_plugins(self._plugins, context, self._stream)
+            lend = self.lend(f"checkpoint:{effect.id}")
+            messages += await ask_plugins(self._plugins, context, self._stream, lend)
         injected: list[Message]
         injected, batch_ids = await self._queue.claim()
         return Delivery(messages, injected, batch_ids)

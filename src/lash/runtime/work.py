@@ -2,6 +2,7 @@
 
 ```python
 await core.processes.start(research, args={"topic": "tides"})   # a tool of the core
+await core.processes.start(lash.LangProcess("process nap(ms: int) { sleep for ms }"), args={"ms": 50})
 await core.processes.start(lash.External("deploy", signals=["approve"]))
 ```
 
@@ -13,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 
 from lash.artifacts.environments import ProcessEnvStore, persist_process_env
+from lash.artifacts.store import ArtifactStore
 from lash.attachments.store import AttachmentStore
 from lash.base.canonical import canonical_json_bytes
 from lash.base.codec import struct_to_json, to_json
@@ -25,6 +27,7 @@ from lash.base.errors import InvalidArgument, NotCanonical
 from lash.base.ids import is_name
 from lash.base.json import Json, JsonObject
 from lash.base.schema import compile_schema
+from lash.processes.definitions import ProcessDefinition
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.event_types import ProcessEventType, end_wake, signal
 from lash.processes.inputs import (
@@ -38,6 +41,7 @@ from lash.processes.inputs import (
     needs_environment,
 )
 from lash.runtime.input import TurnInput, TurnOptions, prepare_input
+from lash.runtime.programs.definition import LangProcess
 from lash.sessions.frames import ToolAccess
 from lash.tools.calls import PreparedToolCall, ToolCall
 from lash.tools.catalog import ToolCatalog
@@ -45,6 +49,9 @@ from lash.tools.decorator import Tool
 from lash.tools.definition import ToolContract
 from lash.tools.dispatch import prepare_call
 from lash.tools.provider import prepared
+
+if TYPE_CHECKING:  # the language is large, and most hosts start no programs
+    from lash.runtime.programs.planning import ProgramPlanner
 
 # Every process has a scope of its own, so its one call needs no name of its own.
 CALL_ID = "call"
@@ -96,8 +103,9 @@ class SessionTurn:
     usage_source: str = "child"
 
 
-# What `start` takes: a tool of the core or its name, a turn, external work, or a stored process input.
-Work: TypeAlias = Tool[..., Any] | SessionTurn | External | ProcessInput | str
+# What `start` takes: a tool of the core or its name, a process of a program, a turn, external work, or a
+# stored process input.
+Work: TypeAlias = Tool[..., Any] | LangProcess | ProcessDefinition | SessionTurn | External | ProcessInput | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +137,24 @@ class WorkPlanner:
         environment: Callable[[], ProcessExecutionEnvSpec],
         envs: ProcessEnvStore,
         attachments: AttachmentStore,
+        artifacts: ArtifactStore,
+        contributions: Sequence[Json] = (),
     ) -> None:
+        """`contributions` is what plugins add to programs."""
         self._catalog = catalog
         self._environment = environment
         self._envs = envs
         self._attachments = attachments
+        self._artifacts = artifacts
+        self._contributions = contributions
+        self._made_programs: ProgramPlanner | None = None
 
     async def plan(self, what: Work, args: Mapping[str, Json] | None) -> WorkPlan:
         """A work that is started now. Raises `UnknownTool` and `InvalidWork`."""
         given = json_object(args)
         match what:
+            case LangProcess() | ProcessDefinition() | LashlangProcessInput():
+                return await self._program(what, given, None)
             case str():
                 work: ProcessInput = ToolCallInput(await self._call(what, given))
             case Tool():
@@ -153,6 +169,8 @@ class WorkPlanner:
         """A work that occurrences start; they fill in the arguments named by `inputs`."""
         given = json_object(args)
         match what:
+            case LangProcess() | ProcessDefinition() | LashlangProcessInput():
+                return await self._program(what, given, inputs)
             case str() | Tool():
                 name = what if isinstance(what, str) else what.name
                 work: ProcessInput = ToolCallInput(self._open_call(name, given, inputs))
@@ -165,11 +183,36 @@ class WorkPlanner:
                     )
         return await self._planned(what, work)
 
+    async def _program(
+        self,
+        what: LangProcess | ProcessDefinition | LashlangProcessInput,
+        args: JsonObject,
+        inputs: Collection[str] | None,
+    ) -> WorkPlan:
+        if isinstance(what, LangProcess):
+            definition = await self._programs.definition(what)
+        elif isinstance(what, LashlangProcessInput):
+            definition, args = what.definition, {**what.args, **args}
+        else:
+            definition = what
+        work, signals = await self._programs.input(definition, args, inputs)
+        return WorkPlan(work, identity_of(work), signals, await self._captured())
+
+    @property
+    def _programs(self) -> ProgramPlanner:
+        if self._made_programs is None:
+            from lash.runtime.programs.modules import Modules
+            from lash.runtime.programs.planning import ProgramPlanner
+
+            self._made_programs = ProgramPlanner(Modules(self._artifacts), self._catalog, self._contributions)
+        return self._made_programs
+
+    async def _captured(self) -> str:
+        return await persist_process_env(self._envs, self._environment())
+
     async def _planned(self, what: Work, work: ProcessInput) -> WorkPlan:
         signals = [signal(name) for name in what.signals] if isinstance(what, External) else []
-        env_ref = None
-        if needs_environment(work):
-            env_ref = await persist_process_env(self._envs, self._environment())
+        env_ref = await self._captured() if needs_environment(work) else None
         return WorkPlan(work, identity_of(work), signals, env_ref)
 
     async def _call(self, name: str, args: JsonObject) -> PreparedToolCall:
@@ -258,15 +301,14 @@ def _input_of(what: object, args: JsonObject) -> ProcessInput:
                 raise InvalidWork(f"label={label!r} of external work is empty; say what it is")
             fields = {"label": label, **(metadata or {})}
             return ExternalInput(return_json(fields, "metadata"))
-        case LashlangProcessInput():
-            return msgspec.structs.replace(what, args={**what.args, **args})
         case msgspec.Struct() if isinstance(what, ProcessInput):
             if args:
                 raise InvalidWork(f"args belong into the input itself when a {type(what).__name__} is started")
             return what
         case _:
             raise InvalidWork(
-                f"{what!r} cannot be started; give a tool of the core, lash.External(…), or a stored process input"
+                f"{what!r} cannot be started; give a tool of the core, lash.LangProcess(…), lash.SessionTurn(…), "
+                "lash.External(…), or a stored process input"
             )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import msgspec
 
-from lash.base.codec import decode, encode
 from lash.base.json import JsonObject
 from lash.base.usage import PromptUsage, TokenUsage
 from lash.tools.state import ToolState
@@ -17,6 +16,8 @@ from lash.tools.state import ToolState
 TOOL_STATE = "tool_state"
 PLUGIN_SNAPSHOT = "plugin_snapshot"
 EXECUTION_STATE = "execution_state"
+# Before the hash of bytes that belong to the state of a plugin.
+PLUGIN_ARTIFACT = "plugin_artifact:"
 
 
 class TurnState(msgspec.Struct, frozen=True):
@@ -47,12 +48,21 @@ class Checkpoint(msgspec.Struct, frozen=True):
     def tool_state(self) -> ToolState | None:
         """The decoded tool state, when its body is here."""
         body = self._body(TOOL_STATE)
-        return None if body is None else decode(body, ToolState)
+        return None if body is None else ToolState.of_body(body)
 
     @property
     def execution_state(self) -> bytes | None:
         """The execution mode's snapshot, when its body is here."""
         return self._body(EXECUTION_STATE)
+
+    @property
+    def plugin_artifacts(self) -> dict[str, bytes | None]:
+        """The bytes of plugins' states, by hash, as far as they are here."""
+        return {
+            key.removeprefix(PLUGIN_ARTIFACT): component.body
+            for key, component in self.components.items()
+            if key.startswith(PLUGIN_ARTIFACT)
+        }
 
     @property
     def plugin_snapshot(self) -> bytes | None:
@@ -65,7 +75,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     def with_tool_state(self, state: ToolState) -> Checkpoint:
         """A copy with the tool state set."""
-        return self.with_component(TOOL_STATE, encode(state).encode())
+        return self.with_component(TOOL_STATE, state.body)
 
     def _body(self, key: str) -> bytes | None:
         component = self.components.get(key)

@@ -80,6 +80,9 @@ class RuntimeCommit(msgspec.Struct, frozen=True):
     guard: LeaseGuard | None = None
     # Follow-up work of the same transaction: the next turn after a frame switch (decisions 9).
     enqueue: list[QueuedWorkDraft] = []
+    # Sessions, the parent first, whose ledgers book the same usage: what a child spends its ancestors spend.
+    # Those that are gone book nothing.
+    rolled_up_to: list[str] = []
     # The journal of this scope is retired: its stamp answers for it from now on (stores §6).
     retire_scope_key: str | None = None
 

@@ -259,3 +259,4 @@ class StoreUnavailable(StoreError):
     """The disk, a lock or the connection failed. Nothing was written; trying again is safe."""
 
     code = "store_unavailable"
+    is_interruption = True

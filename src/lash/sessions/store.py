@@ -116,6 +116,10 @@ class SessionStore(AttachmentManifest, Protocol):
 
     async def commit(self, commit: RuntimeCommit) -> CommitResult: ...
 
+    async def load_ledger(self) -> list[LedgerEntry]:
+        """What the session and its children have spent, by source and model; also before its first commit."""
+        ...
+
     async def load_turn(self, session_id: str, turn_id: str) -> StoredTurn | None:
         """A settled turn by its id."""
         ...

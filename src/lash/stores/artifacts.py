@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from lash.artifacts.environments import PROCESS_ENV
+from lash.artifacts.environments import PROCESS_ENV, env_ref_of
 from lash.artifacts.store import MODULE, ArtifactDecodeError
 from lash.base.canonical import sha256_hex
+from lash.base.clock import Clock
+from lash.base.ids import IdSource
 from lash.base.tier import DurabilityTier
+from lash.stores.driver import Driver
 from lash.stores.facet import Facet
 from lash.stores.sql import artifacts as sql
 
 if TYPE_CHECKING:  # the language is large, and most stores never see a module
     from lash.lashlang.modules.artifact import ModuleArtifact
 
+# An environment that was put so short a time ago counts as put now.
+FRESH_MS: Final = 10_000
+# Environments that are remembered as put.
+KEPT: Final = 256
+
 
 class SqlArtifacts(Facet):
     """Bytes in `lash_artifacts`. Implements `ArtifactStore` and `ProcessEnvStore`."""
+
+    def __init__(self, driver: Driver, clock: Clock, ids: IdSource) -> None:
+        super().__init__(driver, clock, ids)
+        self._put_at_ms: dict[str, int] = {}
 
     def durability_tier(self) -> DurabilityTier:
         """What the database behind it promises."""
@@ -64,11 +76,19 @@ class SqlArtifacts(Facet):
 
     async def collect_artifacts(self, live: Collection[str], older_than_ms: int) -> list[str]:
         """See `ArtifactStore`."""
+        self._put_at_ms.clear()
         return sorted(row.artifact_ref for row in await self._driver.run(sql.collect(sorted(live), older_than_ms)))
 
     async def put_process_execution_env(self, env_ref: str, data: bytes) -> None:
-        """See `ProcessEnvStore`."""
+        """See `ProcessEnvStore`. What was put here a moment ago is not put again: every start names one."""
+        now_ms = self._clock.now_ms()
+        put_at_ms = self._put_at_ms.get(env_ref)
+        if put_at_ms is not None and 0 <= now_ms - put_at_ms < FRESH_MS and env_ref == env_ref_of(data):
+            return
         await self.put_artifact_bytes(env_ref, PROCESS_ENV, data)
+        if len(self._put_at_ms) >= KEPT:
+            self._put_at_ms.clear()
+        self._put_at_ms[env_ref] = now_ms
 
     async def get_process_execution_env(self, env_ref: str) -> bytes | None:
         """See `ProcessEnvStore`."""

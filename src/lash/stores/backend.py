@@ -85,7 +85,7 @@ class SqliteBackend:
     async def watch(self) -> ChangeSource:
         """See `Backend`."""
         version = await self._driver.watch()
-        return NobodyElse() if version is None else FileWatch(version)
+        return NobodyElse() if version is None else FileWatch(version, f"{self.where}-wal")
 
     async def prepare(self) -> None:
         """See `Backend`: a file needs nothing."""

@@ -32,6 +32,10 @@ class SqlJournal(Facet):
         row = await self._driver.run(sql.get(scope.journal_key, replay_key))
         return None if row is None else row.value()
 
+    async def holds(self, lease: Lease) -> bool:
+        """Whether the lease's token is still on its row."""
+        return await self._driver.run(sql.holds(lease))
+
     async def append(
         self, scope: ExecutionScope, lease: Lease, rows: Sequence[JournalRow], blobs: Mapping[str, bytes]
     ) -> None:

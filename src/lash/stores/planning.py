@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lash.base.canonical import canonical_json
 from lash.base.codec import encode
 from lash.base.errors import InvalidArgument
 from lash.sessions.commit import (
@@ -51,6 +52,7 @@ def plan_commit(commit: RuntimeCommit, now_ms: int, token: str, batch_ids: Mappi
             )
             for delta in commit.usage_deltas
         ],
+        rolled_up_to=commit.rolled_up_to,
         stamp=None if commit.turn_commit is None else _plan_stamp(commit, commit.turn_commit),
         completions=commit.completed_queue_claims,
         attachment_ids=commit.committed_attachment_ids,
@@ -93,7 +95,7 @@ def _plan_stamp(commit: RuntimeCommit, stamp: TurnStamp) -> StampPlan:
     derived = turn_commit_hash(commit)
     if stamp.session_id != commit.session_id or stamp.commit_hash not in ("", derived):
         raise TurnCommitConflict(commit.session_id, stamp.turn_id)
-    return StampPlan(stamp.turn_id, derived, None if stamp.summary is None else encode(stamp.summary))
+    return StampPlan(stamp.turn_id, derived, None if stamp.summary is None else canonical_json(stamp.summary))
 
 
 def _leaf(commit: RuntimeCommit) -> str | None:

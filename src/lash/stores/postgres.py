@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
 import asyncpg
 
 from lash.base.tier import DurabilityTier
+from lash.base.waiting import to_its_end
 from lash.sessions.errors import StoreUnavailable
 from lash.stores.dialect import Statement, shifted
 from lash.stores.driver import Counters
@@ -89,7 +90,8 @@ class PostgresDriver:
 
     async def _run_once(self, program: Program[T]) -> T:
         connection = await self.pool.take()  # a cancel here finds nothing started
-        return await _to_its_end(self._run_on(connection, program))
+        # Cancelling asyncpg itself would open a second connection to send the cancel.
+        return await to_its_end(self._run_on(connection, program))
 
     async def _run_on(self, connection: Any, program: Program[T]) -> T:
         run = _Run(self, connection)
@@ -155,7 +157,8 @@ class _Run:
                 if mode == "single":
                     raise AssertionError(f"{program} asked twice")
         except StopIteration as end:
-            await self._commit()
+            if self._has_begun:
+                await self._commit()
             counters = self._driver.counters
             counters.programs += 1
             if mode != "read":
@@ -182,8 +185,7 @@ class _Run:
         return await self._answer(ask)
 
     async def _commit(self) -> None:
-        if self._has_begun:
-            await self._connection.execute(self._driver._notify if self.has_news else "COMMIT")
+        await self._connection.execute(self._driver._notify if self.has_news else "COMMIT")
 
     async def _answer(self, ask: Ask) -> object:
         connection, kind = self._connection, ask.kind
@@ -201,6 +203,10 @@ class _Run:
         assert statement is not None
         if kind == "rows":
             return await connection.fetch(statement.postgres, *ask.args)
+        if kind == "announced":
+            rows = await connection.fetch(_announcing(statement, self._driver.channel), *ask.args)
+            self.has_news = self.has_news or bool(rows)
+            return rows
         if kind == "execute":
             return _count(await connection.execute(statement.postgres, *ask.args))
         if kind == "each":
@@ -234,29 +240,17 @@ def _joined(statements: tuple[Statement, ...]) -> str:
     return f"WITH {', '.join(parts)} SELECT {counts}"
 
 
+@lru_cache(maxsize=64)
+def _announcing(statement: Statement, channel: str) -> str:
+    """The statement, which must return rows, with a notification if it returns any."""
+    told = f"SELECT pg_notify('{channel}', '') FROM (SELECT 1 FROM changed LIMIT 1) AS news"
+    return f"WITH changed AS ({statement.postgres}), told AS ({told}) SELECT changed.* FROM changed, told"
+
+
 def _count(status: str) -> int:
     """The row count of a command tag such as `UPDATE 3` or `INSERT 0 1`."""
     last = status.rpartition(" ")[2]
     return int(last) if last.isdigit() else 0
-
-
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Awaits `work`; a cancelled caller waits until it has ended, so that nothing is left in flight.
-
-    Cancelling asyncpg itself would open a second connection to send the cancel.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError:
-                continue
-        if not task.cancelled():
-            task.exception()  # seen; the caller left
-        raise
 
 
 def _without_password(url: str) -> str:

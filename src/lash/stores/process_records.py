@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from lash.base.canonical import canonical_json, parse_json, sha256_hex
-from lash.base.codec import encode, to_json
+from lash.base.codec import encode
 from lash.base.json import Json
 from lash.processes.appending import materialise
 from lash.processes.authority import AbandonRequest, CompletionAuthority, Recovery
@@ -109,7 +109,7 @@ def encode_registration(prepared: PreparedRegistration, now_ms: int) -> tuple[Ne
     registration = prepared.registration
     work, target = registration.input, registration.wake_target
     stored = StoredRegistration(work, registration.provenance, prepared.identity, registration.env_ref, target)
-    event_types_json = canonical_json(to_json(registration.event_types))
+    event_types_json = prepared.event_types_json
     row = NewProcess(
         registration.id,
         prepared.registration_hash,

@@ -236,8 +236,9 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
     async def claim_due_processes(self, owner_id: str, ttl_ms: int, limit: int) -> list[ClaimedProcess]:
         """See `ProcessRegistry`."""
         claimant = process_leases.ProcessClaimant(_owner(owner_id), self._ids.new_token(), ttl_ms)
-        rows = await self._driver.run(process_leases.claim_due(claimant, limit, self._clock.now_ms()))
-        return [ClaimedProcess(_lease(row), decode_record(row)) for row in rows]
+        now_ms = self._clock.now_ms()
+        rows = await self._driver.run(process_leases.claim_due(claimant, limit, now_ms))
+        return [_claimed(row, owner_id, now_ms) for row in rows]
 
     async def mark_process_started(self, lease: ProcessLease) -> ProcessRecord:
         """See `ProcessRegistry`."""
@@ -261,6 +262,11 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
     async def complete_process_lease(self, completion: ProcessLeaseCompletion, *, due_at_ms: int = 0) -> None:
         """See `ProcessRegistry`."""
         await self._driver.run(process_leases.release(completion, due_at_ms))
+
+    async def give_back(self, claims: Sequence[ClaimedProcess]) -> None:
+        """See `ProcessRegistry`."""
+        rows = sorted((each.lease.process_id, each.lease.lease_token, int(each.is_first)) for each in claims)
+        await self._driver.run(process_leases.give_back(rows))
 
     async def park_process(
         self,
@@ -300,8 +306,9 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         """See `ProcessRegistry`."""
         requests = [(end.lease, terminal(end.lease.process_id, end.output)) for end in ends]
         claimant = process_leases.ProcessClaimant(_owner(owner_id), claim_token, ttl_ms)
-        turned = await self._driver.run(process_work.turn_over(requests, self._writing(), claimant, limit))
-        return WorkTurnOver(turned.lost, [ClaimedProcess(_lease(row), decode_record(row)) for row in turned.claimed])
+        writing = self._writing()
+        turned = await self._driver.run(process_work.turn_over(requests, writing, claimant, limit))
+        return WorkTurnOver(turned.lost, [_claimed(row, owner_id, writing.now_ms) for row in turned.claimed])
 
     async def get_process_lease(self, process_id: str) -> ProcessLease | None:
         """See `ProcessRegistry`."""
@@ -328,6 +335,8 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         event_types = {row.event_types_hash: text for row, text in encoded}
         unknown = sorted((key, text) for key, text in event_types.items() if key not in self._known_event_types)
         grants = [] if grant is None else [self._grant_row(grant.session_scope, registrations[0].id, grant.descriptor)]
+        if len(encoded) == 1 and not unknown and not grants and await self._driver.run(sql.register_one(encoded[0][0])):
+            return [ProcessRecord.from_prepared(prepared[0], now_ms)]
         existing = await self._driver.run(sql.register([row for row, _ in encoded], unknown, grants))
         self._known_event_types.update(event_types)
         return [
@@ -349,3 +358,8 @@ def _lease(row: RecordRow) -> ProcessLease:
     if lease is None:
         raise ProcessNoLongerRetained(row.process_id, row.status, 0)
     return lease
+
+
+def _claimed(row: RecordRow, owner_id: str, now_ms: int) -> ClaimedProcess:
+    is_first = row.first_started_at_ms == now_ms and row.first_started_by == owner_id
+    return ClaimedProcess(_lease(row), decode_record(row), is_first)

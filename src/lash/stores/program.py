@@ -39,7 +39,7 @@ P = ParamSpec("P")
 Mode: TypeAlias = Literal["write", "single", "read"]
 Value: TypeAlias = str | int | float | bytes | None
 Row: TypeAlias = Sequence[Value]
-AskKind: TypeAlias = Literal["rows", "execute", "each", "many_each", "together", "lock", "notify"]
+AskKind: TypeAlias = Literal["rows", "announced", "execute", "each", "many_each", "together", "lock", "notify"]
 
 
 class Ask:
@@ -124,6 +124,12 @@ def one(query: Query[R], *args: Value) -> Steps[R | None]:
     if len(rows) > 1:
         raise TooManyRows(query.statement.sql)
     return query.shape(*rows[0])
+
+
+def announced(query: Query[R], *args: Value) -> Steps[R | None]:
+    """`one` of a `single` program: when there is a row, waiting processes are told by the same statement."""
+    rows = cast("list[Row]", (yield Ask("announced", query.statement, args)))
+    return query.shape(*rows[0]) if rows else None
 
 
 def many(query: Query[R], *args: Value) -> Steps[list[R]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lash.effects.lease import Lease
 from lash.sessions.errors import StoredDataCorrupt
 from lash.sessions.queue import (
     Boundary,
     EnqueueOutcome,
+    QueuedPayload,
     QueuedWorkBatch,
     QueuedWorkClaim,
     QueuedWorkDraft,
@@ -107,8 +108,14 @@ class SqlQueue(Facet):
         return None if stamped is None else claim_of(lease.key, claimer, stamped)
 
 
-def claim_of(session_id: str, claimer: claims.Claimer, stamped: claims.Stamped) -> QueuedWorkClaim:
-    """A claim as a value."""
+def claim_of(
+    session_id: str,
+    claimer: claims.Claimer,
+    stamped: claims.Stamped,
+    known: Mapping[str, list[QueuedPayload]] | None = None,
+) -> QueuedWorkClaim:
+    """A claim as a value. Payloads that are `known`, by batch id, need not be read."""
+    known = known or {}
     return QueuedWorkClaim(
         session_id,
         stamped.claim_id,
@@ -117,7 +124,7 @@ def claim_of(session_id: str, claimer: claims.Claimer, stamped: claims.Stamped) 
         stamped.fencing_token,
         stamped.claimed_at_ms,
         stamped.expires_at_ms,
-        [decode_batch(row) for row in stamped.rows],
+        [decode_batch(row, known.get(row.batch_id)) for row in stamped.rows],
     )
 
 

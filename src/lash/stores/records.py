@@ -198,10 +198,11 @@ class BatchRow(NamedTuple):
     is_live: int
 
 
-def decode_batch(row: BatchRow) -> QueuedWorkBatch:
-    """A batch."""
-    what = f"session {row.session_id}: queued batch {row.batch_id}"
-    payloads = decoded(what, row.payloads_json, list[QueuedPayload])
+def decode_batch(row: BatchRow, payloads: list[QueuedPayload] | None = None) -> QueuedWorkBatch:
+    """A batch; of one that was just stored the payloads are at hand."""
+    if payloads is None:
+        what = f"session {row.session_id}: queued batch {row.batch_id}"
+        payloads = decoded(what, row.payloads_json, list[QueuedPayload])
     return QueuedWorkBatch(
         batch_id=row.batch_id,
         session_id=row.session_id,

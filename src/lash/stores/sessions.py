@@ -9,6 +9,7 @@ from lash.base.clock import Clock
 from lash.base.codec import encode
 from lash.base.ids import IdSource
 from lash.base.tier import DurabilityTier
+from lash.base.usage import LedgerEntry
 from lash.effects.lease import Lease
 from lash.sessions.commit import CommitResult, RuntimeCommit, StoredTurn
 from lash.sessions.errors import InvalidGraphDelta, SessionBindingMismatch, StoredDataCorrupt
@@ -75,6 +76,10 @@ class SqlSessionStore(SqlManifest, SqlQueue, SqlTurns):
             raise InvalidGraphDelta(commit.session_id, f"an id of the new nodes is taken ({error})") from error
         self._session_id = commit.session_id
         return result
+
+    async def load_ledger(self) -> list[LedgerEntry]:
+        """What the session and its children have spent, by source and model."""
+        return await self._driver.run(sql.load_ledger(self._session_id))
 
     async def load_turn(self, session_id: str, turn_id: str) -> StoredTurn | None:
         """A settled turn by its id."""

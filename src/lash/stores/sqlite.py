@@ -19,6 +19,7 @@ import apsw
 
 from lash.base.clock import Clock
 from lash.base.tier import DurabilityTier
+from lash.base.waiting import to_its_end
 from lash.sessions.errors import StoreUnavailable
 from lash.stores.driver import Counters
 from lash.stores.program import Program
@@ -68,7 +69,8 @@ class SqliteDriver:
             # Wrong permissions and damaged files must show at open, not at the first read.
             await asyncio.to_thread(self._probe)
         else:
-            await asyncio.to_thread(self._writer.start)
+            # A cancel that left it opening would leave a thread inside SQLite when the interpreter ends.
+            await to_its_end(asyncio.to_thread(self._writer.start))
 
     async def run(self, program: Program[T]) -> T:
         """See `Driver.run`."""
@@ -104,10 +106,13 @@ class SqliteDriver:
         return 0 if self.is_memory else sum(file.stat().st_size for file in files if file.exists())
 
     async def close(self) -> None:
-        """Waits for what was submitted, checkpoints, ends the threads."""
+        """Waits for what was submitted, checkpoints, ends the threads; all of it, also when it is cancelled."""
         if self._is_closed:
             return
         self._is_closed = True
+        await to_its_end(self._end_threads())
+
+    async def _end_threads(self) -> None:
         self._flush_tick()
         for _ in self._readers:
             self._reads.put(None)

@@ -143,6 +143,10 @@ class StepRunner:
         self._counters.statements += 1
         if kind == "rows":
             return self._cursor.execute(statement.sqlite, ask.args).fetchall()
+        if kind == "announced":
+            rows = self._cursor.execute(statement.sqlite, ask.args).fetchall()
+            self.has_news = self.has_news or bool(rows)
+            return rows
         if kind == "execute":
             self._cursor.execute(statement.sqlite, ask.args)
             return self._connection.changes()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from lash.base.canonical import canonical_json
 from lash.base.codec import encode
 from lash.effects.lease import Lease
 from lash.effects.scope import ExecutionScope
@@ -16,7 +19,7 @@ from lash.sessions.accept import (
     Waiting,
 )
 from lash.sessions.commit import StoredTurn
-from lash.sessions.queue import QueuedWorkClaim
+from lash.sessions.queue import QueuedPayload, QueuedWorkClaim
 from lash.sessions.store import SessionLeaseRow
 from lash.stores.facet import Facet
 from lash.stores.planning import plan_draft
@@ -39,7 +42,7 @@ class SqlTurns(Facet):
         answer = await self._driver.run(program)
         match answer:
             case accept.OwnedRow():
-                return _owned(answer, request.claimant)
+                return _owned(answer, request.claimant, {draft.batch_id: request.draft.payloads})
             case accept.WaitingRow():
                 return _waiting(answer)
             case accept.KnownTurn():
@@ -66,7 +69,7 @@ class SqlTurns(Facet):
     async def settle_without_commit(self, guard: Lease, turn: StoredTurn, claim: QueuedWorkClaim | None) -> None:
         """Settles a turn that changes no history: stamp, receipts, journal and lease in one transaction."""
         stamp = commits.StampPlan(
-            turn.turn_id, NOTHING_COMMITTED, None if turn.summary is None else encode(turn.summary)
+            turn.turn_id, NOTHING_COMMITTED, None if turn.summary is None else canonical_json(turn.summary)
         )
         scope_key = ExecutionScope.turn(guard.key, turn.turn_id).journal_key
         completion = None if claim is None else claim.completion()
@@ -113,9 +116,9 @@ class SqlTurns(Facet):
         return await self._driver.run(leases.request_cancel(session_id, turn_id, self._clock.now_ms()))
 
 
-def _owned(row: accept.OwnedRow, claimant: Claimant) -> Owned:
+def _owned(row: accept.OwnedRow, claimant: Claimant, known: Mapping[str, list[QueuedPayload]] | None = None) -> Owned:
     claimer = claims.Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, row.lease.fence)
-    claim = claim_of(row.lease.key, claimer, row.stamped)
+    claim = claim_of(row.lease.key, claimer, row.stamped, known)
     return Owned(row.lease, claim, row.turn, row.is_fresh, row.head_revision, row.has_more)
 
 

@@ -54,7 +54,7 @@ class CatalogEntry:
 class ToolCatalog:
     """Immutable. Entries keep the order of their sources."""
 
-    __slots__ = ("_by_id", "_by_name", "_specs")
+    __slots__ = ("__weakref__", "_by_id", "_by_name", "_specs")
 
     def __init__(self, entries: Iterable[CatalogEntry] = ()) -> None:
         """Raises `DuplicateTool`."""

@@ -8,7 +8,8 @@ the session, recorded with a turn's environment, and shown to the model
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
@@ -16,6 +17,9 @@ from lash.base.errors import InvalidArgument
 from lash.base.json import Json, JsonObject
 from lash.machine.llm import ToolSpec
 from lash.tools.compact import signature_text, type_text
+
+if TYPE_CHECKING:
+    from lash.base.schema import Schema
 
 Availability: TypeAlias = Literal["off", "callable"]
 Activation: TypeAlias = Literal["always", "internal"]
@@ -142,7 +146,7 @@ class ToolManifest(msgspec.Struct, frozen=True):
         return AttemptPolicy(self.repeat, self.retry)
 
 
-class ToolContract(msgspec.Struct, frozen=True):
+class ToolContract(msgspec.Struct, frozen=True, dict=True):
     """What goes in and what comes out, as JSON Schema.
 
     The projections replace a schema for one provider profile that cannot take it.
@@ -154,6 +158,13 @@ class ToolContract(msgspec.Struct, frozen=True):
     output_schema_projections: dict[str, JsonObject] = {}
     output_contract: OutputContract = StaticOutput()
     examples: list[str] = []
+
+    @cached_property
+    def checker(self) -> Schema:
+        """The input schema, compiled. Raises `InvalidSchema`."""
+        from lash.base.schema import compile_schema
+
+        return compile_schema(self.input_schema)
 
     def output_schema_for(self, args: JsonObject) -> JsonObject | None:
         """The schema that the result of a call with `args` promises to match."""

@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from lash.base.canonical import canonical_json_bytes
 from lash.base.codec import DecodeError, to_json
-from lash.base.errors import NotCanonical
+from lash.base.errors import LashError, NotCanonical
 from lash.effects.errors import TransientEffectError
 from lash.models.text import readable
 from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
@@ -60,6 +60,8 @@ async def prepare_call(
         try:
             decision = await before(call)
         except Exception as error:
+            if isinstance(error, LashError) and error.is_interruption:
+                raise
             return _hook_failed("before_tool_call_failed", call.tool_name, error)
         if isinstance(decision, ToolCallOutput):
             return storable(decision)
@@ -71,7 +73,8 @@ async def prepare_call(
         if (problem := check_arguments(call.tool_name, contract, call.args)) is not None:
             return problem
         ready = await _prepared(entry, call)
-        canonical_json_bytes(to_json(ready))
+        if ready.args is not call.args or ready.prepared_payload is not None:
+            canonical_json_bytes(to_json(ready))  # the arguments of the call were checked above
     except Exception as error:
         return contained(call.tool_name, error)
     if (ready.tool_id, ready.call_id) != (entry.manifest.id, call.call_id):
@@ -133,12 +136,15 @@ async def run_attempt(catalog: ToolCatalog, call: PreparedToolCall, context: Too
 
 
 async def finish_call(record: ToolCallRecord, *, after: AfterHook | None = None) -> ToolCallOutput:
-    """The output after the hooks have seen it."""
+    """The output after the hooks have seen it. What they leave as it was must be storable already."""
     if after is None:
         return record.output
     try:
-        return storable(await after(record))
+        output = await after(record)
+        return output if output is record.output else storable(output)
     except Exception as error:
+        if isinstance(error, LashError) and error.is_interruption:
+            raise
         return _hook_failed("after_tool_call_failed", record.tool, error)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from lash.base.canonical import canonical_json_bytes, parse_json
 from lash.base.errors import NotCanonical
 from lash.base.json import Json, JsonObject
-from lash.base.schema import InvalidSchema, compile_schema
+from lash.base.schema import InvalidSchema
 from lash.models.text import readable
 from lash.tools.compact import signature_text
 from lash.tools.definition import ToolContract
@@ -51,7 +51,7 @@ def check_arguments(name: str, contract: ToolContract, args: JsonObject) -> Tool
     if (problem := _unstorable(args)) is not None:
         return problem
     try:
-        problems = compile_schema(contract.input_schema).problems(args)
+        problems = contract.checker.problems(args)
     except InvalidSchema as error:
         return ToolCallOutput.failure(
             "internal", "tool_contract_unavailable", f"tool {name}: {error.message}", source="runtime"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import lash
@@ -50,6 +51,16 @@ submit { total: total, cents: found.apple.cents + found.fig.cents, ok: refused.o
 """
 
 
+@dataclass
+class Sums:
+    """What is submitted. Its fields are in no alphabetical order, as those of most people."""
+
+    total: int
+    cents: int
+    ok: bool
+    steps: int
+
+
 def agent(life: Life) -> lash.RlmCore:
     model = ScriptedModel([cell(COUNTING), cell(TOGETHER), cell("submit 1 +"), cell(LAST)])
     return lash.RlmCore(model=model, tools=[double, price, broken], store=life.store, effect_host=life.effect_host)
@@ -57,7 +68,7 @@ def agent(life: Life) -> lash.RlmCore:
 
 async def conversation(core: lash.LashCore) -> object:
     async with core.session("s") as session:
-        turn = await session.run("go", turn_id="t1")
+        turn = await session.run("go", turn_id="t1", submit=Sums)
         return [turn.value, [message.text for message in session.messages]]
 
 

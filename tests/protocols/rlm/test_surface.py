@@ -92,17 +92,25 @@ def test_a_contribution_that_cannot_be_read_is_refused_when_the_core_is_built() 
         lash.RlmCore(model=ScriptedModel([]), plugins=[Adding(broken)])
 
 
-async def test_abilities_are_off_unless_the_host_says_otherwise() -> None:
-    source = "process p() { finish 1 }\nh = start p()"
-    model = ScriptedModel([cell(source), cell("submit history[1].error")])
-    off = await value_of(lash.RlmCore(model=model))
+@pytest.mark.parametrize(
+    ("missing", "abilities"),
+    [
+        ("processes", Abilities(sleep=True)),
+        ("process signals", Abilities(processes=True)),
+        ("sleep", Abilities(processes=True)),
+    ],
+)
+async def test_what_the_host_switches_off_does_not_link(missing: str, abilities: Abilities) -> None:
+    sources = {
+        "processes": "process p() { finish 1 }\nh = start p()",
+        "process signals": 'process p() signals { go: int } { finish wait_signal("go") }',
+        "sleep": 'sleep for "1ms"',
+    }
+    model = ScriptedModel([cell(sources[missing]), cell("submit history[1].error")])
 
-    on = RlmConfig(abilities=Abilities(sleep=True, processes=True))
-    model = ScriptedModel([cell(source), cell("submit history[1].error")])
-    without_workers = await value_of(lash.RlmCore(model=model, rlm=on))
+    error = await value_of(lash.RlmCore(model=model, rlm=RlmConfig(abilities=abilities)))
 
-    assert "processes" in str(off)
-    assert "background processes are not available here" in str(without_workers)
+    assert f"`{missing}`" in str(error)
 
 
 async def test_a_host_compiles_modules_against_its_core() -> None:

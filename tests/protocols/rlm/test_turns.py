@@ -49,7 +49,7 @@ def core_of(*steps: Step, rlm: RlmConfig | None = None, projected: dict[str, Jso
 
 
 def model_of(core: lash.RlmCore) -> ScriptedModel:
-    model = core._model.provider
+    model = core._models.default.provider
     assert isinstance(model, ScriptedModel)
     return model
 
@@ -565,3 +565,33 @@ async def test_variables_that_cannot_be_stored_cost_the_turn_and_not_the_session
         assert lost.outcome == Stopped("runtime_error")
         assert session.globals == {"x": 1}
         assert (await session.run("three")).ok
+
+
+async def test_calls_of_cells_are_there_when_the_turn_is_answered_from_its_commit(tmp_path: Path) -> None:
+    source = 'a = await shop.price({ name: "fig" })?\nb = await shop.price({ name: "none" })\nsubmit a.cents'
+    where = str(tmp_path / "agent.db")
+    core = lash.RlmCore(model=ScriptedModel([cell(source)]), tools=[price], store=where)
+    async with core, core.session("s") as session:
+        await session.run("go", turn_id="t")
+    again = lash.RlmCore(model=ScriptedModel([]), tools=[price], store=where)
+    async with again, again.session("s") as session:
+        turn = await session.run("go", turn_id="t")
+
+    good, bad = turn.tool_calls
+    assert turn.replayed
+    assert (good.tool, good.args, good.output.value) == ("price", {"name": "fig"}, '{"cents":300}')
+    assert bad.output.error is not None
+    assert turn.execution.had_tool_calls
+
+
+async def test_a_full_context_is_warned_of_once_a_frame() -> None:
+    rlm = RlmConfig(continue_as_soft_warn_tokens=10)
+    core = core_of(cell("print 1"), cell("print 2"), cell("submit 3"), rlm=rlm)
+    async with core, core.session("s") as session:
+        output = await session.turn("go").collect()
+
+    events = [item.event for item in output.activities]
+    told = [one.event for one in events if isinstance(one, activity.PluginRuntime)]
+    [warning] = [one for one in told if isinstance(one, CustomEvent) and one.name == "rlm_context_budget_warning"]
+    assert isinstance(warning.payload, dict)
+    assert warning.payload["limit_tokens"] == 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from pathlib import Path
 from typing import Final, assert_never
@@ -10,6 +11,8 @@ from typing import Final, assert_never
 import lash
 from lash.base.codec import DecodeError, from_json
 from lash.base.errors import LashError
+from lash.base.json import Json
+from lash.cli.chat.told import cells_of
 from lash.cli.chat.words import HELP, Command
 from lash.cli.output import shortened, when
 from lash.runtime.engine import DoubtfulEffect
@@ -19,6 +22,8 @@ from lash.sessions.queue import ProcessWakePayload, QueuedWorkBatch, SessionComm
 
 SHOWN_SESSIONS: Final = 20
 SHOWN_CHARS: Final = 100
+SHOWN_ITEMS: Final = 50
+_MARKS: Final = {"printed": "▪", "problem": "✗"}
 _FORMATS: Final[dict[str, ExportFormat]] = {".md": "markdown", ".html": "html", ".htm": "html", ".json": "json"}
 
 
@@ -53,6 +58,10 @@ class Conversation:
                 return HELP
             case "usage":
                 return self.usage()
+            case "globals":
+                return self._globals(command.rest)
+            case "cell":
+                return self._cell(command.rest)
             case "queue":
                 return await self._queue(command.rest)
             case "fork":
@@ -82,6 +91,32 @@ class Conversation:
             for entry in report.by_source_model
         ]
         return "\n".join(lines)
+
+    def _globals(self, name: str) -> str:
+        self._must_have_programs("globals")
+        variables = self.session.globals
+        if name:
+            if name not in variables:
+                known = ", ".join(variables) or "there are none"
+                raise CannotDo(f"/globals {name}: no such variable; known: {shortened(known, SHOWN_CHARS)}")
+            value = variables[name]
+            return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        lines = [f"{one} = {shortened(_beginning(value), SHOWN_CHARS)}" for one, value in variables.items()]
+        return "\n".join(lines) or "no program has made a variable yet"
+
+    def _cell(self, number: str) -> str:
+        self._must_have_programs("cell")
+        cells = cells_of(self.session.messages)
+        if not cells:
+            raise CannotDo("/cell: no program is committed yet")
+        if number and not (number.isdigit() and 1 <= int(number) <= len(cells)):
+            raise CannotDo(f"/cell {number}: the session has {len(cells)} programs; write /cell and a number of them")
+        cell = cells[int(number or len(cells)) - 1]
+        return "\n".join([cell.code, *(f"{_MARKS[told.kind]} {told.text}" for told in cell.came_of)])
+
+    def _must_have_programs(self, name: str) -> None:
+        if not isinstance(self.core, lash.RlmCore):
+            raise CannotDo(f"/{name}: no programs run here; lash chat --mode rlm lets the model write them")
 
     async def _queue(self, rest: str) -> str:
         waiting = await self.session.queued_work()
@@ -143,6 +178,15 @@ class Conversation:
         except OSError as error:
             raise CannotDo(f"/export {name}: {error.strerror or error}; give another file") from error
         return f"{self.session_id} is written to {path}"
+
+
+def _beginning(value: Json) -> str:
+    """Enough of a value to know it by, however large it is."""
+    if isinstance(value, list) and len(value) > SHOWN_ITEMS:
+        return f"{len(value)} items: {json.dumps(value[:SHOWN_ITEMS], ensure_ascii=False)}"
+    if isinstance(value, dict) and len(value) > SHOWN_ITEMS:
+        return f"{len(value)} fields: {', '.join(list(value)[:SHOWN_ITEMS])}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def batch_text(batch: QueuedWorkBatch) -> str:

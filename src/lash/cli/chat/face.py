@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, Protocol, TypeAlias
 
+from lash.base.json import Json
+
 Tone: TypeAlias = Literal["plain", "faint", "good", "warning", "bad"]
 
 # A model or a tool must not be able to drive the terminal: no escape, no control character
@@ -34,4 +36,24 @@ class Face(Protocol):
 
     def note(self, text: str, tone: Tone = "faint") -> None:
         """A line about what happens."""
+        ...
+
+    def value(self, value: Json) -> None:
+        """A value that is the answer."""
+        ...
+
+    def think(self, text: str) -> None:
+        """All that was thought so far in the running model call: it stands, or is void, with what is said."""
+        ...
+
+    def program(self, code: str) -> None:
+        """A program that starts."""
+        ...
+
+    def printed(self, text: str) -> None:
+        """What a program printed for the model."""
+        ...
+
+    def problem(self, text: str) -> None:
+        """Why a program ended. The model is told, and goes on."""
         ...

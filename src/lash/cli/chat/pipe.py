@@ -6,6 +6,8 @@ import asyncio
 import sys
 import threading
 
+from lash.base.canonical import canonical_json
+from lash.base.json import Json
 from lash.cli.chat.face import Tone, harmless
 
 
@@ -36,6 +38,23 @@ class PipeFace:
             print(harmless(text), flush=True)
         elif tone != "faint":
             print(f"lash: {harmless(text)}", file=sys.stderr, flush=True)
+
+    def value(self, value: Json) -> None:
+        """The answer: text as it is, anything else as JSON on one line."""
+        self.piece(value if isinstance(value, str) else canonical_json(value))
+        self.finish()
+
+    def think(self, text: str) -> None:
+        """Nobody reads it here."""
+
+    def program(self, code: str) -> None:
+        """Nobody reads it here."""
+
+    def printed(self, text: str) -> None:
+        """It is for the model."""
+
+    def problem(self, text: str) -> None:
+        """It is for the model."""
 
 
 class Lines:

@@ -20,11 +20,14 @@ from lash.cli.chat.conversation import CannotDo, Conversation
 from lash.cli.chat.editor import Ended, Entered, Interrupted, Typed
 from lash.cli.chat.face import Tone
 from lash.cli.chat.terminal import Terminal
+from lash.cli.chat.told import last_exchange, told_of
 from lash.cli.chat.transcript import Transcript, call_text
 from lash.cli.chat.words import Answer, Command, Message, Nothing, Unknown, understand, understand_answer
 from lash.cli.failure import DONE, INTERRUPTED, one_line
 from lash.cli.output import shortened
 from lash.effects import Accepted
+from lash.plugins.directives import CustomEvent
+from lash.protocols.rlm.cells import OPENED as PROGRAM_BEGINS
 from lash.runtime import activity
 from lash.runtime.observation.events import (
     Committed,
@@ -70,7 +73,9 @@ class Talk:
         self._conversation = conversation
         self._happenings: asyncio.Queue[_Happening] = asyncio.Queue()
         self._terminal = Terminal(self._happenings.put_nowait)
-        self._transcript = Transcript(self._terminal)
+        self._transcript = Transcript(self._terminal, is_thought_shown=isinstance(core, lash.RlmCore))
+        # What the running turn does, where that takes its time.
+        self._doing = ""
         self._running: str | None = None
         # Turns whose activities were shown here: their commit shows nothing new.
         self._shown: set[str] = set()
@@ -196,6 +201,9 @@ class Talk:
             self._later.append(command)
             self._terminal.note(f"/{command.name} waits for the end of the turn")
             return
+        if command.name == "cell" and not command.rest and self._running and self._transcript.program:
+            self._terminal.note(self._transcript.program, "plain")  # it is not committed yet
+            return
         if command.name == "compact":  # it asks a model
             if self._working is not None and not self._working.done():
                 raise CannotDo("/compact: it is being done already")
@@ -255,7 +263,7 @@ class Talk:
                     await self._take(typed)
             case TurnStarted(turn_id=turn_id, is_here=is_here):
                 self._transcript.begin()
-                self._running = turn_id
+                self._running, self._doing = turn_id, ""
                 if is_here:
                     self._shown.add(turn_id)
                 if text := self._ahead.pop(turn_id, None):
@@ -283,6 +291,12 @@ class Talk:
     def _told(self, event: activity.TurnEvent) -> None:
         self._transcript.hear(event)
         match event:
+            case activity.ModelRequestStarted():
+                self._doing = ""
+            case activity.PluginRuntime(event=CustomEvent(name=name)) if name == PROGRAM_BEGINS:
+                self._doing = ", a program is being written"
+            case activity.CodeBlockStarted():
+                self._doing = ", its program runs"
             case activity.ApprovalRequested(approval_id=approval_id, name=name, args=args):
                 self._ask(approval_id, call_text(name, args))
             case activity.ApprovalResolved(approval_id=approval_id, name=name, approved=is_approved, reason=reason):
@@ -319,10 +333,8 @@ class Talk:
             self._terminal.note(
                 f"session {session_id}, {len(snapshot.messages)} messages so far; /help lists the commands"
             )
-            last = [message for message in snapshot.messages if message.role in ("user", "assistant") and message.text]
-            for message in last[-2:]:
-                who = "you" if message.role == "user" else "agent"
-                self._terminal.note(f"{who}: {shortened(message.text, SHOWN_CHARS)}")
+            for told in last_exchange(snapshot.messages):
+                self._terminal.note(f"{told.kind}: {shortened(told.text, SHOWN_CHARS)}")
         if self._core.tier == "inline":
             self._terminal.note("nothing of it is kept: the store is in memory; --store FILE keeps it", "warning")
         for line in recovered_lines(self._core, session_id):
@@ -342,12 +354,11 @@ class Talk:
     def _show_committed(self, committed: Committed) -> None:
         if committed.turn_id is None or committed.turn_id in self._shown:
             return
-        for message in committed.messages:
-            if message.role == "user" and message.text:
-                self._terminal.echo(message.text)
-            elif message.role == "assistant" and message.text:
-                self._terminal.piece(message.text)
-                self._terminal.finish()
+        for told in told_of(committed.messages):
+            if told.kind == "you":
+                self._terminal.echo(told.text)
+            else:
+                self._transcript.tell(told)
 
     def _ask(self, approval_id: str, call: str) -> None:
         if approval_id not in self._asked:
@@ -361,7 +372,7 @@ class Talk:
         ]
         if self._running is not None:
             waits = f", {len(self._queued)} queued" if self._queued else ""
-            lines.append((f"… a turn runs{waits}; Ctrl-C cancels it", "faint"))
+            lines.append((f"… a turn runs{self._doing}{waits}; Ctrl-C cancels it", "faint"))
         self._terminal.show_status(lines)
 
     def _say_farewell(self) -> None:

@@ -8,6 +8,7 @@ where it can be taken back; only what does not fit there any more moves up befor
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import termios
@@ -19,8 +20,11 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from lash.base.canonical import canonical_json
+from lash.base.json import Json
 from lash.cli.chat.editor import LineEditor, Typed
 from lash.cli.chat.face import Tone, harmless
+from lash.cli.chat.programs import printed_text, program_text
 
 PROMPT: Final = "› "
 # Often enough to look like streaming, seldom enough to cost a slow line nothing.
@@ -31,6 +35,10 @@ SHOWN_BEFORE: Final = 600
 SHOWN_AFTER: Final = 200
 # Rows that stay free for the prompt and what waits.
 RESERVED_ROWS: Final = 8
+# Of what is being thought the last lines are shown.
+THOUGHT_ROWS: Final = 6
+# A value of this size stands on one line.
+VALUE_CHARS: Final = 80
 _STYLES: Final[dict[Tone, str]] = {
     "plain": "",
     "faint": "dim",
@@ -53,6 +61,7 @@ class Terminal:
         self._before: list[int | list[bytes | int]] | None = None
         self._redraw: asyncio.TimerHandle | None = None
         self._said = ""
+        self._thought = ""
         # Whether a part of what is said has moved up already.
         self._has_moved = False
         self._status: list[tuple[str, Tone]] = []
@@ -93,11 +102,14 @@ class Terminal:
         """Takes back what was said; what has moved up is called void."""
         if self._has_moved:
             self.note("what was said just now is void: the model is asked again", "warning")
-        self._said, self._has_moved = "", False
+        self._said, self._thought, self._has_moved = "", "", False
         self._draw_soon()
 
     def finish(self) -> None:
         """What the agent says stands."""
+        if thought := self._thought.strip("\n"):
+            self._above(Text(printed_text(thought, "·"), style="dim italic"))
+            self._thought = ""
         if text := self._said.strip("\n"):
             self._above(Text(text))
         self._said, self._has_moved = "", False
@@ -106,6 +118,31 @@ class Terminal:
     def note(self, text: str, tone: Tone = "faint") -> None:
         """A line about what happens."""
         self._above(Text(harmless(text), style=_STYLES[tone]))
+
+    def value(self, value: Json) -> None:
+        """A value that is the answer: small ones on one line."""
+        text = value if isinstance(value, str) else canonical_json(value)
+        if not isinstance(value, str) and len(text) > VALUE_CHARS:
+            text = json.dumps(value, ensure_ascii=False, indent=2)
+        self.piece(text)
+        self.finish()
+
+    def think(self, text: str) -> None:
+        """What is thought so far."""
+        self._thought = harmless(text)
+        self._draw_soon()
+
+    def program(self, code: str) -> None:
+        """A program that starts."""
+        self._above(program_text(harmless(code)))
+
+    def printed(self, text: str) -> None:
+        """What a program printed."""
+        self._above(Text(printed_text(harmless(text), "▪")))
+
+    def problem(self, text: str) -> None:
+        """Why a program ended."""
+        self._above(Text(printed_text(harmless(text), "✗"), style=_STYLES["bad"]))
 
     def echo(self, text: str) -> None:
         """What the person said."""
@@ -128,9 +165,15 @@ class Terminal:
     def _draw(self) -> None:
         self._redraw = None
         self._move_up()
-        parts = [Text(self._said.lstrip("\n"), overflow="fold")] if self._said.strip() else []
+        parts = [self._thoughts()] if self._thought.strip() else []
+        parts += [Text(self._said.lstrip("\n"), overflow="fold")] if self._said.strip() else []
         parts += [Text(text, style=_STYLES[tone], no_wrap=True, overflow="ellipsis") for text, tone in self._status]
         self._live.update(Group(*parts, self._prompt()), refresh=True)
+
+    def _thoughts(self) -> Text:
+        """The last lines of what is being thought."""
+        lines = self._thought.strip("\n")[-THOUGHT_ROWS * self._console.width :].split("\n")[-THOUGHT_ROWS:]
+        return Text("\n".join(f"  · {line}" for line in lines), style="dim italic", overflow="fold")
 
     def _move_up(self) -> None:
         """Lets stand what does not fit above the prompt."""

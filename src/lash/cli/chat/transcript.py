@@ -7,6 +7,7 @@ from typing import Final
 from lash.base.canonical import canonical_json
 from lash.base.json import JsonObject
 from lash.cli.chat.face import Face
+from lash.cli.chat.told import Told
 from lash.cli.output import shortened
 from lash.machine.outcome import Stopped, TurnOutcome, outcome_name
 from lash.runtime import activity
@@ -19,8 +20,14 @@ NOTE_CHARS: Final = 160
 class Transcript:
     """Tells a face about one turn after another."""
 
-    def __init__(self, face: Face) -> None:
+    def __init__(self, face: Face, *, is_thought_shown: bool = False) -> None:
+        """`is_thought_shown`: in RLM mode, where what stands before a program is told as reasoning."""
         self._face = face
+        self._is_thought_shown = is_thought_shown
+        # What the running model call has thought.
+        self._thought = ""
+        # The program that ran last, whole.
+        self.program: str | None = None
         # Of the text that may still be taken back.
         self._has_said = False
         # Whether the turn said anything that stands.
@@ -35,14 +42,27 @@ class Transcript:
         """What was told of the running model call does not count."""
         if self._has_said:
             self._face.retract()
-            self._has_said = False
+            self._has_said, self._thought = False, ""
 
     def hear(self, event: TurnEvent) -> None:
         """Shows one activity. Approvals are the conversation's own business."""
         match event:
             case activity.AssistantProseDelta(text=text):
-                self._face.piece(text)
-                self._has_said = self.has_text = True
+                self._say(text)
+            case activity.ReasoningDelta(text=text) if self._is_thought_shown:
+                self._thought += text
+                self._face.think(self._thought)
+                self._has_said = True
+            case activity.CodeBlockStarted(code=code):
+                self._whole()
+                self.program = code
+                self._face.program(code)
+            case activity.CodeBlockCompleted(output=output, error=error):
+                self._whole()
+                for text in output:
+                    self._face.printed(text)
+                if error is not None:
+                    self._face.problem(error)
             case activity.ModelAttemptReset():
                 self.void()
             case activity.ModelRequestStarted():
@@ -63,8 +83,7 @@ class Transcript:
                 self._face.note("your message joined the running turn")
             case activity.SubmittedValueActivity(value=value) | activity.ToolValueActivity(value=value):
                 self._whole()
-                self._face.piece(value if isinstance(value, str) else canonical_json(value))
-                self._face.finish()
+                self._face.value(value)
                 self.has_text = True
             case activity.Error(message=message):
                 self._whole()
@@ -83,10 +102,37 @@ class Transcript:
             case _:
                 pass
 
+    def tell(self, told: Told) -> None:
+        """Shows something that is committed."""
+        match told.kind:
+            case "program":
+                self._face.program(told.text)
+            case "printed":
+                self._face.printed(told.text)
+            case "problem":
+                self._face.problem(told.text)
+            case "thought":
+                self._face.think(told.text)
+                self._face.finish()
+            case "agent":
+                self._face.piece(told.text)
+                self._face.finish()
+            case "you":
+                pass  # whoever shows it knows how
+
+    def _say(self, text: str) -> None:
+        # In RLM mode an answer without a program was thought first, and is now said.
+        said = text.strip()
+        if said and self._thought.rstrip().endswith(said):
+            self._thought = self._thought.rstrip().removesuffix(said)
+            self._face.think(self._thought)
+        self._face.piece(text)
+        self._has_said = self.has_text = True
+
     def _whole(self) -> None:
         if self._has_said:
             self._face.finish()
-            self._has_said = False
+            self._has_said, self._thought = False, ""
 
 
 def call_text(name: str, args: JsonObject) -> str:

@@ -14,6 +14,8 @@ y, n REASON       answer the first tool call that asks; `y 2`, `n 2 REASON` the 
 /queue            what waits; `/queue drop 2` takes the second back
 /fork [ID]        go on in a copy of this session
 /compact [HOW]    go on from a summary, where a plugin makes one
+/globals [NAME]   the variables of programs, or one of them whole
+/cell [N]         the last program whole, or the Nth one of the session with what came of it
 /usage            tokens that the session has used
 /resume [ID]      go on in another session; without an id, list them
 /settle again     run a tool call in doubt again; `/settle TEXT` says what came of it instead
@@ -22,7 +24,21 @@ y, n REASON       answer the first tool call that asks; `y 2`, `n 2 REASON` the 
 //TEXT            a message that begins with a slash"""
 
 COMMANDS: Final = frozenset(
-    {"help", "now", "cancel", "queue", "fork", "compact", "usage", "resume", "settle", "export", "quit"}
+    {
+        "help",
+        "now",
+        "cancel",
+        "queue",
+        "fork",
+        "compact",
+        "usage",
+        "resume",
+        "settle",
+        "export",
+        "globals",
+        "cell",
+        "quit",
+    }
 )
 
 

@@ -13,10 +13,11 @@ from lash.cli.options import debug_option
 @click.command()
 @click.option("--app", envvar="LASH_APP", show_envvar=True, metavar="MODULE:ATTRIBUTE", help="Your core.")
 @click.option("--model", envvar="LASH_MODEL", show_envvar=True, metavar="PROVIDER:ID", help="A model, or another one.")
+@click.option("--mode", type=click.Choice(["standard", "rlm"]), help="With --model: rlm lets the model write programs.")
 @click.option("--store", metavar="WHERE", help="A path or postgresql://…; without one nothing is kept.")
 @click.option("--session", "session_id", metavar="ID", help="The session; a new one by default.")
 @debug_option
-def chat(app: str | None, model: str | None, store: str | None, session_id: str | None) -> None:
+def chat(app: str | None, model: str | None, mode: str | None, store: str | None, session_id: str | None) -> None:
     """Talk with an agent; /help lists what can be typed.
 
     What is typed while a turn runs is queued. Ctrl-C cancels the turn, a second one leaves
@@ -26,7 +27,7 @@ def chat(app: str | None, model: str | None, store: str | None, session_id: str 
     from lash.cli.apps import core_of
     from lash.cli.chat.conversation import fresh_id
 
-    core = core_of(app, store, model)
+    core = core_of(app, store, model, mode, is_conversation=True)
     # With an app of its own, the model is what this session uses; else it is the core's already.
     code = asyncio.run(_chat(core, session_id or fresh_id("chat"), model if app is not None else None))
     click.get_current_context().exit(code)

@@ -95,7 +95,11 @@ def show(process_id: str, store: str, as_json: bool) -> None:
 @click.argument("what", metavar="WHAT")
 @click.option("--app", envvar="LASH_APP", show_envvar=True, metavar="MODULE:ATTR", help="The core whose tool WHAT is.")
 @click.option("--external", is_flag=True, help="WHAT is a label: the work is done by somebody else, no --app needed.")
-@click.option("--args", "args", metavar="JSON", help="Arguments of the tool, or metadata of external work.")
+@click.option("--lang", "is_program", is_flag=True, help="WHAT is a file: a program in lashlang, linked to the app.")
+@click.option(
+    "--process", "process_name", metavar="NAME", help="Which process of the program; needed if there are several."
+)
+@click.option("--args", "args", metavar="JSON", help="Arguments of the tool or process, or metadata of external work.")
 @click.option("--signal", "signals", multiple=True, metavar="NAME", help="A signal that external work takes.")
 @click.option("--id", "process_id", metavar="ID", help="Its id: starting again under it is starting once.")
 @click.option("--wake", metavar="SESSION", help="The session that is told of the end.")
@@ -107,6 +111,8 @@ def start(
     what: str,
     app: str | None,
     external: bool,
+    is_program: bool,
+    process_name: str | None,
     args: str | None,
     signals: tuple[str, ...],
     process_id: str | None,
@@ -115,11 +121,11 @@ def start(
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Start a tool of the app as a process, or external work. A worker runs it: `lash worker`."""
+    """Start a tool of the app, a program, or external work as a process. A worker runs it: `lash worker`."""
     from lash.cli.background import record_of
     from lash.cli.failure import BadOption
     from lash.cli.output import print_json
-    from lash.cli.process_changes import start_external, start_tool
+    from lash.cli.process_changes import program_in, start_external, start_work
 
     given = record_of(args, "--args")
     if external:
@@ -128,10 +134,15 @@ def start(
         begun = start_external(store, what, given, signals, process_id, wake, wait=wait)
     else:
         if app is None:
-            raise BadOption(f"--app is missing: it names the core whose tool {what!r} is; or say --external")
+            raise BadOption(
+                f"--app is missing: it names the core whose tool {what!r} is, or that it links to; or say --external"
+            )
         if signals:
             raise BadOption("--signal goes with --external: a tool says itself what it takes")
-        begun = start_tool(app, store, what, given, process_id, wake, wait=wait)
+        if process_name is not None and not is_program:
+            raise BadOption("--process goes with --lang: it names a process of a program")
+        work = program_in(what, process_name) if is_program else what
+        begun = start_work(app, store, work, given, process_id, wake, wait=wait)
     started_id, result = asyncio.run(begun)
     if as_json:
         print_json({"id": started_id, "result": result} if wait else {"id": started_id})
@@ -243,11 +254,18 @@ async def _show_one(where: str, process_id: str) -> tuple[ProcessFacts, list[Eve
     from lash.cli.background import over, process_of
     from lash.cli.process_facts import EventFacts, ProcessFacts
     from lash.cli.stores import open_store
+    from lash.processes.inputs import LashlangProcessInput
 
     async with await open_store(where) as store:
         handle = await process_of(over(store), process_id, where)
         told = [EventFacts.of(event) async for event in handle.events(follow=False)]
-        return ProcessFacts.of(await handle.record()), told
+        record = await handle.record()
+        place = None
+        if isinstance(record.input, LashlangProcessInput):
+            from lash.cli.program_facts import last_place
+
+            place = await last_place(store, record)
+        return ProcessFacts.of(record, place), told
 
 
 def _print_process(found: ProcessFacts, events: list[EventFacts]) -> None:
@@ -263,6 +281,10 @@ def _print_process(found: ProcessFacts, events: list[EventFacts]) -> None:
         "wakes": found.wakes or "nobody",
         "registered": when(found.created_at_ms),
     }
+    if found.module_ref is not None:
+        known["program"] = found.module_ref
+    if found.last_place is not None:
+        known["last did"] = found.last_place
     if found.signals:
         known["takes"] = ", ".join(found.signals)
     if found.started_at_ms is not None:

@@ -83,6 +83,36 @@ def export(session_id: str, form: ExportFormat, output: Path | None, store: str)
 
 @sessions.command()
 @click.argument("session_id", metavar="ID")
+@click.option("--turn", "turn_id", metavar="TURN", help="Only the cells of this turn.")
+@click.option(
+    "--format", "form", type=click.Choice(["html", "mermaid", "text", "json"]), default="html", show_default=True
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where it goes; by default a page goes to ID.graph.html here, the rest to standard output.",
+)
+@store_option
+@debug_option
+def graph(session_id: str, turn_id: str | None, form: str, output: Path | None, store: str) -> None:
+    """Draw the programs that a session ran and the processes that it started."""
+    from lash.cli.graph.drawing import drawn, file_name
+    from lash.cli.graph.facts import read_cells
+
+    found = asyncio.run(read_cells(store, session_id, turn_id))
+    document = drawn(found, form)
+    target = output or (Path(file_name(session_id)) if form == "html" else None)
+    if target is None:
+        click.echo(document, nl=not document.endswith("\n"))
+        return
+    target.write_text(document, encoding="utf-8")
+    cells = sum(len(turn.cells) for turn in found.turns)
+    click.echo(f"{target}: {cells} cells in {len(found.turns)} turns, {len(found.processes)} processes")
+
+
+@sessions.command()
+@click.argument("session_id", metavar="ID")
 @click.argument("new_id", metavar="NEW_ID")
 @click.option("--at", "node_id", metavar="NODE", help="The last message to copy, by its id; default: all of them.")
 @store_option

@@ -44,8 +44,11 @@ def worker(app: str, concurrency: int | None, drain_seconds: float, store: str |
 
 async def _work(core: lash.LashCore, app: str, drain_seconds: float) -> int:
     stops = Stops()
+    stops.listen()  # before anything is opened: whoever is told to stop while it opens leaves nothing half done
+    if not await _opened(core, stops):
+        _say("told to stop before it had begun")
+        return 0
     async with core:
-        stops.listen()
         core.worker.poke()
         _say(f"worker {core.executor_id} runs processes of {app}; SIGTERM drains")
         await stops.first.wait()
@@ -61,6 +64,25 @@ async def _work(core: lash.LashCore, app: str, drain_seconds: float) -> int:
             draining.result()
     _say("drained" if is_drained else "ended; what ran is left to other workers")
     return 0 if is_drained else SIGNAL_BASE + stops.last
+
+
+async def _opened(core: lash.LashCore, stops: Stops) -> bool:
+    """Opens the core, or closes what is open of it when told to stop. Raises what opening raised."""
+    opening = asyncio.create_task(core.open())
+    stopping = asyncio.create_task(stops.first.wait())
+    try:
+        await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not opening.done():
+            opening.cancel()
+        await asyncio.wait([opening, stopping])
+    if stops.first.is_set() and not opening.cancelled() and opening.exception() is None:
+        await core.close()
+    if stops.first.is_set():
+        return False
+    opening.result()
+    return True
 
 
 class Stops:

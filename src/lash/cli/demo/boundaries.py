@@ -68,6 +68,10 @@ class Brake:
     def __init__(self, stop_at: str | None) -> None:
         self._stop_at = stop_at
 
+    def stops_at(self, boundary: str) -> bool:
+        """Whether this process is to be killed there."""
+        return boundary == self._stop_at
+
     def reach(self, boundary: str) -> None:
         """Returns at once, or holds this thread until the process is killed."""
         if boundary != self._stop_at:

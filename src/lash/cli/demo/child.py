@@ -9,12 +9,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 import lash
+from lash.base.json import JsonObject
 from lash.cli.demo.audit import FOLLOW_UP, PROMPT, audit_tools, scripted_auditor, watcher
 from lash.cli.demo.boundaries import Brake, ExecutionLog, say
+from lash.cli.demo.programs import IN_BACKGROUND, Overview, Report, folder_tools, holder, programmer
+from lash.cli.demo.programs import PROMPT as PROGRAMS_PROMPT
+from lash.protocols.rlm.submitting import submit_shape
 
 
 class Orders(msgspec.Struct, frozen=True):
@@ -28,6 +33,7 @@ class Orders(msgspec.Struct, frozen=True):
     log: str
     outbox: str
     stop_at: str | None = None
+    act: Literal["calls", "programs"] = "calls"
 
 
 async def work(orders: Orders) -> None:
@@ -50,5 +56,27 @@ async def work(orders: Orders) -> None:
         say({"next": following.text, "next_ok": following.ok})
 
 
+async def work_in_programs(orders: Orders) -> None:
+    """The second act: a turn in RLM mode, and the one that its background process wakes."""
+    log = ExecutionLog(Path(orders.log), orders.number)
+    brake = Brake(orders.stop_at)
+    core = lash.RlmCore(
+        model=programmer(log, brake),
+        tools=folder_tools(Path(orders.folder), log, brake),
+        plugins=[holder(brake)],
+        store=orders.store,
+    )
+    # What turns must submit that nobody asked for with `run`: here those that a process wakes.
+    options: JsonObject = {"rlm_protocol": submit_shape(Report).turn_options()}
+    async with core, core.session(orders.session_id, plugin_options=options) as session:
+        for _ in range(2):
+            turn = await session.run(PROGRAMS_PROMPT, turn_id=orders.turn_id, submit=Overview)
+            say({"value": turn.text, "type": type(turn.value).__name__, "replayed": turn.replayed})
+            await brake.reach_on_loop(IN_BACKGROUND)
+            # The parent looks whether the session was woken.
+            await asyncio.to_thread(sys.stdin.buffer.readline)
+
+
 if __name__ == "__main__":
-    asyncio.run(work(msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)))
+    given = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    asyncio.run(work(given) if given.act == "calls" else work_in_programs(given))

@@ -34,9 +34,9 @@ def narrate(screen: Console, fact: Killed | Finished) -> None:
                 if kill.process == 1
                 else f"resumes: {replayed} recorded effects replayed, {again} ran again"
             )
-            _process(screen, kill.process, kill.pid, start)
+            process_line(screen, kill.process, kill.pid, start)
             if ran:
-                screen.print(f"    executes {_counted(ran)}", soft_wrap=True)
+                screen.print(f"    executes {counted(ran)}", soft_wrap=True)
             recorded = "committed" if kill.turn_is_committed else f"{len(kill.recorded)} recorded"
             screen.print(
                 Text.assemble(("    SIGKILL  ", "bold red"), kill.boundary.told, (f" ({recorded})", "dim")),
@@ -44,16 +44,18 @@ def narrate(screen: Console, fact: Killed | Finished) -> None:
             )
         case Finished(process=process, pid=pid, executions=executions):
             cost = "no model call, no tool" if executions == 0 else f"{executions} executions"
-            _process(screen, process, pid, f"asks again, twice: {cost}, the committed answer")
+            process_line(screen, process, pid, f"asks again, twice: {cost}, the committed answer")
         case _:
             assert_never(fact)
 
 
-def _process(screen: Console, number: int, pid: int, what: str) -> None:
+def process_line(screen: Console, number: int, pid: int, what: str) -> None:
+    """A process that begins."""
     screen.print(Text.assemble((f"  process {number}  ", "bold cyan"), what, (f"  pid {pid}", "dim")), soft_wrap=True)
 
 
-def _counted(ran: Sequence[Execution]) -> str:
+def counted(ran: Sequence[Execution]) -> str:
+    """What a process ran."""
     counts = Counter(execution.name for execution in ran if not execution.key.startswith("prompt:"))
     return ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counts.items()) or "nothing new"
 
@@ -110,7 +112,7 @@ def _spoken(message: Message) -> list[tuple[str, str, str]]:
     return spoken
 
 
-def verdict(screen: Console, seen: Seen, found: Verdict, seconds: float) -> None:
+def verdict(screen: Console, seen: Seen, found: Verdict) -> None:
     """The facts, each with its mark."""
     facts = [
         (found.kills >= 3, f"{found.kills} processes died of SIGKILL; {found.effects_recorded} effects recorded"),
@@ -132,17 +134,27 @@ def verdict(screen: Console, seen: Seen, found: Verdict, seconds: float) -> None
     ]
     screen.print()
     for is_kept, text in facts:
-        mark, style = ("✓", "green") if is_kept else ("✗", "bold red")
-        screen.print(Text.assemble((f"  {mark} ", style), text))
+        fact_line(screen, is_kept, text)
+
+
+def fact_line(screen: Console, is_kept: bool, text: str) -> None:
+    """One fact, with its mark."""
+    mark, style = ("✓", "green") if is_kept else ("✗", "bold red")
+    screen.print(Text.assemble((f"  {mark} ", style), text), soft_wrap=True)
+
+
+def closing(screen: Console, is_ok: bool, seconds: float) -> None:
+    """Whether the promise was kept."""
     screen.print()
-    if found.ok:
+    if is_ok:
         screen.print(f"Nothing recorded was lost or repeated. ({seconds:.1f} s)", style="bold green")
     else:
         screen.print("The promise was not kept. Run again with --keep and --json, and report it.", style="bold red")
 
 
-def kept(screen: Console, where: str, session_id: str, turn_id: str) -> None:
+def kept(screen: Console, where: str, looks: Sequence[str]) -> None:
     """Where to look further."""
     screen.print()
     screen.print(Text(f"Kept: {where}"), soft_wrap=True)
-    screen.print(Text(f"  lash turns explain --store {where} {session_id} {turn_id}"), soft_wrap=True)
+    for line in looks:
+        screen.print(Text(f"  {line}"), soft_wrap=True)

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
-
-import msgspec
+from typing import TypeAlias
 
 import lash
-from lash.base.canonical import parse_json
-from lash.base.json import JsonObject
 from lash.cli.demo.audit import PROMPT
 from lash.cli.demo.boundaries import BOUNDARIES, Boundary, Execution, read_log
 from lash.cli.demo.child import Orders
+from lash.cli.demo.children import DEADLINE_S, Child
 from lash.cli.demo.evidence import Kill, Recorded, Seen, ran_again
 from lash.cli.demo.witness import DemoBroken, Witness
-
-# A boundary is reached in well under a second; a process that is silent for this long is stuck.
-DEADLINE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +85,12 @@ class Stage:
     async def _kill_at(self, number: int, boundary: Boundary, recorded_before: tuple[Recorded, ...]) -> Kill:
         child = await self._start(number, boundary.name)
         try:
-            fact = await self._next_fact(child)
-            if fact.get("reached") != boundary.name:
-                raise DemoBroken(f"process {child.pid} was to stop {boundary.told} and said {fact}; please report this")
+            await child.reaches(boundary.name, boundary.told)
             await self._until_recorded(boundary)
         finally:
-            code = await _killed(child)
+            by_sigkill = await child.kill()
         recorded, is_committed = await self._witness.look()
-        kill = Kill(number, child.pid, boundary, code == -signal.SIGKILL, recorded, is_committed)
+        kill = Kill(number, child.pid, boundary, by_sigkill, recorded, is_committed)
         log = read_log(self._log)
         ran = tuple(execution for execution in log if execution.process == number)
         again = ran_again(recorded_before, ran, number - 1)
@@ -122,23 +111,20 @@ class Stage:
     async def _finish(self, number: int, executions_before: int) -> _Told:
         child = await self._start(number, None)
         try:
-            first, again = await self._next_fact(child), await self._next_fact(child)
+            first, again = await child.fact(), await child.fact()
             executions = len(read_log(self._log)) - executions_before
-            assert child.stdin is not None
-            child.stdin.write(b"go on\n")
-            following = await self._next_fact(child)
-            code = await asyncio.wait_for(child.wait(), DEADLINE_S)
+            child.go_on()
+            following = await child.fact()
+            await child.end()
         finally:
-            await _killed(child)
-        if code != 0:
-            raise DemoBroken(f"process {child.pid} ended with {code}; {self._last_words()}")
+            await child.kill()
         self._narrate(Finished(number, child.pid, executions))
         is_same = (
             bool(first["told"]) and first["told"] == again["told"] and first["replayed"] is again["replayed"] is True
         )
         return _Told(executions, is_same, next_ok=following.get("next_ok") is True)
 
-    async def _start(self, number: int, stop_at: str | None) -> asyncio.subprocess.Process:
+    async def _start(self, number: int, stop_at: str | None) -> Child:
         orders = Orders(
             number=number,
             store=self._store,
@@ -149,40 +135,7 @@ class Stage:
             outbox=str(self._outbox),
             stop_at=stop_at,
         )
-        # -P: a file `types.py` in the folder where the demo is started must not become a module.
-        here = Path(lash.__file__).parents[1]
-        path = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
-        with self._errors.open("ab") as errors:
-            child = await asyncio.create_subprocess_exec(
-                *[sys.executable, "-P", "-m", "lash.cli.demo.child"],
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=errors,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,  # Ctrl-C is ours to handle
-            )
-        assert child.stdin is not None
-        # Not as an argument: a store's address may hold a password, and arguments are public.
-        child.stdin.write(msgspec.json.encode(orders) + b"\n")
-        return child
-
-    async def _next_fact(self, child: asyncio.subprocess.Process) -> JsonObject:
-        assert child.stdout is not None
-        try:
-            line = await asyncio.wait_for(child.stdout.readline(), DEADLINE_S)
-        except TimeoutError as error:
-            raise DemoBroken(
-                f"process {child.pid} said nothing for {DEADLINE_S:.0f} s; {self._last_words()}"
-            ) from error
-        fact = parse_json(line.decode()) if line else None
-        if not isinstance(fact, dict):
-            raise DemoBroken(f"process {child.pid} ended by itself; {self._last_words()}")
-        return fact
-
-    def _last_words(self) -> str:
-        lines = self._errors.read_text(errors="replace").split("\n") if self._errors.exists() else []
-        said = [line for line in lines if line.strip()]
-        return f"its last words: {said[-1]}" if said else "it left no message"
+        return await Child.start(orders, self._errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +143,3 @@ class _Told:
     executions: int
     is_same_answer: bool
     next_ok: bool
-
-
-async def _killed(child: asyncio.subprocess.Process) -> int:
-    """The exit code of a process that is dead now, if it was not before."""
-    if child.returncode is None:
-        child.send_signal(signal.SIGKILL)
-    return await child.wait()

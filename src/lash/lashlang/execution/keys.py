@@ -30,9 +30,14 @@ from lash.lashlang.execution.effects import (
 
 def operation_key(run: str, operation: ResourceOperation, *, child: int | None = None) -> str:
     """The key of one operation; `child` is its place in a batch."""
+    return f"lashlang:{run}:resource:{operation_name(operation, child=child)}"
+
+
+def operation_name(operation: ResourceOperation, *, child: int | None = None) -> str:
+    """What tells one operation of a run from the others: the end of its key."""
     host = operation.host_operation or f"{operation.receiver.alias}.{operation.operation}"
-    key = f"lashlang:{run}:resource:{host}:{operation.site.node_id}:{operation.site.occurrence}"
-    return key if child is None else f"{key}:child:{child}"
+    name = f"{host}:{operation.site.node_id}:{operation.site.occurrence}"
+    return name if child is None else f"{name}:child:{child}"
 
 
 def child_run_id(seed: str, start: StartProcess) -> str:

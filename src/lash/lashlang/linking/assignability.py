@@ -33,6 +33,7 @@ class TypeRules:
     def __init__(self, declared: dict[str, TypeExpr], catalog: Catalog, dialect: Dialect) -> None:
         self.declared = declared
         self.catalog = catalog
+        self.dialect = dialect
         self.gradual = dialect.gradual_types
 
     def definition(self, name: str) -> TypeExpr | None:

@@ -49,13 +49,16 @@ class Lowering:
         self.processes = inference.processes
         self.functions = inference.functions
 
-    def _module_path(self, host_operation: str) -> str | None:
-        """The first path under which programs reach a host operation."""
+    def _module_path(self, name: str) -> str | None:
+        """What a bare call may have meant: a tool by its id or, where operations are named as tools are, its name."""
+        by_name: str | None = None
         for path, module in self.catalog.module_instances.items():
             for operation, host in module.operations.items():
-                if host == host_operation:
+                if host == name:
                     return f"{path}.{operation}"
-        return None
+                if operation == name and by_name is None and self.rules.dialect.expression_spans:
+                    by_name = f"{path}.{operation}"
+        return by_name
 
     def require(self, ability: str, node: ast.Node) -> None:
         """Fails if the host does not offer `ability`."""

@@ -56,6 +56,7 @@ class _Reader:
         self.scan_carefully = _scanner(JSONDecoder(parse_constant=refuse, parse_int=as_integer, parse_float=as_float))
         self.scan = self.scan_carefully
         self.escapes = "\\u" in text
+        self.half_character: RuntimeFailure | None = None
 
     def move(self) -> None:
         """Starts the window where reading has come to."""
@@ -151,9 +152,16 @@ class _Reader:
 
     def decoded(self, data: Json, depth: int) -> Value:
         """The value of `data`, `depth` levels down."""
-        if self.escapes:
-            refuse_surrogates(data, self.text)
+        self.note_surrogates(data)
         return from_json(data, depth=depth)
+
+    def note_surrogates(self, data: Json) -> None:
+        """Keeps a half character for the end: a mistake in the syntax, wherever it is, comes first."""
+        if self.escapes and self.half_character is None:
+            try:
+                refuse_surrogates(data, self.text)
+            except RuntimeFailure as failure:
+                self.half_character = failure
 
 
 def read_in_windows(meter: Meter, text: str) -> Slices:
@@ -195,6 +203,8 @@ def _read(reader: _Reader) -> Slices:
         if not frames:
             if reader.peek():
                 raise reader.error("Extra data")
+            if reader.half_character is not None:
+                raise reader.half_character
             return value
 
 
@@ -241,8 +251,7 @@ def _parts(reader: _Reader, frame: _Frame, depth: int) -> Generator[int, object,
             if character != '"':
                 raise reader.error("Expecting property name")
             frame.key = reader.string()
-            if reader.escapes:
-                refuse_surrogates(frame.key, reader.text)
+            reader.note_surrogates(frame.key)
             if reader.peek() != ":":
                 raise reader.error("Expecting ':' delimiter")
             reader.at += 1

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
-from lash.base.json import Json, JsonObject
+from lash.base.json import Json
 from lash.lashlang.execution import effects as asked
 from lash.lashlang.execution.durations import InvalidSleep, deadline_ms, duration_ms
 from lash.lashlang.execution.effects import Answer, Answered, BatchAnswered, NoAnswer, Refused, Request
 from lash.machine.values import CompletedCall
 from lash.plugins.execution import Cell, CellCall, CellCallDone, CellEffects
+from lash.protocols.rlm.background import CellBackground
 from lash.protocols.rlm.images import ImageShelf
 from lash.protocols.rlm.options import ObserveLimits
 from lash.protocols.rlm.output import Truncation, images_in, observed
 from lash.protocols.rlm.projections import ProjectionUnresolved
 from lash.protocols.rlm.surface import Surface
 from lash.protocols.standard import terminal_outcome
+from lash.runtime.programs.triggers import is_trigger_operation
 from lash.tools.result import Cancelled, Failed, Succeeded
+from lash.tools.surface import tool_arguments
 
 # Printed values beyond this are a mistake in the program, not something to be read.
 MAX_OUTPUTS: Final = 200
-
-
-class ProcessEffects(Protocol):
-    """Who answers for background work: starting, awaiting, cancelling and signalling processes, triggers."""
-
-    async def answer(self, request: Request, seed: str, effects: CellEffects) -> Answer:
-        """The answer. `seed` is the cell's own, from which run ids of processes are derived."""
-        ...
 
 
 class CellAnswers:
@@ -42,7 +37,6 @@ class CellAnswers:
         limits: ObserveLimits,
         images: ImageShelf,
         read: Callable[[str], Awaitable[Json]],
-        processes: ProcessEffects | None,
     ) -> None:
         self._cell = cell
         self._effects = effects
@@ -52,7 +46,8 @@ class CellAnswers:
         self._fetch = read
         # What lazy names stand for, fetched once.
         self._fetched: dict[str, Json] = {}
-        self._processes = processes
+        # Who answers for processes and triggers, once the cell is linked.
+        self.background: CellBackground | None = None
         self._calls = 0
         self.output: list[str] = []
         self.truncation: list[Truncation] = []
@@ -78,16 +73,17 @@ class CellAnswers:
             case asked.ReadValue():
                 return await self._read(request)
             case _:
-                if self._processes is None:
+                if self.background is None:
                     return Refused("background processes are not available here")
-                return await self._processes.answer(
-                    request, f"runtime-replay:{self._effects.replay_key}", self._effects
-                )
+                return await self.background.answer(request)
 
     async def _called(self, operations: Sequence[asked.ResourceOperation]) -> list[Answered | Refused]:
         calls: list[CellCall] = []
         answers: list[Answered | Refused | None] = []
         for operation in operations:
+            if self.background is not None and is_trigger_operation(operation.receiver.alias):
+                answers.append(await self.background.trigger(operation))
+                continue
             tool = self._surface.tool_of(operation.receiver.alias, operation.operation)
             args = operation.payload
             if tool is None:
@@ -98,7 +94,7 @@ class CellAnswers:
             # The call's id is unique in the session; the key says where in the program it is made.
             call_id = f"t{self._cell.turn_index}.c{self._cell.number}.{self._calls}"
             calls.append(
-                CellCall(f"{operation.site.node_id}:{operation.site.occurrence}", call_id, tool, _arguments(args))
+                CellCall(f"{operation.site.node_id}:{operation.site.occurrence}", call_id, tool, tool_arguments(args))
             )
         done = iter(await self._effects.call(calls) if calls else [])
         return [self._answer(next(done)) if answer is None else answer for answer in answers]
@@ -152,10 +148,3 @@ class CellAnswers:
         if request.operation == "Len" and isinstance(found, list | dict | str):
             return Answered(len(found))
         return Answered(found) if request.operation == "Materialize" else NoAnswer()
-
-
-def _arguments(payload: Json) -> JsonObject:
-    """The arguments of a tool: one record as it is; no argument is an empty record."""
-    if isinstance(payload, dict):
-        return {} if payload == {"args": []} else payload
-    return {"args": payload}

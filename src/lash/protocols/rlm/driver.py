@@ -35,6 +35,7 @@ from lash.machine.driver import (
 from lash.machine.llm import LlmResponse, ReasoningPart
 from lash.machine.outcome import AssistantMessage, Stopped, SubmittedValue
 from lash.machine.values import CompletedCall, ErrorReported, ProtocolRecord, RequestSpec, Said, TurnRecord
+from lash.protocols.rlm.budget import ContextBudget
 from lash.protocols.rlm.cells import LANGUAGE, CellGrammar
 from lash.protocols.rlm.guidance import schema_reminder, status_text, submit_reminder, wrap_up_text
 from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, RlmConfig
@@ -50,10 +51,14 @@ class RlmDriver:
 
     plugin_id = PLUGIN_ID
 
-    def __init__(self, config: RlmConfig, ending: Ending, grammar: CellGrammar) -> None:
+    def __init__(
+        self, config: RlmConfig, ending: Ending, grammar: CellGrammar, budget: ContextBudget | None = None
+    ) -> None:
+        """`budget` is told what each model call was shown."""
         self._config = config
         self._ending = ending
         self._grammar = grammar
+        self._budget = budget
 
     def prepare_iteration(self, context: DriverContext) -> list[Action]:
         """Every iteration is a model call; where the turn stands is told with it and not kept."""
@@ -117,6 +122,8 @@ class RlmDriver:
     ) -> list[Action]:
         """What came of the cell is said, and decides how the turn goes on."""
         del driver_state
+        if self._budget is not None:
+            self._budget.saw(context.last_prompt)
         ending = self._ending.over(context.turn_options)
         try:
             done = from_json(response or {"error": error}, CellResponse)

@@ -30,7 +30,8 @@ from lash.lashlang.values.json_form import from_json as value_of
 from lash.lashlang.values.kinds import LazyValue, Value
 from lash.machine.prompt import PromptContribution
 from lash.plugins.execution import Cell, CellCut, CellEffects, CellsBegin
-from lash.protocols.rlm.answering import CellAnswers, ProcessEffects
+from lash.protocols.rlm.answering import CellAnswers
+from lash.protocols.rlm.background import CellBackground, CoreBackground
 from lash.protocols.rlm.bound import bound_text
 from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
@@ -60,7 +61,8 @@ class RlmExecutor:
         offers: Offers,
         projected: Mapping[str, Json | ProjectionRef] | None = None,
         resolver: ProjectionResolver | None = None,
-        processes: ProcessEffects | None = None,
+        session_id: str = "",
+        background: Callable[[], CoreBackground | None] = lambda: None,
     ) -> None:
         self._config = config
         self._compiler = compiler
@@ -71,7 +73,9 @@ class RlmExecutor:
             name: LazyValue(name, "projection", name) if isinstance(value, ProjectionRef) else value_of(value)
             for name, value in (projected or {}).items()
         }
-        self._processes = processes
+        # Known once the core is open.
+        self._background = background
+        self._session_id = session_id
         self._offer: Offer | None = None
         # The surface that the running turn was recorded with.
         self._recorded: tuple[Sequence[Json], Surface] | None = None
@@ -169,7 +173,6 @@ class RlmExecutor:
             self._config.observe,
             self._images,
             self._reads(cell, effects),
-            self._processes,
         )
         address = f"{HISTORY}[{self._position(cell)}]"
         try:
@@ -196,6 +199,12 @@ class RlmExecutor:
         self, cell: Cell, effects: CellEffects, surface: Surface, answers: CellAnswers, observer: CellObserver
     ) -> tuple[Outcome, str | None]:
         linked = self._compiler.link(cell.code, surface.environment)
+        background = self._background()
+        if background is not None:
+            catalog = surface.environment.resources
+            answers.background = CellBackground(background, self._session_id, effects, linked.artifact, catalog)
+            await answers.background.keep_module()
+        observer.linked(linked)
         # A program that never meets lazy values is compiled to code that never looks for them.
         lazy = frozenset(name for name in (HISTORY, *self._refs) if name in cell.code)
         body = self._compiler.compile(

@@ -14,7 +14,7 @@ from lash.base.errors import InvalidArgument
 from lash.base.json import Json, JsonObject
 from lash.lashlang.errors import LanguageError
 from lash.lashlang.host.environment import HostEnvironment
-from lash.lashlang.linking.linker import link
+from lash.lashlang.linking.linker import LinkedModule, link
 from lash.lashlang.syntax.parser import parse
 from lash.lashlang.tracking.observations import (
     BranchSelected,
@@ -26,6 +26,7 @@ from lash.lashlang.tracking.observations import (
 )
 from lash.lashlang.tracking.static_map import StaticMap, static_map
 from lash.protocols.rlm.options import PLUGIN_ID
+from lash.protocols.rlm.uses import environment_of_uses, uses_of
 from lash.runtime.settle import stored_summary
 from lash.sessions.graph import Conversation, FullGraph, ProtocolEvent, SessionNode
 
@@ -46,6 +47,11 @@ class CellObserver:
         self._edges: dict[str, int] = {}
         self._children: list[Json] = []
         self._ids: dict[int, str] = {}
+        self._linked: LinkedModule | None = None
+
+    def linked(self, linked: LinkedModule) -> None:
+        """What the cell is linked to: said with what is observed of it."""
+        self._linked = linked
 
     def __call__(self, seen: Observation) -> None:
         node_id = self._ids.get(id(seen.site))
@@ -76,7 +82,10 @@ class CellObserver:
             "edges": dict(self._edges),
             "children": self._children,
         }
-        return {name: part for name, part in parts.items() if part}
+        said: JsonObject = {name: part for name, part in parts.items() if part}
+        if said and self._linked is not None and (uses := uses_of(self._linked)) is not None:
+            said["uses"] = uses
+        return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,8 @@ class CellGraph:
     code: str
     nodes: list[GraphNode] = field(default_factory=list)
     edges: list[GraphEdge] = field(default_factory=list)
+    # The processes that it started, by the place that did.
+    started: list[tuple[str, str]] = field(default_factory=list)
     problem: str | None = None
 
 
@@ -133,20 +144,36 @@ async def execution_graph(drives: SessionDrives, turn_id: str) -> ExecutionGraph
         raise InvalidArgument(f"turn {turn_id!r} of session {session_id!r} has no execution graph; it is not settled")
     summary = stored_summary(settled)
     stored = await store.load_session(FullGraph())
-    prefix = f"t{summary.turn_index}."
-    nodes = [] if stored is None else [node for node in stored.graph.nodes if node.node_id.startswith(prefix)]
     environment = executor.environment_of(drives.tools.catalog())
-    return ExecutionGraph(turn_id, [cell_graph(code, seen, environment) for code, seen in _cells(nodes)])
+    nodes = [] if stored is None else stored.graph.nodes
+    return ExecutionGraph(turn_id, turn_cells(nodes, summary.turn_index, environment))
 
 
-def cell_graph(code: str, seen: JsonObject, environment: HostEnvironment) -> CellGraph:
+def turn_cells(
+    nodes: Iterable[SessionNode], turn_index: int, environment: HostEnvironment | None = None
+) -> list[CellGraph]:
+    """The cells of one turn from the nodes of its session.
+
+    `environment` serves cells that do not say what they used: those that reached nobody.
+    """
+    prefix = f"t{turn_index}."
+    cells = _cells(node for node in nodes if node.node_id.startswith(prefix))
+    return [
+        cell_graph(code, seen, environment_of_uses(seen.get("uses")) if "uses" in seen else environment)
+        for code, seen in cells
+    ]
+
+
+def cell_graph(code: str, seen: JsonObject, environment: HostEnvironment | None) -> CellGraph:
     """The map of a program with what was observed laid over it."""
+    environment = environment or environment_of_uses(None)
+    assert environment is not None
     try:
         program = parse(code, features=environment.language_features)
         found = static_map(link(program, environment).artifact, None, reachable=True)
     except LanguageError as error:
         return CellGraph(code, problem=str(error))
-    return CellGraph(code, *_folded(found, seen))
+    return CellGraph(code, *_folded(found, seen), _started(seen))
 
 
 def _folded(found: StaticMap, seen: JsonObject) -> tuple[list[GraphNode], list[GraphEdge]]:
@@ -172,6 +199,12 @@ def _folded(found: StaticMap, seen: JsonObject) -> tuple[list[GraphNode], list[G
             way = "selected" if edge.id in taken else "rejected"
         edges.append(GraphEdge(edge.id, edge.source, edge.target, edge.label, way))
     return nodes, edges
+
+
+def _started(seen: JsonObject) -> list[tuple[str, str]]:
+    children = seen.get("children")
+    rows = children if isinstance(children, list) else []
+    return [(str(row[0]), str(row[2])) for row in rows if isinstance(row, list) and len(row) == 3]
 
 
 def _cells(nodes: Iterable[SessionNode]) -> list[tuple[str, JsonObject]]:

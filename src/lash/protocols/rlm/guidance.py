@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lash.base.canonical import canonical_json
+from lash.base.canonical import canonical_json, parse_json
 from lash.base.usage import PromptUsage
 from lash.protocols.rlm.options import CustomAnswer, Ending
 from lash.tools.compact import type_text
@@ -27,8 +27,10 @@ def status_text(
     limit = f" of {max_turns}" if max_turns is not None else ""
     lines = [f"Iteration {iteration + 1}{limit}.", _finalization(ending)]
     if ending.schema is not None:
-        lines.append(f"The submitted value must match {type_text(ending.schema)}; its JSON Schema is:")
-        lines.append(canonical_json(ending.schema))
+        # In one order of fields: a turn that goes on after a crash reads its schema from the store, sorted.
+        schema = canonical_json(ending.schema)
+        lines.append(f"The submitted value must match {type_text(parse_json(schema))}; its JSON Schema is:")
+        lines.append(schema)
     elif isinstance(ending.final_answer_format, CustomAnswer):
         lines.append(f"Form of the final answer: {ending.final_answer_format.guidance}")
     elif ending.final_answer_format == "markdown":

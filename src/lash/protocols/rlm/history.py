@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from lash.base.json import Json, JsonObject
-from lash.base.messages import AttachmentRef, Message, PluginOrigin
+from lash.base.messages import Message, PluginOrigin
 from lash.protocols.rlm.options import PLUGIN_ID
+from lash.tools.surface import image_json
 
 
 def is_came_of(message: Message) -> bool:
@@ -79,15 +80,3 @@ def _add_outcome(step: JsonObject, message: Message) -> None:
         elif part.attachment is not None:
             images.append(image_json(part.attachment))
     step["output"], step["images"] = output, images
-
-
-def image_json(attachment: AttachmentRef) -> JsonObject:
-    """An attachment as the image value of the language."""
-    return {
-        "type": "image",
-        "id": attachment.id,
-        "label": attachment.label or attachment.media_type,
-        "size": attachment.byte_len,
-        "width": attachment.width,
-        "height": attachment.height,
-    }

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from lash.base.codec import DecodeError, decode, encode
 from lash.base.json import Json, JsonObject
 from lash.base.messages import AttachmentRef
-from lash.protocols.rlm.history import image_json
+from lash.tools.surface import image_json
 from lash.tools.value import unmarked
 
 _FOLDER = "images/"

@@ -105,12 +105,13 @@ class RlmConfig(msgspec.Struct, frozen=True):
 
     `max_output_chars` is how much of one output later model calls are shown;
     `continue_as_soft_warn_tokens` is where the model is advised to go on in a new frame
-    (None never does); values up to `bound_variables_inline_chars` are shown whole.
+    (None never does); values up to `bound_variables_inline_chars` are shown whole. Triggers are on where
+    `abilities` say so, and where a plugin offers a source of them.
     """
 
     observe: ObserveLimits = ObserveLimits()
     prompt_features: PromptFeatures = PromptFeatures()
-    abilities: Abilities = Abilities(sleep=True)
+    abilities: Abilities = Abilities(processes=True, sleep=True, process_signals=True)
     language_features: LanguageFeatures = LanguageFeatures(label_annotations=True)
     budgets: Budgets = DEFAULT_BUDGETS
     max_output_chars: int = 10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lash.base.json import Json
+from lash.base.json import Json, JsonObject
 from lash.lashlang.errors import LanguageError
 from lash.lashlang.host.environment import HostEnvironment
 from lash.lashlang.modules.caches import Compiler
@@ -12,15 +12,20 @@ from lash.machine.prompt import PromptContribution
 from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.execution import TextScreen
 from lash.plugins.hooks import PluginSessionContext, PromptContext
+from lash.plugins.plugin import CoreServices
 from lash.plugins.registrar import PluginRegistrar, ProtocolBinding
+from lash.protocols.rlm.background import CoreBackground
+from lash.protocols.rlm.budget import ContextBudget
 from lash.protocols.rlm.cells import CellGrammar, FencedCells
 from lash.protocols.rlm.continue_as import ContinueAs
 from lash.protocols.rlm.driver import RlmDriver
 from lash.protocols.rlm.executor import HISTORY, RlmExecutor
-from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, RlmConfig
+from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, RlmConfig, SubmitRequired
 from lash.protocols.rlm.projection import RlmProjection
 from lash.protocols.rlm.projections import ProjectionRef, ProjectionResolver
 from lash.protocols.rlm.prompt import execution_prompt, tools_prompt
+from lash.protocols.rlm.seeds import seed_record
+from lash.protocols.rlm.submitting import SubmitShape
 from lash.protocols.rlm.surface import LASHLANG_SURFACE_EXTENSION_ID, Offers, Surface, base_environment
 from lash.tools.catalog import ToolCatalog
 
@@ -51,6 +56,7 @@ class RlmProtocol:
         self._grammar: CellGrammar = grammar or FencedCells()
         self._compiler = Compiler()
         self._resolver = resolver
+        self._background: CoreBackground | None = None
         # Made when the first session is built: plugins of the core may add to what programs meet.
         self._offers: Offers | None = None
         # One provider for all sessions: catalogs are shared by those whose sources are the same.
@@ -69,8 +75,24 @@ class RlmProtocol:
             except LanguageError as error:
                 raise PluginRegistrationError(f"plugin {self.id!r}: {error}") from error
             self._offers = Offers(base, self._told)
-        executor = RlmExecutor(self.config, self._compiler, self._offers, self._projected, self._resolver)
+        executor = RlmExecutor(
+            self.config,
+            self._compiler,
+            self._offers,
+            self._projected,
+            self._resolver,
+            context.session_id,
+            lambda: self._background,
+        )
         return RlmSession(context.session_id, self.config, ending, self._grammar, executor, self._continue_as)
+
+    async def core_opened(self, services: CoreServices) -> None:
+        """Cells may start processes and register triggers from now on."""
+        self._background = None if services.background is None else CoreBackground(services.background)
+
+    async def core_closed(self) -> None:
+        """Nothing runs any more."""
+        self._background = None
 
     def environment_of(self, catalog: ToolCatalog) -> HostEnvironment:
         """What programs are linked against with these tools, once a session was built."""
@@ -109,20 +131,29 @@ class RlmSession:
 
     def register(self, registrar: PluginRegistrar) -> None:
         """Registers the driver, its projection and its executor, the prompt, and `continue_as`."""
+        budget = None
+        if self._config.continue_as_soft_warn_tokens:
+            budget = ContextBudget(self._config.continue_as_soft_warn_tokens)
+            registrar.turn.checkpoint(budget.at_checkpoint)
         projection = RlmProjection(self._grammar, self._config.max_output_chars, self._executor.bound)
         registrar.protocol.driver(
             ProtocolBinding(
-                RlmDriver(self._config, self._ending, self._grammar),
+                RlmDriver(self._config, self._ending, self._grammar, budget),
                 projection.project,
                 projection.project_turn,
                 executor=self._executor,
                 screen=self._screen,
                 shown_text=self._shown_text,
                 offers_tools=False,
+                seed=self._seed,
+                answering=lambda schema: SubmitShape(SubmitRequired(schema)).turn_options(),
             )
         )
         registrar.tools.provider(self._continue_as)
         registrar.prompt.contribute(self._contribute)
+
+    def _seed(self, values: JsonObject) -> JsonObject:
+        return seed_record(values, self._executor.reserved)
 
     def _screen(self) -> TextScreen:
         return self._grammar.screen(PLUGIN_ID)

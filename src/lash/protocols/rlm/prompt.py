@@ -75,20 +75,42 @@ _SLEEP: Final = (
 
 _PROCESSES: Final = """### Background work
 
-- `process name(a: str) { … finish value }` at top level declares a process. It sees only its parameters.
-- `h = start name(a: "x")` starts it and goes on; `(await h)?` is what it finished with; `cancel h` ends it.
-- Inside a process: `finish v`, `fail v`, `yield v` (tells whoever watches), `wake v` (tells this session)."""
+- `process name(a: str) { … finish value }` at top level declares a process. It sees only its parameters, and runs \
+on its own: also when this turn is over, and after a restart.
+- `h = start name(a: "x")` starts it and goes on. `await h` waits and gives `{ ok: true, value }` or `{ ok: false, \
+error }`; `(await h)?` is the value. A list or record of handles is awaited together. `cancel h` asks it to stop.
+- Keep handles in variables: a later block or turn can await them.
+- Inside a process: `finish v`, `fail v`, `yield v` (tells whoever watches), `wake v` (tells this session, which reads \
+it as an event). There is no `print` and no `submit`.
 
-_SIGNALS: Final = (
-    """- Inside a process `wait_signal("go")` waits for a signal; `signal_run(h, "go", value)` sends it."""
-)
+```lashlang
+process greet(name: str) {
+  finish format("hello {}", name)
+}
+h = start greet(name: "Ada")
+both = await [start greet(name: "Bob"), start greet(name: "Cy")]
+print [(await h)?, both[0].value, both[1].ok]  # -> ["hello Ada","hello Bob",true]
+```"""
+
+_SIGNALS: Final = """A process may wait for signals, and is sent them by its handle:
+
+```lashlang
+process approval(what: str) signals { decided: str } {
+  finish [what, wait_signal("decided")]
+}
+h = start approval(what: "order 7")
+signal_run(h, "decided", "yes")
+print (await h)?  # -> ["order 7","yes"]
+```"""
 
 _TRIGGERS: Final = """### Triggers
 
-- `await triggers.register({ source: …, target: process_name, inputs: { … }, name: "…" })?` starts a process at \
-each event; \
-`trigger.event` in `inputs` stands for the event. `triggers.list({ … })` and `triggers.cancel({ handle: h })` \
-manage them."""
+- `t = await triggers.register({ source: …, target: name, inputs: { … }, name: "…" })?` starts the process `name` \
+whenever something happens to the source. Sources are the constructors with the result `TriggerSource` under Host \
+Surface. `inputs` gives every parameter of the process: `trigger.event` is what happened, any other value is the same \
+every time.
+- `await triggers.list({ target: name })?` finds them again (also by `name`, `source_type`, `enabled`; `{}` is all), \
+`await triggers.cancel({ handle: t })?` ends one. What it started goes on."""
 
 _LABELS: Final = """### Labels
 
@@ -209,7 +231,7 @@ def _sections(environment: HostEnvironment, features: PromptFeatures) -> Iterato
     if modules:
         yield _OPERATIONS
     if abilities.processes:
-        yield _PROCESSES + (f"\n{_SIGNALS}" if abilities.process_signals else "")
+        yield _PROCESSES + (f"\n\n{_SIGNALS}" if abilities.process_signals else "")
     if abilities.triggers and abilities.processes:
         yield _TRIGGERS
     if language.label_annotations:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from lash.artifacts.store import ArtifactStore
+from lash.base.json import Json
 from lash.plugins.host import PluginSession
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.outputs import ProcessAwaitOutput
@@ -13,6 +15,7 @@ from lash.processes.registry import ProcessRegistry
 from lash.runtime.direct import DirectModel
 from lash.runtime.worker.run import Park, ProcessRun
 from lash.tools.catalog import ToolCatalog
+from lash.triggers.store import TriggerStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,11 @@ class ProcessParts:
     catalog: ToolCatalog
     processes: ProcessRegistry
     artifacts: ArtifactStore
+    triggers: TriggerStore
     # For tools that ask a model something themselves.
     model: DirectModel
+    # What plugins add to the programs of the language.
+    surface_contributions: Sequence[Json] = ()
 
 
 EngineOutcome: TypeAlias = ProcessAwaitOutput | Park

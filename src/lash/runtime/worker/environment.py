@@ -11,11 +11,14 @@ from lash.plugins.errors import PluginSessionError
 from lash.plugins.hooks import PluginSessionContext
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.registration import ProcessRegistration
+from lash.runtime.asides import trace_teller
 from lash.runtime.direct import DirectModel
 from lash.runtime.input import TurnOptions
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.engines import ProcessParts
 
+# Under this id plugins add to what programs meet; the language itself is loaded by those who run programs.
+SURFACE_EXTENSION = "lashlang_surface"
 # Environments that are kept in memory: they never change under their name.
 KEPT = 256
 
@@ -36,10 +39,15 @@ class Environments:
         session_id = f"process-env:{registration.id}"
         options = {**config.engine.options.plugin_options, **env.plugin_options}
         plugins = config.engine.plugins.build(PluginSessionContext(session_id, plugin_options=options))
+        if (tracer := config.engine.options.tracer) is not None:
+            plugins.emit_trace = trace_teller(tracer, None)
         catalog = config.engine.options.build_catalog(plugins)
         chosen = config.engine.options.choose_model(TurnOptions())
         model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
-        return ProcessParts(env, session_id, plugins, catalog, config.processes, config.artifacts, model)
+        added = config.engine.plugins.contributed(SURFACE_EXTENSION)
+        return ProcessParts(
+            env, session_id, plugins, catalog, config.processes, config.artifacts, config.triggers, model, added
+        )
 
     async def _load(self, env_ref: str) -> ProcessExecutionEnvSpec:
         env = self._kept.get(env_ref)

@@ -2,42 +2,52 @@
 
 A run that waits holds no slot. A wait that lasts is no task either: where the host is
 durable the run ends, its row is parked until there is something to do, and another run
-comes back to the same place through the journal.
+comes back to the same place through the journal. A run of several branches waits when
+each of them does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
-from lash.base.tier import DurabilityTier
-from lash.effects.envelope import EffectEnvelope, EffectOutcome
-from lash.effects.errors import SleepCut
-from lash.effects.journal import JournalRow
-from lash.effects.local import Branch, Local
-from lash.effects.ports import EffectController, EffectSummary
-from lash.effects.scope import ExecutionScope
-from lash.effects.waits import AwaitEventKey, WaitIdentity
+from lash.effects.ports import EffectController
 from lash.processes.registration import ProcessRegistration
+from lash.processes.status import WaitState
 from lash.runtime.worker.slots import Slots
 
 T = TypeVar("T")
 
 
+class RunCut(Exception):
+    """The run stops where it is, because its token says so. Nothing of that is recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Park:
-    """A run ended because it waits: for a moment, for processes, for durable waits of its scope (their key ids)."""
+    """A run ended because it waits: for a moment, for processes, for durable waits of its scope (their key ids).
+
+    `seen_sequence` is the newest event that the run knows of; None for the newest when it began.
+    """
 
     until_ms: int | None = None
     awaited: tuple[str, ...] = ()
     wait_ids: tuple[str, ...] = ()
+    seen_sequence: int | None = None
+
+    def beside(self, other: Park | None) -> Park:
+        """Waiting for this or for that, whichever comes first."""
+        if other is None:
+            return self
+        moments = [moment for moment in (self.until_ms, other.until_ms) if moment is not None]
+        return Park(min(moments, default=None), (*self.awaited, *other.awaited), (*self.wait_ids, *other.wait_ids))
 
 
 @dataclass(eq=False, slots=True)
@@ -52,37 +62,145 @@ class ProcessRun:
     slots: Slots | None = None
     # How long a wait stays a task; None where it has to.
     park_after_ms: int | None = None
+    # The newest event that the run knows of, nothing left out before it.
     last_sequence: int = 0
+    # What the process waited for when the run began.
+    wait: WaitState | None = None
     parked: Park | None = None
-    _waits: int = field(default=0)
+    _branches: int = 1
+    _waits: int = 0
+    _parkable: int = 0
+    _has_slot: bool = True
+    _returning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _giving: asyncio.Handle | None = None
+    _alarm: asyncio.TimerHandle | None = None
 
     @property
     def process_id(self) -> str:
         """The process."""
         return self.registration.id
 
+    @property
+    def is_parking(self) -> bool:
+        """Whether the run is about to end because all of it waits."""
+        return self.cancel.reason == "parked"
+
     @asynccontextmanager
-    async def waiting(self) -> AsyncIterator[None]:
-        """While the run waits for somebody else and does nothing: it holds no slot meanwhile."""
+    async def waiting(self, *, may_park: bool = False) -> AsyncIterator[None]:
+        """While a branch of the run waits for somebody else: once all do, the run holds no slot.
+
+        `may_park`: when all of them have waited for a while the token is cancelled with `parked`, and this
+        wait says then with `note` what it waits for.
+        """
         self._waits += 1
-        if self.slots is not None and self._waits == 1:
-            self.slots.give()
+        self._parkable += may_park
+        self._look()
         try:
             yield
         finally:
             self._waits -= 1
-            if self.slots is not None and self._waits == 0:
-                await self._come_back(self.slots)
+            self._parkable -= may_park
+            self._stay()
+            await self._come_back()
 
-    async def _come_back(self, slots: Slots) -> None:
-        if self.cancel.is_cancelled:
-            slots.take()  # it is about to end, nobody waits for that
+    async def until(self, what: Coroutine[Any, Any, T], park: Park) -> T:
+        """The result of a wait that may be parked. Raises `RunCut` when the token is cancelled first."""
+        async with self.waiting(may_park=True):
+            task = asyncio.ensure_future(what)
+            undo = self.cancel.on_cancel(_canceller(task))
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):  # nobody hears of it any more
+                    await task
+                raise
+            finally:
+                undo()
+            if task.cancelled():
+                self.note(park)
+                raise RunCut
+            return task.result()
+
+    def note(self, park: Park) -> None:
+        """Says what a wait that is parked was for. Nothing when the run ends for another reason."""
+        if self.is_parking:
+            self.parked = park.beside(self.parked)
+
+    def saw_own(self, sequence: int) -> None:
+        """The run has appended an event; one that somebody else appended before it is not passed over."""
+        if sequence == self.last_sequence + 1:
+            self.last_sequence = sequence
+
+    @contextmanager
+    def branching(self, count: int) -> Iterator[Callable[[], None]]:
+        """While the run does `count` things at once; what is yielded is called as each of them ends."""
+        before = self._branches
+        self._branches += count - 1
+        left = count
+
+        def ended() -> None:
+            nonlocal left
+            left -= 1
+            if left:
+                self._branches -= 1
+                self._look()
+
+        try:
+            yield ended
+        finally:
+            self._branches = before
+
+    def _look(self) -> None:
+        """Everything may be waiting now."""
+        if self._waits < self._branches:
+            return
+        loop = asyncio.get_running_loop()
+        if self.slots is not None and self._has_slot and self._giving is None:
+            # What is answered at once does not come back to the loop, and keeps its slot.
+            self._giving = loop.call_soon(self._give)
+        if self.park_after_ms is not None and self._parkable == self._waits and self._alarm is None:
+            self._alarm = loop.call_later(self.park_after_ms / 1000, self.cancel.cancel, "parked")
+
+    def _stay(self) -> None:
+        if self._giving is not None:
+            self._giving.cancel()
+            self._giving = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _give(self) -> None:
+        assert self.slots is not None
+        self._giving = None
+        self._has_slot = False
+        self.slots.give()
+
+    async def _come_back(self) -> None:
+        if self.slots is not None and not self._has_slot:
+            async with self._returning:
+                await self._retake(self.slots)
+
+    async def _retake(self, slots: Slots) -> None:
+        if self._has_slot:  # another branch was quicker
             return
         try:
-            await slots.retake()
+            if self.cancel.is_cancelled:
+                slots.take()  # it is about to end, nobody waits for that
+            else:
+                await slots.retake()
         except asyncio.CancelledError:
             slots.take()
             raise
+        finally:
+            self._has_slot = True
+
+
+def _canceller(task: asyncio.Future[Any]) -> Callable[[], None]:
+    def cancel() -> None:
+        task.cancel()
+
+    return cancel
 
 
 # The run that the current task is part of.
@@ -97,110 +215,3 @@ async def waiting_for_others() -> AsyncIterator[None]:
         if run is not None:
             await stack.enter_async_context(run.waiting())
         yield
-
-
-class ParkingController:
-    """The controller of a run that does one thing at a time: while it sleeps or waits, the process may be parked."""
-
-    def __init__(self, run: ProcessRun) -> None:
-        self._run = run
-        self._inner = run.controller
-
-    def execution_scope(self) -> ExecutionScope:
-        """See `EffectController`."""
-        return self._inner.execution_scope()
-
-    def scope_id(self) -> str:
-        """See `EffectController`."""
-        return self._inner.scope_id()
-
-    def turn_id(self) -> str | None:
-        """See `EffectController`."""
-        return self._inner.turn_id()
-
-    def durability_tier(self) -> DurabilityTier:
-        """See `EffectController`."""
-        return self._inner.durability_tier()
-
-    async def execute(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
-        """Executes; a pause or a wait holds no slot, and a long one ends the run."""
-        if envelope.kind not in ("sleep", "await_event"):
-            return await self._inner.execute(envelope, local)
-        async with self._run.waiting():
-            alarm = self._alarm()
-            try:
-                return await self._inner.execute(envelope, local)
-            except SleepCut as cut:
-                self._note(Park(cut.due_ms))
-                raise
-            except Exception:
-                if envelope.kind == "await_event":
-                    key = envelope.command.body["key"]
-                    assert isinstance(key, dict)
-                    self._note(Park(local.deadline_ms, wait_ids=(str(key["key_id"]),)))
-                raise
-            finally:
-                if alarm is not None:
-                    alarm.cancel()
-
-    async def run_group(self, branches: Sequence[Branch[T]]) -> list[T]:
-        """One branch after another: a run that parks does one thing at a time."""
-        return [await self._through(branch) for branch in branches]
-
-    async def barrier(self) -> None:
-        """See `EffectController`."""
-        await self._inner.barrier()
-
-    async def retract(self) -> list[JournalRow]:
-        """See `EffectController`."""
-        return await self._inner.retract()
-
-    def restore(self, rows: list[JournalRow]) -> None:
-        """See `EffectController`."""
-        self._inner.restore(rows)
-
-    def summary(self) -> list[EffectSummary]:
-        """See `EffectController`."""
-        return self._inner.summary()
-
-    async def load_blob(self, ref: str) -> bytes | None:
-        """See `EffectController`."""
-        return await self._inner.load_blob(ref)
-
-    def has_recorded(self, replay_key: str) -> bool:
-        """See `EffectController`."""
-        return self._inner.has_recorded(replay_key)
-
-    def has_recorded_beyond(self, effect_number: int) -> bool:
-        """See `EffectController`."""
-        return self._inner.has_recorded_beyond(effect_number)
-
-    def completion_key(self, wait: WaitIdentity) -> AwaitEventKey:
-        """See `EffectController`."""
-        return self._inner.completion_key(wait)
-
-    def _alarm(self) -> asyncio.TimerHandle | None:
-        after_ms = self._run.park_after_ms
-        if after_ms is None:
-            return None
-        return asyncio.get_running_loop().call_later(after_ms / 1000, self._run.cancel.cancel, "parked")
-
-    def _note(self, park: Park) -> None:
-        if self._run.cancel.reason == "parked":
-            self._run.parked = park
-
-    async def _through(self, branch: Branch[T]) -> T:
-        try:
-            request = next(branch)
-            while True:
-                try:
-                    outcome = await self.execute(request.envelope, request.local)
-                except Exception as error:
-                    request = branch.throw(error)
-                else:
-                    request = branch.send(outcome)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        finally:
-            branch.close()

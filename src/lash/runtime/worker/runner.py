@@ -21,7 +21,7 @@ from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitO
 from lash.processes.registration import ProcessRegistration
 from lash.processes.scopes import SessionOriginator
 from lash.runtime.worker.config import ProcessWorkerConfig
-from lash.runtime.worker.engines import ProcessParts
+from lash.runtime.worker.engines import ProcessEngine, ProcessParts
 from lash.runtime.worker.environment import Environments
 from lash.runtime.worker.facets import guard_worker_facets
 from lash.runtime.worker.run import CURRENT_RUN, Park, ProcessRun
@@ -41,6 +41,8 @@ class ProcessRunner:
     def __init__(self, config: ProcessWorkerConfig) -> None:
         self._config = config
         self._environments = Environments(config)
+        self._lashlang: ProcessEngine | None = None
+        self._is_guarded = False
 
     async def run_process(
         self, registration: ProcessRegistration, *, cancel: CancelToken | None = None
@@ -71,7 +73,9 @@ class ProcessRunner:
             raise PluginSessionError(
                 "missing_process_execution_id: process execution requires a non-empty persisted process id"
             )
-        guard_worker_facets(self._config)
+        if not self._is_guarded:  # the facets of a worker never change
+            guard_worker_facets(self._config)
+            self._is_guarded = True
         if isinstance(registration.input, ExternalInput):
             return SuccessOutput({"metadata": registration.input.metadata})
         originator = registration.provenance.originator
@@ -106,10 +110,20 @@ class ProcessRunner:
         if isinstance(work, ToolCallInput):
             return await self._tool_call(run, work, parts)
         kind = work.kind if isinstance(work, EngineInput) else "lashlang"
-        engine = self._config.engines.get(kind)
+        engine = self._config.engines.get(kind) or self._own_engine(kind)
         if engine is None:
             return FailureOutput("unavailable", "process_engine_missing", f"process engine `{kind}` is not configured")
         return await engine.run(run, parts)
+
+    def _own_engine(self, kind: str) -> ProcessEngine | None:
+        if kind != "lashlang":
+            return None
+        if self._lashlang is None:
+            # The language is large, and most workers never see a program.
+            from lash.runtime.programs.engine import LashlangEngine
+
+            self._lashlang = LashlangEngine(sink=self._config.engine.options.execution_sink)
+        return self._lashlang
 
     async def _tool_call(self, run: ProcessRun, work: ToolCallInput, parts: ProcessParts) -> ProcessAwaitOutput | Park:
         try:

@@ -15,7 +15,7 @@ import msgspec
 from lash.base.causes import ProcessCause
 from lash.base.codec import DecodeError, from_json, to_json
 from lash.base.errors import LashError
-from lash.base.json import JsonObject
+from lash.base.json import Json, JsonObject
 from lash.base.messages import Message
 from lash.effects.errors import EffectLeaseLost, LeaseLost
 from lash.effects.lease import Lease
@@ -28,6 +28,7 @@ from lash.processes.inputs import SessionTurnInput
 from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput, SuccessOutput
 from lash.processes.scopes import SessionOriginator
 from lash.runtime.actor import SessionActor
+from lash.runtime.ancestry import ancestors_of
 from lash.runtime.asides import make_child
 from lash.runtime.engine import Engine
 from lash.runtime.input import QueuedInput, TurnInput
@@ -37,6 +38,7 @@ from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.run import ProcessRun
 from lash.sessions.errors import StoreUnavailable
 from lash.sessions.frames import SessionPolicy, ToolAccess
+from lash.sessions.graph import ProtocolEvent
 from lash.sessions.meta import ChildSession
 
 logger = logging.getLogger("lash.worker")
@@ -56,6 +58,7 @@ class ChildRequest(msgspec.Struct, frozen=True):
     tool_access: ToolAccess = ToolAccess()
     usage_source: str = "child"
     messages: list[Message] = []
+    records: list[ProtocolEvent] = []
 
 
 async def run_session_turn(
@@ -75,7 +78,7 @@ async def run_session_turn(
     if is_supplied or policy is not None:
         engine = _twin(config.engine, _Supplied(run.controller, config.host)) if is_supplied else config.engine
         actor = SessionActor(engine, child_id, policy or actor.memory.policy)
-    turn = TurnRequest(TurnInput(list(queued.items)), run.process_id, queued.options)
+    turn = TurnRequest(TurnInput(list(queued.items)), run.process_id, queued.options, process_run=run)
     undo = run.cancel.on_cancel(lambda: turn.cancel.cancel("requested") if run.cancel.is_requested else None)
     try:
         result = await actor.run(turn)
@@ -96,6 +99,9 @@ def _output(run: ProcessRun, child_id: str, result: TurnResult) -> ProcessAwaitO
     if isinstance(outcome, Stopped):
         if outcome.reason == "cancelled":
             return CancelledOutput("background session turn was cancelled")
+        if outcome.reason == "tool_error" and isinstance(outcome.value, dict):
+            # A tool of the child gave the turn up, with a reason and perhaps a value.
+            return _failed(str(outcome.value.get("message") or ""), outcome.value.get("raw"))
         return _failed("; ".join(issue.message for issue in result.errors if issue.message))
     turn: JsonObject = {
         "turn_id": result.turn_id,
@@ -109,8 +115,9 @@ def _output(run: ProcessRun, child_id: str, result: TurnResult) -> ProcessAwaitO
     return SuccessOutput({"process_id": run.process_id, "child_session_id": child_id, "turn": turn})
 
 
-def _failed(message: str) -> FailureOutput:
-    return FailureOutput("execution", "process_session_turn_failed", message or "background session turn failed")
+def _failed(message: str, raw: Json = None) -> FailureOutput:
+    said = message or "background session turn failed"
+    return FailureOutput("execution", "process_session_turn_failed", said, raw)
 
 
 async def _create(
@@ -126,7 +133,12 @@ async def _create(
     base = config.actor_of(child_id).memory.policy
     policy = base if request.policy is None else _completed(request.policy, base)
     directive = CreateSession(
-        child_id, request.messages, request.plugin_options, request.tool_access, request.usage_source
+        child_id,
+        request.messages,
+        request.plugin_options,
+        request.tool_access,
+        request.usage_source,
+        request.records,
     )
     await make_child(config.engine, f"process {run.process_id!r}", relation, policy, directive)
     return policy if request.policy is not None else None
@@ -141,17 +153,13 @@ def _completed(policy: SessionPolicy, base: SessionPolicy) -> SessionPolicy:
 
 async def _check_depth(config: ProcessWorkerConfig, parent_id: str | None) -> None:
     """Raises `PluginSessionError` when the parent is as deep as a session may be."""
-    depth, ancestor_id = 0, parent_id
-    while ancestor_id is not None:
-        depth += 1
-        if depth > config.max_depth:
-            raise PluginSessionError(
-                f"session {parent_id!r} is {config.max_depth} children deep, and no child may be deeper"
-            )
-        store = await config.sessions.open_existing_store(ancestor_id)
-        meta = None if store is None else await store.load_session_meta()
-        relation = None if meta is None else meta.relation
-        ancestor_id = relation.parent_session_id if isinstance(relation, ChildSession) else None
+    if parent_id is None:
+        return
+    ancestors = await ancestors_of(config.sessions, await config.sessions.open_existing_store(parent_id))
+    if len(ancestors) >= config.max_depth:
+        raise PluginSessionError(
+            f"session {parent_id!r} is {config.max_depth} children deep, and no child may be deeper"
+        )
 
 
 class _Supplied:

@@ -27,10 +27,9 @@ class TriggerTicking:
         if not self.is_running and not self._engine.is_closing:
             self._task = self._engine.spawn(self._clock.run(), "trigger clock")
 
-    async def start_if_needed(self) -> None:
-        """Starts when something fires or is to be delivered some day: one read. For the opening of a core."""
-        if await self._engine.store.triggers.next_wake_ms() is not None:
-            self.start()
+    async def is_needed(self) -> bool:
+        """Whether something fires or is to be delivered some day: one read."""
+        return await self._engine.store.triggers.next_wake_ms() is not None
 
     async def stop(self) -> None:
         """Fires nothing more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lash.base.codec import from_json
 from lash.effects.invocation import RuntimeScope
 from lash.machine.values import PendingCall
-from lash.plugins.snapshots import StateTrail
+from lash.plugins.trail import HookTrail
 from lash.processes.inputs import ToolCallInput
 from lash.processes.outputs import ProcessAwaitOutput, output_of_tool
 from lash.runtime.activity import ActivityStream
@@ -14,7 +14,8 @@ from lash.runtime.call_run import CallPlace
 from lash.runtime.direct import DirectCalls
 from lash.runtime.tool_hooks import ToolHooks
 from lash.runtime.worker.engines import ProcessParts
-from lash.runtime.worker.run import ParkingController, ProcessRun
+from lash.runtime.worker.parking import ParkingController
+from lash.runtime.worker.run import ProcessRun
 from lash.tools.result import ToolCallRecord
 
 
@@ -23,7 +24,7 @@ async def run_tool_call(run: ProcessRun, work: ToolCallInput, parts: ProcessPart
     call = work.call
     stream = ActivityStream(run.process_id, [])
     hooks = ToolHooks(parts.plugins, parts.catalog, stream, parts.session_id, "")
-    trail = StateTrail(parts.plugins.states) if parts.plugins.states else None
+    trail = HookTrail(parts.plugins.states) if parts.plugins.states else None
     scope = RuntimeScope(parts.session_id)
     controller = ParkingController(run)
 

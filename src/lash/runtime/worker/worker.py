@@ -8,8 +8,9 @@
 ```
 
 One loop does all writing of ends and claims: what ended since its last transaction ends
-in the next one, which also takes what comes next. Nothing is polled: the change feed says
-that something happened, the due time of the next row says when something will.
+in the next one, which also takes what comes next, and a little more where runs are short
+(`ahead.py`). Nothing is polled: the change feed says that something happened, the due time
+of the next row says when something will.
 """
 
 from __future__ import annotations
@@ -23,22 +24,18 @@ from typing import Any, NamedTuple
 
 from lash.base.cancel import CancelToken
 from lash.base.waiting import first_of
-from lash.effects.errors import EffectInDoubt, LeaseLost
-from lash.effects.ports import EffectController
-from lash.effects.scope import ExecutionScope
 from lash.processes.errors import ProcessError, ProcessLeaseLost
 from lash.processes.events import cancel_requested
-from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput
-from lash.processes.record import ProcessRecord
-from lash.processes.registration import ProcessRegistration
+from lash.processes.outputs import FailureOutput
 from lash.processes.registry import ClaimedProcess, ProcessEnd, WorkTurnOver
-from lash.runtime.engine import DoubtfulEffect
 from lash.runtime.leases import Holding
 from lash.runtime.recovery import see_to_turns
+from lash.runtime.worker.ahead import LONG_MS, Ahead
+from lash.runtime.worker.attempt import Attempts
 from lash.runtime.worker.config import ProcessWorkerConfig
-from lash.runtime.worker.run import CURRENT_RUN, Park, ProcessRun
-from lash.runtime.worker.runner import NOT_ITS_FAULT, ProcessRunner
+from lash.runtime.worker.run import CURRENT_RUN, Park
 from lash.runtime.worker.slots import Slots
+from lash.runtime.worker.standby import stand_by
 from lash.runtime.worker.ticking import TriggerTicking
 from lash.sessions.errors import StoreError
 
@@ -70,9 +67,10 @@ class ProcessWorker:
         self._config = config
         self._engine = config.engine
         self._registry = config.processes
-        self._runner = ProcessRunner(config)
         self._stirred = asyncio.Event()
-        self.slots = Slots(config.concurrency, self._stirred.set)
+        self.slots = Slots(config.concurrency, self._slot_given)
+        self._ahead = Ahead(config.concurrency)
+        self._attempts = Attempts(config, self.slots)
         self._loop: asyncio.Task[None] | None = None
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._holdings: dict[str, Holding] = {}
@@ -116,12 +114,18 @@ class ProcessWorker:
         self.poke()
 
     async def start_if_needed(self) -> None:
-        """Starts when there is something to do now or later: one read. For the opening of a core."""
+        """Starts when there is something to do now or later, else stands by: two reads. For the opening of a core."""
+        if await self.is_needed():
+            self.poke()
+        else:
+            self._engine.spawn(stand_by(self._engine, self), "process worker, standing by")
+
+    async def is_needed(self) -> bool:
+        """Whether the store has something to do now or later, or a schedule."""
         outlook = await self._registry.look_for_work(self._engine.executor_id)
         if outlook.due_in_ms is not None or outlook.has_wakes or outlook.has_other_workers:
-            self.poke()
-        if self.ticking is not None:
-            await self.ticking.start_if_needed()
+            return True
+        return self.ticking is not None and await self.ticking.is_needed()
 
     async def drain(self, timeout_ms: int = 30_000) -> None:
         """Takes nothing more and waits for what runs; what has not ended then is left to others.
@@ -133,6 +137,7 @@ class ProcessWorker:
             await self.ticking.stop()
         if self._seeing_to_turns is not None:
             self._seeing_to_turns.cancel()
+        await self._give_back()
         deadline = self._engine.clock.monotonic() + timeout_ms / 1000
         while self._runs or self._ended:
             left_ms = round((deadline - self._engine.clock.monotonic()) * 1000)
@@ -168,18 +173,23 @@ class ProcessWorker:
             if self._ended:  # what ended here is not to be run again
                 with contextlib.suppress(Exception):
                     await asyncio.shield(self._turn_over())
+            if self._ahead:
+                with contextlib.suppress(Exception):
+                    await asyncio.shield(self._give_back())
 
     async def _round(self) -> None:
         """Does what there is to do, then waits for more."""
         changes = self._engine.store.changes
         generation = changes.generation()
         self._stirred.clear()
-        if self._ended or (self._may_be_due and self._room):
+        if self._ended and (rest_ms := self._ahead.rest_ms) and not self._is_leaving:
+            await self._engine.clock.sleep(rest_ms)
+        if self._ended or (self._may_be_due and self._wanted):
             await self._turn_over()
-            if self._may_be_due and self._room:
+            if self._ended or (self._may_be_due and self._wanted):
                 return
-            if self._ended:
-                return
+        if self._ahead.is_stuck(self._engine.clock.monotonic()):
+            await self._give_back()
         if not self._room and not self._is_time_to_look:
             await first_of(self._stirred.wait(), self._engine.clock.sleep(BUSY_LOOK_MS))
             return
@@ -197,6 +207,8 @@ class ProcessWorker:
             waits.append(self._engine.clock.sleep(outlook.due_in_ms))
         if outlook.has_other_workers:
             waits.append(self._probe())
+        if self._ahead:
+            waits.append(self._engine.clock.sleep(LONG_MS))
         await first_of(*waits)
 
     @property
@@ -205,13 +217,22 @@ class ProcessWorker:
 
     @property
     def _room(self) -> int:
-        return 0 if self._is_draining else self.slots.free
+        return 0 if self._is_leaving else self.slots.free
+
+    @property
+    def _is_leaving(self) -> bool:
+        return self._is_draining or self._engine.is_closing
+
+    @property
+    def _wanted(self) -> int:
+        """How many processes it would claim now: for free slots, and a few that will soon have one."""
+        return 0 if self._is_leaving else self.slots.free + self._ahead.room
 
     async def _turn_over(self) -> None:
         """Ends what ended and takes what is due, in one transaction."""
         ended, self._ended = self._ended, []
         ends = [each.end for each in ended]
-        limit = self._room
+        limit = self._wanted
         writing = asyncio.ensure_future(
             self._registry.turn_over(
                 ends, self._engine.executor_id, self._claim_token, self._engine.options.timings.ttl_ms, limit
@@ -238,7 +259,9 @@ class ProcessWorker:
         for process_id in turned.lost:
             logger.warning("process %s was taken over; what came of it here is dropped", process_id)
         for claimed in turned.claimed:
-            self._start(claimed)
+            self._take(claimed)
+        if self._is_leaving:
+            await self._give_back()
 
     async def _undo(self, writing: asyncio.Future[WorkTurnOver], ended: list[Ended]) -> None:
         """This worker is leaving: what it has just taken is given back."""
@@ -246,9 +269,19 @@ class ProcessWorker:
         if writing.cancelled() or writing.exception() is not None:
             self._ended = [*ended, *self._ended]
             return
-        for claimed in writing.result().claimed:
-            with contextlib.suppress(Exception):  # the lease runs out by itself otherwise
-                await self._registry.complete_process_lease(claimed.lease.completion())
+        if claimed := writing.result().claimed:
+            with contextlib.suppress(Exception):  # the leases run out by themselves otherwise
+                await self._registry.give_back(claimed)
+
+    async def _give_back(self) -> None:
+        """What waits for a slot is given back, for others to run."""
+        waiting = self._ahead.clear()
+        for claimed, holding in waiting:
+            self._engine.keeper.drop(holding)
+            del self._holdings[claimed.record.id]
+        if waiting:
+            with contextlib.suppress(StoreError):  # the leases run out by themselves otherwise
+                await self._registry.give_back([claimed for claimed, _ in waiting])
 
     async def _end_alone(self, end: ProcessEnd) -> None:
         """Ends one process. What cannot be stored is a failure; if that cannot either, the lease is given back."""
@@ -299,12 +332,29 @@ class ProcessWorker:
 
     # one process
 
-    def _start(self, claimed: ClaimedProcess) -> None:
+    def _take(self, claimed: ClaimedProcess) -> None:
+        """Runs what was claimed, or lets it wait for a slot; either way its lease is kept."""
+        holding = Holding(claimed.lease.as_lease(), CancelToken(), process=claimed.lease)
+        self._holdings[claimed.record.id] = holding
+        self._engine.keeper.hold(holding)
+        if self._room:
+            self._start(claimed, holding)
+        else:
+            self._ahead.put(claimed, holding, self._engine.clock.monotonic())
+
+    def _slot_given(self) -> None:
+        self._stirred.set()
+        while self._room and (waiting := self._ahead.take(self._engine.clock.monotonic())) is not None:
+            claimed, holding = waiting
+            if holding.cancel.reason == "lease_lost":  # others run it
+                self._engine.keeper.drop(holding)
+                del self._holdings[claimed.record.id]
+            else:
+                self._start(claimed, holding)
+
+    def _start(self, claimed: ClaimedProcess, holding: Holding) -> None:
         process_id = claimed.record.id
         self.slots.take()
-        holding = Holding(claimed.lease.as_lease(), CancelToken(), process=claimed.lease)
-        self._holdings[process_id] = holding
-        self._engine.keeper.hold(holding)
         self._runs[process_id] = self._engine.spawn(self._run(claimed, holding), f"process {process_id}")
         if self._watcher is None or self._watcher.done():
             self._watcher = self._engine.spawn(self._watch_cancels(), "process cancels")
@@ -315,12 +365,15 @@ class ProcessWorker:
         later_ms = 0
         is_kept = True
         has_ended = False
+        began = self._engine.clock.monotonic()
         try:
-            outcome = await self._outcome(claimed, holding)
+            outcome = await self._attempts.outcome(claimed, holding)
             if isinstance(outcome, Park):
                 is_kept = not await self._registry.park_process(
                     lease,
-                    seen_sequence=claimed.record.last_sequence,
+                    seen_sequence=(
+                        claimed.record.last_sequence if outcome.seen_sequence is None else outcome.seen_sequence
+                    ),
                     until_ms=outcome.until_ms,
                     awaited=outcome.awaited,
                     wait_ids=outcome.wait_ids,
@@ -340,74 +393,13 @@ class ProcessWorker:
             if not has_ended:
                 self._engine.keeper.drop(holding)
             del self._holdings[process_id], self._runs[process_id]
+            self._ahead.pace.note((self._engine.clock.monotonic() - began) * 1000)
             self.slots.give()
             self._stirred.set()
             if is_kept:
                 due_at_ms = self._engine.clock.now_ms() + later_ms if later_ms else 0
                 with contextlib.suppress(Exception):  # the lease runs out by itself otherwise
                     await asyncio.shield(self._registry.complete_process_lease(lease.completion(), due_at_ms=due_at_ms))
-
-    async def _outcome(self, claimed: ClaimedProcess, holding: Holding) -> ProcessAwaitOutput | Park | None:
-        """How the process ended or why it waits; None when this worker cannot say."""
-        record, lease, cancel = claimed.record, claimed.lease, holding.cancel
-        if record.recovery == "owner_bound" and record.first_started_by != self._engine.executor_id:
-            return FailureOutput(
-                "unavailable", "process_owner_lost", f"process `{record.id}` was bound to {record.first_started_by}"
-            )
-        try:
-            if record.last_sequence:  # a request from before the run counts
-                await self._engine.keeper.look_for_cancels([holding])
-            controller = await self._engine.host.owned(
-                ExecutionScope.process(record.id),
-                lease.as_lease(),
-                is_fresh=lease.fencing_token == 1,
-                on_lost=lambda: cancel.cancel("lease_lost"),
-            )
-            outcome = await self._runner.run(self._process_run(record, controller, cancel))
-            await self._settle(controller, outcome)
-            return outcome
-        except asyncio.CancelledError:
-            cancel.cancel("shutdown")
-            raise
-        except EffectInDoubt as doubt:
-            self._note_doubt(record.id, doubt.replay_key)
-            return None
-        except NOT_ITS_FAULT as error:
-            logger.warning("process %s stops here: %s", record.id, error)
-            if isinstance(error, LeaseLost):
-                cancel.cancel("lease_lost")
-            return None
-        except Exception as error:
-            if cancel.is_cancelled and not cancel.is_requested:
-                return None
-            if cancel.is_requested:
-                return CancelledOutput(f"process `{record.id}` was cancelled")
-            logger.warning("process %s failed", record.id, exc_info=True)
-            return FailureOutput("execution", "process_recovery_failed", str(error) or type(error).__name__)
-
-    async def _settle(self, controller: EffectController, outcome: ProcessAwaitOutput | Park) -> None:
-        """What was recorded is durable before the process is parked; of one that ended nothing is needed any more."""
-        if isinstance(outcome, Park):
-            await controller.barrier()
-        else:
-            await controller.retract()
-
-    def _process_run(self, record: ProcessRecord, controller: EffectController, cancel: CancelToken) -> ProcessRun:
-        is_durable = controller.durability_tier() == "durable"
-        return ProcessRun(
-            registration_of(record),
-            controller,
-            cancel,
-            self._engine.clock,
-            self.slots,
-            self._config.park_after_ms if is_durable else None,
-            record.last_sequence,
-        )
-
-    def _note_doubt(self, process_id: str, replay_key: str) -> None:
-        doubt = DoubtfulEffect("", "", replay_key, process_id)
-        if doubt not in self._engine.recovery.in_doubt:
-            self._engine.recovery.in_doubt.append(doubt)
 
     async def _watch_cancels(self) -> None:
         """While something runs: looks after changes who wants what cancelled. The heartbeat looks too."""
@@ -423,17 +415,3 @@ class ProcessWorker:
                 await self._engine.keeper.look_for_cancels([one for one in self._holdings.values() if one in seen])
             seen = set(self._holdings.values())
             await changes.changed(generation)
-
-
-def registration_of(record: ProcessRecord) -> ProcessRegistration:
-    """What was registered, from what is stored of it."""
-    return ProcessRegistration(
-        record.id,
-        record.input,
-        record.provenance,
-        record.event_types,
-        record.env_ref,
-        record.wake_target,
-        record.identity,
-        record.recovery,
-    )

@@ -2,6 +2,8 @@
 
     deleted?            -> SessionDeleted
     stamp there?        -> Settled; nothing is changed (other input -> TurnInputConflict)
+    nothing queued, nothing in flight, lease free?
+                        -> the lease names the turn, its input is enqueued as claimed -> Owned
     enqueue by source key (other payload -> TurnInputConflict)
     lease taken?        no -> Waiting
     turn in flight?     -> claim exactly its batches, whoever had them
@@ -23,13 +25,14 @@ from lash.sessions.accept import Claimant, TurnInFlight, started_turn_id
 from lash.sessions.errors import SessionDeleted, TurnInputConflict
 from lash.stores.program import Query, Steps, execute, lock, notify, one, program, write
 from lash.stores.records import BatchRow, decode_in_flight
-from lash.stores.sql.claims import Claimer, Stamped, prefix_of, ready_rows, stamp
+from lash.stores.sql.claims import Claimer, Stamped, insert_claimed, prefix_of, ready_rows, stamp
 from lash.stores.sql.leases import (
     GET_LEASE,
     NAME_TURN,
     RELEASE_LEASE,
     Claimed,
     LeaseRow,
+    begin_turn,
     claim_lease,
     refuse_deleted,
     session_lock,
@@ -48,6 +51,7 @@ class KnownTurn(NamedTuple):
     receipt_hash: str | None
     head_revision: int | None
     turn_index: int | None
+    first_queued: int | None
 
     @property
     def place(self) -> Place:
@@ -84,7 +88,8 @@ LOOK_UP = Query(
     KnownTurn,
     """
     SELECT d.flag, t.turn_id, t.result_json, t.summary_json, t.committed_at_ms, r.payload_hash,
-           h.head_revision, h.turn_index
+           h.head_revision, h.turn_index,
+           (SELECT min(b.enqueue_seq) FROM lash_queued_batches b WHERE b.session_id = s.session_id)
     FROM (SELECT CAST(?1 AS TEXT) AS session_id) s
     LEFT JOIN (SELECT 1 AS flag, session_id FROM lash_deleted_sessions) d ON d.session_id = s.session_id
     LEFT JOIN lash_turn_commits t ON t.session_id = s.session_id AND t.turn_id = ?2
@@ -110,6 +115,10 @@ def accept_turn(
         if known.receipt_hash not in (None, draft.payload_hash):
             raise TurnInputConflict(session_id, turn_id)
         return known
+    if known.first_queued is None and known.receipt_hash is None and _is_ready(draft):
+        owned = yield from _begin(turn_id, draft, claimant, known.place)
+        if owned is not None:
+            return owned
     row: BatchRow | None = None
     if known.receipt_hash is None:
         row = yield from insert_or_find_row(draft)
@@ -150,6 +159,29 @@ def reclaim_batches(lease: Lease, claimer: Claimer, batch_ids: Sequence[str]) ->
     if row is None or row.lease_token != lease.token:
         return None
     return (yield from _claim_all(lease.key, claimer, batch_ids, row.now_ms))
+
+
+def _is_ready(draft: DraftRow) -> bool:
+    """Whether it runs as soon as nothing is before it."""
+    return draft.available_at_ms == 0 and draft.coalesce_key is None
+
+
+def _begin(turn_id: str, draft: DraftRow, claimant: Claimant, place: Place) -> Steps[OwnedRow | None]:
+    """`_drive` where nothing is queued: the turn is named as the lease is taken, its input is stored as claimed.
+
+    None when a turn is in flight or another owner is live; nothing was changed then.
+    """
+    session_id = draft.session_id
+    turn = TurnInFlight(turn_id, [draft.batch_id], place.head_revision, place.turn_index + 1)
+    claimed = yield from begin_turn(session_id, claimant, turn_id, encode(turn))
+    if claimed is None:
+        return None
+    lease = Lease(
+        "session", session_id, claimant.executor_id, claimant.lease_token, claimed.fence, claimed.expires_at_ms
+    )
+    claimer = Claimer(claimant.executor_id, claimant.claim_token, claimant.ttl_ms, claimed.fence)
+    stamped = yield from insert_claimed(draft, claimer, claimed.claimed_at_ms)
+    return OwnedRow(lease, stamped, turn, True, place.head_revision, False)
 
 
 def _drive(session_id: str, claimant: Claimant, max_batches: int, place: Place) -> Steps[OwnedRow | None]:

@@ -30,7 +30,7 @@ from lash.stores.program import (
 from lash.stores.program import Write as Part
 from lash.stores.records import BatchRow, decode_merge_key
 from lash.stores.sql.leases import session_lock
-from lash.stores.sql.queue import BATCH_COLUMNS
+from lash.stores.sql.queue import BATCH_COLUMNS, DraftRow, Place, fresh_row
 
 # A claim looks this far past its size for batches that may join.
 SCAN_AHEAD = 32
@@ -101,6 +101,18 @@ STAMP = Statement(
         claim_expires_at_ms = CAST(?9 AS BIGINT)
     WHERE session_id = ?1 AND batch_id = ?2
     """
+)
+# What begins at once is claimed as it is stored.
+INSERT_CLAIMED = Query(
+    Place,
+    """
+    INSERT INTO lash_queued_batches
+      (batch_id, session_id, source_key, coalesce_key, delivery_policy, slot_policy, merge_key_json,
+       available_at_ms, enqueued_at_ms, payloads_json, payload_hash, claim_id, claim_owner, claim_token,
+       claim_fencing_token, claim_generation, claim_claimed_at_ms, claim_expires_at_ms)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?16, ?17)
+    RETURNING enqueue_seq
+    """,
 )
 NOW = Query(Now, "SELECT {now}")
 HELD_FENCE = Query(
@@ -177,6 +189,15 @@ def stamp(session_id: str, claimer: Claimer, rows: Sequence[BatchRow], now_ms: i
         yield from each(STAMP, stamps)
         yield from together(*beside)
     return Stamped(claim_id, fencing, now_ms, expires, list(rows))
+
+
+def insert_claimed(draft: DraftRow, claimer: Claimer, now_ms: int) -> Steps[Stamped]:
+    """Stores and claims new work of an empty queue. Needs the session's lock."""
+    claim_id, expires = f"qwc:{draft.batch_id}:1", now_ms + claimer.ttl_ms
+    claim = (claim_id, claimer.owner, claimer.token, claimer.fence, now_ms, expires)
+    place = yield from one(INSERT_CLAIMED, *draft, *claim)
+    assert place is not None
+    return Stamped(claim_id, 1, now_ms, expires, [fresh_row(place.enqueue_seq, draft)])
 
 
 def settle_parts(session_id: str, batch_ids: Sequence[str], claim_id: str, token: str, now_ms: int) -> list[Part]:

@@ -88,6 +88,7 @@ class CommitPlan(NamedTuple):
     nodes: Sequence[Row]  # (session_id, node_id, parent_node_id, node_json)
     outside_parents: Sequence[str]  # parents that are not among `nodes`
     usage: Sequence[UsagePlan]
+    rolled_up_to: Sequence[str]
     stamp: StampPlan | None
     completions: Sequence[QueuedWorkCompletion]
     attachment_ids: Sequence[str]
@@ -146,6 +147,19 @@ INSERT_USAGE = Statement(
     ON CONFLICT (session_id, delta_id) DO NOTHING
     """
 )
+# The same line in the ledger of an ancestor, while it is there. Its id says whose turn it was.
+ROLL_UP_USAGE = Statement(
+    """
+    INSERT INTO lash_usage_deltas
+      (session_id, delta_id, head_revision, ordinal, source, model,
+       input_tokens, output_tokens, cached_input_tokens, reasoning_tokens)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+    WHERE EXISTS (SELECT 1 FROM lash_session_meta WHERE session_id = ?1)
+    ON CONFLICT (session_id, delta_id) DO NOTHING
+    """
+)
+# No id of a turn begins so: control characters are no plain text.
+ROLLED_UP = "\x1f"
 INSERT_STAMP = Statement(
     """
     INSERT INTO lash_turn_commits
@@ -305,6 +319,9 @@ def _write(plan: CommitPlan, actual: int, result: CommitResult) -> Steps[None]:
     if not small:
         yield from each(INSERT_NODE, plan.nodes)
         yield from each(INSERT_USAGE, usage)
+    for ancestor in plan.rolled_up_to:
+        rolled = [(ancestor, f"{ROLLED_UP}{plan.session_id}:{row[1]!s}", *row[2:]) for row in usage]
+        yield from each(ROLL_UP_USAGE, rolled)
     yield from each(
         COMMIT_ATTACHMENT, [(plan.session_id, attachment, plan.now_ms) for attachment in plan.attachment_ids]
     )

@@ -70,6 +70,12 @@ class Key(NamedTuple):
     replay_key: str
 
 
+class Held(NamedTuple):
+    """There is such a lease."""
+
+    found: int
+
+
 LOAD = Query(EffectRow, f"SELECT {EFFECT_COLUMNS} FROM lash_effect_journal WHERE scope_key = ?1 ORDER BY seq")
 GET = Query(EffectRow, f"SELECT {EFFECT_COLUMNS} FROM lash_effect_journal WHERE scope_key = ?1 AND replay_key = ?2")
 # Both leases lie beside what they cover: a turn's in the session's lease row, a process's in its own row.
@@ -136,6 +142,7 @@ def _finish(kind: LeaseKind) -> Query[Key]:
 
 
 _KINDS: tuple[LeaseKind, ...] = ("session", "process")
+HOLDS = {kind: Query(Held, f"SELECT 1 FROM {_leased(kind, '?1', '?2')}") for kind in _KINDS}
 APPEND = {kind: _append(kind) for kind in _KINDS}
 # Takes over a row that was started and left, unless it is one that must not run twice.
 BEGIN = {kind: _begin(kind) for kind in _KINDS}
@@ -172,6 +179,12 @@ def load(scope_key: str) -> Steps[list[EffectRow]]:
 def get(scope_key: str, replay_key: str) -> Steps[EffectRow | None]:
     """One row."""
     return (yield from one(GET, scope_key, replay_key))
+
+
+@program("read")
+def holds(lease: Lease) -> Steps[bool]:
+    """Whether the lease's token is still on its row."""
+    return (yield from one(HOLDS[lease.kind], lease.key, lease.token)) is not None
 
 
 @program("single")

@@ -58,21 +58,39 @@ class Flag(NamedTuple):
 IS_DELETED = Query(Flag, "SELECT 1 FROM lash_deleted_sessions WHERE session_id = ?1")
 
 # A free row has token '' and expiry 0. The fence rises with every new owner and not with a repeat.
-CLAIM_LEASE = Query(
-    Claimed,
-    """
-    INSERT INTO lash_session_leases (session_id, owner, lease_token, fence, claimed_at_ms, expires_at_ms)
-    VALUES (?1, ?2, ?3, 1, {now}, {now} + CAST(?4 AS BIGINT))
-    ON CONFLICT (session_id) DO UPDATE SET
+_TAKE_LEASE = """
       owner = excluded.owner,
       lease_token = excluded.lease_token,
       fence = lash_session_leases.fence
         + CASE WHEN lash_session_leases.lease_token = excluded.lease_token THEN 0 ELSE 1 END,
       claimed_at_ms = {now},
       expires_at_ms = {now} + CAST(?4 AS BIGINT)
-    WHERE lash_session_leases.lease_token = excluded.lease_token
+"""
+_MAY_TAKE = """(
+      lash_session_leases.lease_token = excluded.lease_token
       OR lash_session_leases.expires_at_ms <= {now}
       OR lash_session_leases.lease_token = CAST(?5 AS TEXT)
+    )"""
+CLAIM_LEASE = Query(
+    Claimed,
+    f"""
+    INSERT INTO lash_session_leases (session_id, owner, lease_token, fence, claimed_at_ms, expires_at_ms)
+    VALUES (?1, ?2, ?3, 1, {{now}}, {{now}} + CAST(?4 AS BIGINT))
+    ON CONFLICT (session_id) DO UPDATE SET {_TAKE_LEASE}
+    WHERE {_MAY_TAKE}
+    RETURNING fence, claimed_at_ms, expires_at_ms, turn_json
+    """,
+)
+# The same for a turn that begins with it; not while another is in flight.
+BEGIN_TURN = Query(
+    Claimed,
+    f"""
+    INSERT INTO lash_session_leases
+      (session_id, owner, lease_token, fence, claimed_at_ms, expires_at_ms, turn_id, turn_json)
+    VALUES (?1, ?2, ?3, 1, {{now}}, {{now}} + CAST(?4 AS BIGINT), ?6, ?7)
+    ON CONFLICT (session_id) DO UPDATE SET {_TAKE_LEASE},
+      turn_id = excluded.turn_id, turn_json = excluded.turn_json, cancel_requested_at_ms = NULL
+    WHERE lash_session_leases.turn_id IS NULL AND {_MAY_TAKE}
     RETURNING fence, claimed_at_ms, expires_at_ms, turn_json
     """,
 )
@@ -164,6 +182,22 @@ def claim_lease(session_id: str, claimant: Claimant) -> Steps[Claimed | None]:
             claimant.lease_token,
             claimant.ttl_ms,
             claimant.proven_dead_token or "",
+        )
+    )
+
+
+def begin_turn(session_id: str, claimant: Claimant, turn_id: str, turn_json: str) -> Steps[Claimed | None]:
+    """Takes the lease for this turn, or answers None while another owner is live or another turn in flight."""
+    return (
+        yield from one(
+            BEGIN_TURN,
+            session_id,
+            claimant.executor_id,
+            claimant.lease_token,
+            claimant.ttl_ms,
+            claimant.proven_dead_token or "",
+            turn_id,
+            turn_json,
         )
     )
 

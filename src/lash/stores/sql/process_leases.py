@@ -130,6 +130,18 @@ RELEASE = Statement(
     WHERE process_id = ?1 AND lease_token = ?2 AND lease_token <> ''
     """
 )
+# Nothing was run: a start that was noted with this claim is taken back.
+GIVE_BACK = Query(
+    HeldRow,
+    """
+    UPDATE lash_processes
+    SET lease_token = '', lease_expires_at_ms = 0, due_at_ms = {now}, change_seq = {change},
+        first_started_at_ms = CASE WHEN CAST(?3 AS BIGINT) = 1 THEN NULL ELSE first_started_at_ms END,
+        first_started_by = CASE WHEN CAST(?3 AS BIGINT) = 1 THEN NULL ELSE first_started_by END
+    WHERE process_id = ?1 AND lease_token = ?2 AND lease_token <> '' AND status = 'running'
+    RETURNING process_id, lease_expires_at_ms
+    """,
+)
 FREE_OWNER = Statement(
     """
     UPDATE lash_processes
@@ -218,6 +230,13 @@ def heartbeat(leases: Sequence[ProcessLease], ttl_ms: int) -> Steps[list[HeldRow
 def release(completion: ProcessLeaseCompletion, due_at_ms: int) -> Steps[None]:
     """Gives a lease back; the process is due at `due_at_ms`. A stale one changes nothing."""
     if (yield from execute(RELEASE, completion.process_id, completion.lease_token, NEVER_MS, due_at_ms)):
+        yield from notify()
+
+
+@program("write")
+def give_back(rows: Sequence[tuple[str, str, int]]) -> Steps[None]:
+    """Gives leases back under which nothing was run: id, token, and whether their start was noted with the claim."""
+    if (yield from many_each(GIVE_BACK, rows)):
         yield from notify()
 
 

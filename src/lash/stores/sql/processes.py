@@ -13,7 +13,7 @@ from lash.processes.errors import (
 )
 from lash.stores.dialect import Statement
 from lash.stores.process_records import NewProcess, RecordRow
-from lash.stores.program import Query, Steps, each, execute, lock, many, many_each, notify, one, program
+from lash.stores.program import Query, Steps, announced, each, execute, lock, many, many_each, notify, one, program
 from lash.stores.sql.leases import IS_DELETED, session_lock
 
 # The event types come by a subquery: a join would let FOR UPDATE lock the row that everybody shares.
@@ -188,6 +188,12 @@ def register(
             existing[row.process_id] = known
     yield from each(GRANT, granted)
     return existing
+
+
+@program("single")
+def register_one(row: NewProcess) -> Steps[bool]:
+    """Inserts a process whose event types are known and which nobody sees; False when its id is taken."""
+    return (yield from announced(ADD_PROCESS, *row)) is not None
 
 
 @program("read")

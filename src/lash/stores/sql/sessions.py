@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from lash.base.usage import LedgerEntry, TokenUsage, merge_ledger
@@ -163,7 +164,7 @@ def load_session(session_id: str | None, scope: ReadScope) -> Steps[PersistedSes
         graph=(yield from _graph(found, scope, row.leaf_node_id)),
         checkpoint_ref=row.checkpoint_ref,
         checkpoint=decode_checkpoint(found, head, manifest, blobs),
-        token_ledger=merge_ledger(LedgerEntry(use.source, use.model, TokenUsage(*use[2:])) for use in ledger),
+        token_ledger=_ledger(ledger),
     )
 
 
@@ -172,6 +173,17 @@ def load_node(session_id: str | None, node_id: str) -> Steps[NodeRow | None]:
     """A node by its id; a tombstoned one is not shown."""
     found = yield from resolve(session_id)
     return None if found is None else (yield from one(GET_NODE, found, node_id))
+
+
+@program("read")
+def load_ledger(session_id: str | None) -> Steps[list[LedgerEntry]]:
+    """What a session and its children have spent, by source and model."""
+    found = yield from resolve(session_id)
+    return [] if found is None else _ledger((yield from many(LEDGER, found)))
+
+
+def _ledger(rows: Iterable[UsageRow]) -> list[LedgerEntry]:
+    return merge_ledger(LedgerEntry(use.source, use.model, TokenUsage(*use[2:])) for use in rows)
 
 
 @program("read")

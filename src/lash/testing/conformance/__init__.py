@@ -9,7 +9,7 @@ await conformance.attachment_store(make)           # … a fresh AttachmentStore
 
 `make` is sync or async; for a `_reopenable` suite it gives a pair of handles on one
 storage. A law that does not hold raises `LawBroken` with its id. `SUITE.mixin()`
-gives a class with one pytest test per row; it asks for a fixture named `make`.
+gives a class with one pytest test per scenario; it asks for a fixture named `make`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from lash.testing.conformance.laws import Column, Law, LawBroken, Make, Rows, Su
 from lash.testing.conformance.process_leases import PROCESS_REGISTRY, PROCESS_REGISTRY_REOPENABLE
 from lash.testing.conformance.process_model import PROCESS_MODEL
 from lash.testing.conformance.process_runner import PROCESS_RUNNER
+from lash.testing.conformance.program_runner import PROGRAM_RUNNER
 from lash.testing.conformance.queue import RUNTIME_PERSISTENCE
+from lash.testing.conformance.rebuild import RUNTIME_REBUILD
 from lash.testing.conformance.reopen import RUNTIME_PERSISTENCE_REOPENABLE
 from lash.testing.conformance.replay import EFFECT_REPLAY, ReplayBackend
 from lash.testing.conformance.triggers import TRIGGER_STORE, TRIGGER_STORE_REOPENABLE
@@ -122,7 +124,13 @@ async def worker_boundary(make: Make[Store], *, column: Column | None = None) ->
 async def process_runner(make: Make[Store], *, column: Column | None = None) -> None:
     """Suite PR, and the rows of recovery: processes as workers run them. `make()` gives a fresh `lash.Store`."""
     await PROCESS_RUNNER.run(make, column=column)
+    await PROGRAM_RUNNER.run(make, column=column)
     await WORKER_RECOVERY.run(make, column=column)
+
+
+async def runtime_rebuild(make: Make[Store], *, column: Column | None = None) -> None:
+    """Suite RR, and the row of replays: sessions opened anew. `make()` gives a fresh `lash.Store`."""
+    await RUNTIME_REBUILD.run(make, column=column)
 
 
 __all__ = [
@@ -136,8 +144,10 @@ __all__ = [
     "PROCESS_REGISTRY",
     "PROCESS_REGISTRY_REOPENABLE",
     "PROCESS_RUNNER",
+    "PROGRAM_RUNNER",
     "RUNTIME_PERSISTENCE",
     "RUNTIME_PERSISTENCE_REOPENABLE",
+    "RUNTIME_REBUILD",
     "TRIGGER_STORE",
     "TRIGGER_STORE_REOPENABLE",
     "WORKER_BOUNDARY",
@@ -159,6 +169,7 @@ __all__ = [
     "process_runner",
     "runtime_persistence",
     "runtime_persistence_reopenable",
+    "runtime_rebuild",
     "trigger_store",
     "trigger_store_reopenable",
     "worker_boundary",

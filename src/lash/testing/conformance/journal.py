@@ -24,6 +24,7 @@ from lash.hosts.journal import JournaledEffectHost
 from lash.sessions.accept import Claimant
 from lash.sessions.store import SessionCreate
 from lash.stores import Store
+from lash.testing.clock import VirtualClock
 from lash.testing.conformance.bundles import StorePair
 from lash.testing.conformance.laws import Rows, Suite
 
@@ -148,6 +149,26 @@ async def a_superseded_session_owner_cannot_record(pair: StorePair, row: Rows) -
     row("X-05-owned", (_value(outcome), _value(kept)) == ("new", "kept"), outcome)
 
 
+@law("X-05-owned", stores="SP")
+async def a_session_owner_that_was_paused_asks_before_it_goes_on(pair: StorePair, row: Rows) -> None:
+    clock = VirtualClock()
+    old = await _owned(pair.store, ttl_ms=0, clock=clock)
+    calls: list[str] = []
+    await clock.advance(TIMINGS.renew_ms)
+    await old.execute(_step("k0"), _returns("alone", calls))
+    await old.barrier()
+    await _owned(pair.store)
+
+    await clock.advance(TIMINGS.renew_ms)
+    try:
+        await old.execute(_step("k1"), _returns("again", calls))
+    except EffectControllerError as error:
+        row("X-05-owned", error.code == "effect_replay_lease_lost", error.code)
+    else:
+        row("X-05-owned", False, "the replaced owner went on")
+    row("X-05-owned", calls == ["alone"], calls)
+
+
 SLEEP_MS = 500
 
 
@@ -232,7 +253,7 @@ async def _unowned(store: Store) -> EffectController:
     return _host(store).scoped(OPERATION)
 
 
-async def _owned(store: Store, *, ttl_ms: int = 60_000) -> EffectController:
+async def _owned(store: Store, *, ttl_ms: int = 60_000, clock: Clock | None = None) -> EffectController:
     """A controller under a session lease that nobody else holds any more."""
     session = await store.sessions.create_store(SessionCreate(SESSION_ID))
     row = await session.get_session_lease(SESSION_ID)
@@ -242,7 +263,7 @@ async def _owned(store: Store, *, ttl_ms: int = 60_000) -> EffectController:
     lease = await session.try_claim_session_lease(SESSION_ID, claimant)
     assert lease is not None
     scope = ExecutionScope.turn(SESSION_ID, "journal-turn")
-    return await _host(store).owned(scope, lease, is_fresh=False)
+    return await _host(store, clock).owned(scope, lease, is_fresh=False)
 
 
 async def _both_forms(store: Store) -> list[EffectController]:

@@ -12,7 +12,7 @@ async def a_source_key_names_one_piece_of_work(store: SessionStore, row: Rows) -
 ```
 
 `Suite.run(make)` is for anybody; `Suite.mixin()` makes a class with one pytest test
-per row. Neither imports pytest. The ids are those of docs/spec/conformance.md.
+per scenario, named after its rows. Neither imports pytest. The ids are those of docs/spec/conformance.md.
 """
 
 from __future__ import annotations
@@ -53,6 +53,12 @@ class Rows:
         broken = self.stated.setdefault(law_id, [])
         if not holds:
             broken.append("does not hold" if seen is None else f"does not hold, got {seen!r}")
+
+    def what_is_wrong_with(self, law_id: str) -> str | None:
+        """Why a row does not hold; `None` when it does. A row that nobody stated does not."""
+        if law_id not in self.stated:
+            return "the scenario ended without stating it"
+        return "; ".join(self.stated[law_id]) or None
 
     async def raises(self, law_id: str, expected: type[BaseException], attempt: Awaitable[object]) -> None:
         """States that awaiting `attempt` raises `expected`."""
@@ -100,28 +106,30 @@ class Suite(Generic[B]):
     async def run(self, make: Make[B], *, column: Column | None = None, tier: DurabilityTier | None = None) -> None:
         """Runs every law over its own fresh backend; raises `LawBroken` at the first that does not hold."""
         for law in self._of(column):
-            await self._check(law, law.ids, make, tier)
+            await self._check(law, make, tier)
 
     def mixin(self, column: Column | None = None, tier: DurabilityTier | None = None) -> type:
-        """A class with one test per row. Its subclass, or the module, provides the fixture `make`."""
+        """A class with one test per scenario. Its subclass, or the module, provides the fixture `make`.
+
+        A test is named after all rows of its scenario, `test_rp_22_23_a_source_key_…`, and tells every one
+        that does not hold.
+        """
         tests: dict[str, Any] = {}
         for law in self._of(column):
-            for law_id in law.ids:
-                name = f"test_{law_id.lower().replace('-', '_')}_{law.title}"
-                tests[name] = self._test(law, law_id, tier)
+            tests[_test_name(law)] = self._test(law, tier)
         return type(f"{self.name.title().replace('_', '')}Laws", (), tests)
 
     def _of(self, column: Column | None) -> list[Law[B]]:
         return [law for law in self.laws if column is None or column in law.stores]
 
-    def _test(self, law: Law[B], law_id: str, tier: DurabilityTier | None) -> Callable[..., Awaitable[None]]:
+    def _test(self, law: Law[B], tier: DurabilityTier | None) -> Callable[..., Awaitable[None]]:
         async def test(_self: object, make: Make[B]) -> None:
-            await self._check(law, (law_id,), make, tier)
+            await self._check(law, make, tier)
 
-        test.__doc__ = f"{law_id} of docs/spec/conformance.md."
+        test.__doc__ = f"{', '.join(law.ids)} of docs/spec/conformance.md."
         return test
 
-    async def _check(self, law: Law[B], ids: tuple[str, ...], make: Make[B], tier: DurabilityTier | None) -> None:
+    async def _check(self, law: Law[B], make: Make[B], tier: DurabilityTier | None) -> None:
         made = make()
         backend = cast("B", await made if inspect.isawaitable(made) else made)
         rows = Rows(tier)
@@ -130,10 +138,18 @@ class Suite(Generic[B]):
         except LawBroken:
             raise
         except Exception as error:
-            unstated = [law_id for law_id in ids if law_id not in rows.stated]
-            raise LawBroken((unstated or ids)[0], law.title, f"{type(error).__name__}: {error}") from error
-        for law_id in ids:
-            if law_id not in rows.stated:
-                raise LawBroken(law_id, law.title, "the scenario ended without stating it")
-            if rows.stated[law_id]:
-                raise LawBroken(law_id, law.title, "; ".join(rows.stated[law_id]))
+            unstated = [law_id for law_id in law.ids if law_id not in rows.stated]
+            raise LawBroken((unstated or law.ids)[0], law.title, f"{type(error).__name__}: {error}") from error
+        if broken := [(law_id, why) for law_id in law.ids if (why := rows.what_is_wrong_with(law_id))]:
+            (law_id, why), *others = broken
+            raise LawBroken(law_id, law.title, "; ".join([why, *(f"{other}: {text}" for other, text in others)]))
+
+
+def _test_name(law: Law[B]) -> str:
+    """`test_rp_22_23_title`: the prefix once as long as it is the same."""
+    words, prefix = ["test"], ""
+    for law_id in law.ids:
+        suite, _, number = law_id.lower().partition("-")
+        words += [number] if suite == prefix else [suite, number]
+        prefix = suite
+    return "_".join([*words, law.title])

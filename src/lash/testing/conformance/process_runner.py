@@ -1,4 +1,4 @@
-"""Suite process_runner (PR): processes as workers run them. Programs of the language have a suite of their own."""
+"""Suite process_runner (PR): processes as workers run them. The rows of programs are in program_runner.py."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROCESS_RUNNER: Suite[lash.Store] = Suite("process_runner")
 law = PROCESS_RUNNER.law
 
 
-class _Recording:
+class Recording:
     """A controller that performs, and notes what crossed it."""
 
     def __init__(self, inner: InlineController) -> None:
@@ -59,10 +59,11 @@ class _Rejecting(InlineEffectHost):
         raise EffectControllerError("rejected", f"no effects of {scope.id} here")
 
 
-async def _recording(scope: ExecutionScope) -> _Recording:
+async def recording_controller(scope: ExecutionScope) -> Recording:
+    """A controller of an inline host that notes what crosses it."""
     host = InlineEffectHost()
     await host.open()
-    return _Recording(host.scoped(scope))
+    return Recording(host.scoped(scope))
 
 
 @law("PR-04", "PR-05")
@@ -116,7 +117,7 @@ async def a_supplied_controller_carries_the_child(store: lash.Store, row: Rows) 
     host = _Rejecting()
     model = ScriptedModel([says("done")])
     async with core_over(store, model=model, effect_host=host) as core:
-        controller = await _recording(ExecutionScope.process("scoped-session-turn"))
+        controller = await recording_controller(ExecutionScope.process("scoped-session-turn"))
         output = await ProcessRunner(core.process_worker_config()).run_process_with_scoped_effect_controller(
             session_turn("scoped-session-turn", "scoped-child"), cast("Any", controller)
         )
@@ -158,7 +159,7 @@ async def what_nobody_refers_to_is_cancelled(store: lash.Store, row: Rows) -> No
         await processes.append_event(name, event("probe.event"))
         await processes.grant_handle(root, name, DESCRIPTOR)
     await processes.grant_handle(other, "shared", DESCRIPTOR)
-    controller = await _recording(ExecutionScope.runtime_operation("op"))
+    controller = await recording_controller(ExecutionScope.runtime_operation("op"))
 
     cancelled = await ProcessControl(processes, cast("Any", controller), "root").cancel_unreferenced({"keep"})
 
@@ -188,7 +189,7 @@ async def commands_inside_a_turn_are_its_effects(store: lash.Store, row: Rows) -
     await processes.revoke_handle(root, "cleanup-me")
     key = "root:turn-process-scope:process-control"
     parent = Invocation.effect(RuntimeScope("root", "turn-process-scope", 1, 0), "1", "exec_code", key)
-    controller = await _recording(ExecutionScope.turn("root", "turn-process-scope"))
+    controller = await recording_controller(ExecutionScope.turn("root", "turn-process-scope"))
     control = ProcessControl(processes, cast("Any", controller), "root", parent)
 
     await control.transfer(target, ["transfer-me"])
@@ -206,7 +207,7 @@ async def commands_inside_a_turn_are_its_effects(store: lash.Store, row: Rows) -
 @law("PR-61", "PR-62", "PR-63", "PR-64")
 async def without_a_registry_nothing_can_be_asked(store: lash.Store, row: Rows) -> None:
     del store
-    controller = cast("Any", await _recording(ExecutionScope.runtime_operation("op")))
+    controller = cast("Any", await recording_controller(ExecutionScope.runtime_operation("op")))
     control = ProcessControl(None, controller, "root")
 
     async def said(attempt: Callable[[], Any]) -> str:

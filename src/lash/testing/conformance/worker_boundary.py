@@ -364,3 +364,42 @@ async def a_run_goes_on_when_nobody_can_see_requests(store: lash.Store, row: Row
         tools.opened.set()
         output = await ended(store, "p")
         row("WB-26", output == SuccessOutput("through"), output)
+
+
+@law("WB-16")
+async def every_attempt_claims_under_a_token_of_its_own(store: lash.Store, row: Rows) -> None:
+    """The owner is the executor, which can be proven dead (docs/decisions/workers.md); the attempt is its token."""
+    tools = Tools()
+    leases = []
+    async with core_over(store, tools.all()) as core:
+        await store.processes.register_process(await tool_process(store, "p", "gate"))
+        for attempt in (1, 2):
+            worker = worker_of(core)
+            worker.poke()
+            await _arrived(tools, attempt)
+            leases.append(await store.processes.get_process_lease("p"))
+            await worker.drain(0)
+        first, second = leases
+        assert first is not None
+        assert second is not None
+        is_ours = first.owner_id == second.owner_id == core.executor_id
+        rises = first.fencing_token < second.fencing_token
+        row("WB-16", is_ours and rises and first.lease_token != second.lease_token, leases)
+
+
+async def _arrived(tools: Tools, times: int) -> None:
+    async def so_often() -> bool:
+        return tools.arrivals == times
+
+    await eventually(so_often)
+
+
+@law("WB-28")
+async def a_configuration_of_a_worker_is_made_of_its_core(store: lash.Store, row: Rows) -> None:
+    """Sessions of a worker are opened by the core, with its defaults and plugins (docs/decisions/workers.md)."""
+    async with core_over(store) as core:
+        config = core.process_worker_config()
+        alike = ProcessWorkerConfig.of(config.engine, config.actor_of, config.concurrency)
+        facets = {name: getattr(config, name) for name in ("artifacts", "process_envs", "sessions", "processes")}
+        is_of_store = all(facet is getattr(store, name) for name, facet in facets.items())
+        row("WB-28", is_of_store and config.host is config.engine.host and alike == config, config)

@@ -25,6 +25,7 @@ from lash.runtime.worker.worker import ProcessWorker
 from lash.testing.scripted import ScriptedModel
 from lash.tools.calls import PreparedToolCall
 from lash.tools.decorator import Tool
+from lash.tracing.records import TraceSink
 
 LIMIT_S = 20
 
@@ -91,6 +92,8 @@ async def core_over(
     model: ScriptedModel | None = None,
     effect_host: HostChoice | EffectHost | None = None,
     lease_timings: lash.LeaseTimings | None = None,
+    trace_sink: TraceSink | None = None,
+    execution_sink: Callable[[JsonObject], None] | None = None,
 ) -> AsyncIterator[lash.LashCore]:
     """An open core whose own worker stands still."""
     core = lash.StandardCore(
@@ -100,6 +103,8 @@ async def core_over(
         workers=0,
         effect_host=effect_host,
         lease_timings=lease_timings,
+        trace_sink=trace_sink,
+        lashlang_execution_sink=execution_sink,
     )
     async with core:
         yield core

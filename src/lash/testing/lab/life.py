@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from lash.base.canonical import canonical_json
 from lash.base.codec import to_json
 from lash.base.json import Json
 from lash.core import LashCore
 from lash.effects.errors import EffectInDoubt
 from lash.effects.scope import ExecutionScope
 from lash.hosts.choice import HostChoice
+from lash.processes.event_types import RESUMED, WAITING
+from lash.processes.registry import ProcessQuery
 from lash.runtime.doubt import RunAgain
 from lash.runtime.engine import DoubtfulEffect
 from lash.sessions.graph import FullGraph
@@ -97,12 +100,17 @@ class Facts:
     """What is stored, without ids of rows and without times: equal however often the process died."""
 
     sessions: dict[str, Json]
+    processes: dict[str, Json] = field(default_factory=dict)
 
     @staticmethod
     async def read(store: Store) -> Facts:
-        """Everything of every session that a user could miss."""
+        """Everything of every session and every process that a user could miss."""
         return Facts(
-            {one.session_id: await _session(store, one.session_id) for one in await store.sessions.list_sessions()}
+            {one.session_id: await _session(store, one.session_id) for one in await store.sessions.list_sessions()},
+            {
+                record.id: await _process(store, record.id)
+                for record in await store.processes.list_processes(ProcessQuery())
+            },
         )
 
 
@@ -141,3 +149,15 @@ async def _session(store: Store, session_id: str) -> Json:
         "queued": list[Json](queued),
         "frame": stored.current_agent_frame_id,
     }
+
+
+async def _process(store: Store, process_id: str) -> Json:
+    """What happened to a process. Whether it had to wait, and who was first, is chance."""
+    events = await store.processes.events_after(process_id, 0)
+    return list[Json](
+        sorted(
+            canonical_json([event.event_type, event.payload])
+            for event in events
+            if event.event_type not in (WAITING, RESUMED)
+        )
+    )

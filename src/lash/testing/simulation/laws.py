@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Final
 
+from lash.stores.sql.commit import ROLLED_UP
 from lash.testing.lab.watch import Execution
 from lash.testing.simulation.agent import AgentNotes
 from lash.testing.simulation.database import Facts, World
@@ -183,7 +184,8 @@ class Laws:
         booked = {
             str(session_id): int(str(tokens))
             for session_id, tokens in self.world.query(
-                "SELECT session_id, sum(input_tokens + output_tokens) FROM lash_usage_deltas GROUP BY session_id"
+                "SELECT session_id, sum(input_tokens + output_tokens) FROM lash_usage_deltas "
+                f"WHERE delta_id NOT LIKE '{ROLLED_UP}%' GROUP BY session_id"
             )
         }
         for session_id in sorted({*used, *booked}):

@@ -13,47 +13,47 @@ schema and starts recovery.
 from __future__ import annotations
 
 import os
-import socket
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+from typing import Any, Literal, Self
 
+from lash.artifacts.environments import persist_process_env
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock, SystemClock
-from lash.base.codec import to_json
 from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.base.ids import IdSource, SystemIds, is_name
-from lash.base.json import Json, JsonObject
+from lash.base.json import JsonObject
 from lash.base.tier import DurabilityTier
+from lash.core.models import CoreModels
+from lash.core.parts import core_layer, machine_id, producer, tool_plugin
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
 from lash.hosts.choice import HostChoice, HostParts, Inline, Journal
-from lash.machine.prompt import PromptContribution, PromptLayer, layer_of
-from lash.models.provider import Provider
-from lash.models.resolver import WIRES, ModelChoice, ModelSpec, ProviderMaker, resolve_model
-from lash.models.spec import ModelFacts
+from lash.machine.prompt import PromptContribution, PromptLayer
+from lash.models.resolver import ModelChoice
+from lash.plugins.background import BackgroundServices
 from lash.plugins.host import PluginHost, PluginSession
-from lash.plugins.plugin import CoreServices, Plugin, PluginFactory
+from lash.plugins.plugin import CoreServices, PluginFactory
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.handles import SessionDeleteReport as ProcessDeleteReport
-from lash.protocols.standard import StandardProtocol
 from lash.runtime.actor import SessionActor
 from lash.runtime.actors import SessionActors
 from lash.runtime.approvals import Approvals
 from lash.runtime.background import Background
 from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
-from lash.runtime.engine import ChosenModel, CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
-from lash.runtime.input import TurnOptions
+from lash.runtime.engine import CoreClosed, DoubtfulEffect, Engine, EngineOptions, RecoveryReport
+from lash.runtime.hook_services.asking import ServiceDoors
+from lash.runtime.hook_services.lending import lending
 from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.process_admin import ProcessAdmin
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
 from lash.runtime.trigger_admin import TriggerAdmin
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
+from lash.runtime.worker.contributed import engines_of
+from lash.runtime.worker.environment import SURFACE_EXTENSION
 from lash.runtime.worker.ticking import TriggerTicking
 from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
@@ -66,24 +66,12 @@ from lash.tools.catalog import CatalogCache, ToolCatalog, ToolSource
 from lash.tools.decorator import Tool
 from lash.tools.provider import ToolProvider
 from lash.tools.result import ToolCallOutput
-from lash.tools.toolset import ToolSet
 from lash.tracing.choice import choose_tracer
 from lash.tracing.records import TraceContext, TraceLevel, TraceSink
 from lash.tracing.tracer import Tracer
-
-if TYPE_CHECKING:
-    from lash.lashlang.host.environment import HostEnvironment
-    from lash.protocols.rlm.options import RlmConfig
-    from lash.protocols.rlm.projections import ProjectionRef, ProjectionResolver
-    from lash.providers.named import AnyWire
+from lash.turn import prompt_json
 
 MAIN_AGENT_INTRO = "You are an assistant that works in a durable session: what you say and do is kept."
-
-
-class MissingModel(ConfigurationError):
-    """A core needs a model."""
-
-    code = "missing_model_spec"
 
 
 class DurableStorePeerRequired(ConfigurationError):
@@ -103,35 +91,6 @@ class SessionDeleteReport:
     session_id: str
     processes: ProcessDeleteReport = field(default_factory=ProcessDeleteReport)
     subscription_count: int = 0
-
-
-class CoreOptions(TypedDict, total=False):
-    """The options that every core takes, for those that preset its mode. Their defaults are `LashCore`'s."""
-
-    model: ModelChoice | None
-    store: str | Store
-    effect_host: HostChoice | EffectHost | None
-    attachment_store: AttachmentStore | None
-    tools: Sequence[Tool[..., Any] | ToolProvider]
-    plugins: Sequence[PluginFactory]
-    plugin_options: JsonObject | None
-    instructions: str | None
-    prompt: PromptLayer | None
-    max_turns: int | None
-    residency: Literal["keep_all", "active_path_only"]
-    workers: int
-    worker_concurrency: int
-    commit_budget: CommitBudget | None
-    live_replay_store: LiveReplayStore | None
-    trace_sink: TraceSink | None
-    trace_jsonl_path: str | os.PathLike[str] | None
-    trace_level: TraceLevel
-    trace_context: TraceContext | None
-    recover: bool
-    host_id: str | None
-    lease_timings: LeaseTimings | None
-    clock: Clock | None
-    ids: IdSource | None
 
 
 class LashCore:
@@ -160,14 +119,13 @@ class LashCore:
         trace_jsonl_path: str | os.PathLike[str] | None = None,
         trace_level: TraceLevel = "standard",
         trace_context: TraceContext | None = None,
+        lashlang_execution_sink: Callable[[JsonObject], None] | None = None,
         recover: bool = True,
         host_id: str | None = None,
         lease_timings: LeaseTimings | None = None,
         clock: Clock | None = None,
         ids: IdSource | None = None,
     ) -> None:
-        if model is None:
-            raise MissingModel("model= is missing; pass 'provider:model-id', a ModelSpec, or a ScriptedModel")
         if max_turns is not None and max_turns < 1:
             raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
         if workers not in (0, 1):
@@ -180,14 +138,14 @@ class LashCore:
             )
         if host_id is not None and (not host_id.strip() or "/" in host_id):
             raise InvalidArgument(f"host_id={host_id!r}: give a non-empty name without '/'")
-        self._wires: dict[str, AnyWire] = {}
-        self._model = resolve_model(model, self._makers())
+        self._models = CoreModels(model)
         self._store_choice = store
         self._host_choice = effect_host
         self._attachment_choice = attachment_store
-        self._plugin_host = PluginHost([protocol, *_tool_plugin(tools), *plugins], [ToolOutputBudget()])
+        self._plugin_host = PluginHost([protocol, *tool_plugin(tools), *plugins], [ToolOutputBudget()])
+        self._process_engines = engines_of(self._plugin_host.factories)
         self._plugin_options = _options(plugin_options, self._plugin_host) or {}
-        self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, _core_layer(instructions, prompt))
+        self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, core_layer(instructions, prompt))
         self._has_cells = protocol.id == "rlm_protocol"
         self._max_turns = max_turns
         self._residency = residency
@@ -204,7 +162,7 @@ class LashCore:
         self._tracer: Tracer | None = choose_tracer(
             trace_sink, trace_jsonl_path, trace_level, trace_context, clock=self._clock, ids=self._ids
         )
-        self._models: dict[str, ModelSpec] = {self._model.id: self._model}
+        self._execution_sink = lashlang_execution_sink
         self._actors = SessionActors()
         self._catalogs = CatalogCache()
         self._engine: Engine | None = None
@@ -267,8 +225,7 @@ class LashCore:
         if store is not None and store is not self._store_choice:
             await store.close()
         self._actors.clear()
-        for wire in self._wires.values():
-            await wire.aclose()
+        await self._models.close()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -298,20 +255,14 @@ class LashCore:
         """
         if not is_name(session_id):
             raise InvalidArgument(f"session id {session_id!r} is empty or no plain text; choose another")
-        prompt = None
-        if prompt_contributions:
-            layer = to_json(layer_of(prompt_contributions))
-            assert isinstance(layer, dict)
-            prompt = layer
-        policy = SessionPolicy(
-            provider_id=self._model.provider.kind, model=self._model.facts, max_turns=max_turns, prompt=prompt
-        )
+        prompt = prompt_json(None, prompt_contributions)
+        policy = self._models.policy(max_turns=max_turns, prompt=prompt)
         actor = self._actor(session_id, policy)
         if tools is not None or hidden_tools is not None or plugin_options is not None:
             access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
             is_limited = tools is not None or hidden_tools is not None
             actor.assign(access if is_limited else None, _options(plugin_options, self._plugin_host))
-        home = SessionHome(self._facts_of, self.session, self._forget, self._background_work, self._has_cells)
+        home = SessionHome(self._models, self.session, self._forget, self._background_work, self._has_cells)
         return Session(actor, home)
 
     async def sessions(self) -> list[SessionListing]:
@@ -342,7 +293,7 @@ class LashCore:
         if effect.process_id is not None:
             await self.worker.go_on(effect.process_id)
             return
-        self._actor(effect.session_id, self._default_policy()).poke()
+        self._actor(effect.session_id, self._models.policy()).poke()
 
     @property
     def approvals(self) -> Approvals:
@@ -377,7 +328,7 @@ class LashCore:
         """The parts of this core's worker."""
         engine = self._running()
         config = ProcessWorkerConfig.of(
-            engine, lambda session_id: self._actor(session_id, self._default_policy()), self._worker_concurrency
+            engine, lambda session_id: self._actor(session_id, self._models.policy()), self._worker_concurrency
         )
         return replace(config, recovers=self._recover)
 
@@ -413,7 +364,7 @@ class LashCore:
     # parts
 
     async def _start(self, store: Store) -> None:
-        executor_id = f"{self._host_id or _machine_id()}/{self._ids.new_token()}"
+        executor_id = f"{self._host_id or machine_id()}/{self._ids.new_token()}"
         attachments = self._attachment_choice or store.attachments
         host = self._bind_host(store, executor_id)
         if store.durability_tier() == "durable" and attachments.durability_tier() != "durable":
@@ -422,7 +373,7 @@ class LashCore:
             )
         await store.liveness.hold(executor_id)
         options = EngineOptions(
-            choose_model=self._choose_model,
+            choose_model=self._models.choose,
             render_prompt=self._prompting.render,
             build_catalog=self._build_catalog,
             timings=self._timings,
@@ -432,6 +383,14 @@ class LashCore:
             plugin_options=self._plugin_options,
             live_replay=self._live_replay,
             tracer=self._tracer,
+            process_engines=self._process_engines,
+            doors=ServiceDoors(
+                lambda session_id: self._actor(session_id, self._models.policy()),
+                self._forget,
+                lambda session_id: self.session(session_id).processes,
+                lending,
+            ),
+            execution_sink=self._execution_sink,
         )
         engine = Engine(
             store=store,
@@ -443,21 +402,36 @@ class LashCore:
             executor_id=executor_id,
             options=options,
         )
-        await self._plugin_host.open(CoreServices(attachments, self._clock))
+        background = BackgroundServices(
+            store.processes,
+            store.triggers,
+            store.artifacts,
+            store.process_envs,
+            lambda: persist_process_env(store.process_envs, self._environment()),
+            self._poke,
+            self._models.know,
+        )
+        await self._plugin_host.open(CoreServices(attachments, self._clock, background))
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
-        # Without workers here, those elsewhere hear of it from the store.
-        poke = self._worker.poke if self._workers else _nobody
         declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}
         self._background = Background(
-            store, self._clock, self._ids, self._own_catalog, self._environment, attachments, poke, declared
+            store,
+            self._clock,
+            self._ids,
+            self._own_catalog,
+            self._environment,
+            attachments,
+            self._poke,
+            declared,
+            self._plugin_host.contributed(SURFACE_EXTENSION),
         )
         if self._workers:
             self._worker.ticking = TriggerTicking(engine, self._background.ticker)
             if self._recover:
                 await self._worker.start_if_needed()
         if self._recover and host.durability_tier() == "durable":
-            await recover(engine, lambda session_id: self._actor(session_id, self._default_policy()))
+            await recover(engine, lambda session_id: self._actor(session_id, self._models.policy()))
 
     def _bind_host(self, store: Store, executor_id: str) -> EffectHost:
         choice = self._host_choice
@@ -473,7 +447,7 @@ class LashCore:
             ids=self._ids,
             executor_id=executor_id,
             timings=self._timings,
-            producer=_producer(),
+            producer=producer(),
         )
         return choice.bind(parts)
 
@@ -493,10 +467,7 @@ class LashCore:
         """A wait was answered here. Whoever drove its turn may be dead; then it is ours to take up."""
         engine = self._engine
         if self._recover and engine is not None and engine.host.durability_tier() == "durable":
-            self._actor(session_id, self._default_policy()).poke()
-
-    def _default_policy(self) -> SessionPolicy:
-        return SessionPolicy(provider_id=self._model.provider.kind, model=self._model.facts)
+            self._actor(session_id, self._models.policy()).poke()
 
     def _own_catalog(self) -> ToolCatalog:
         """The tools that processes may be started with."""
@@ -504,7 +475,12 @@ class LashCore:
 
     def _environment(self) -> ProcessExecutionEnvSpec:
         """What a process that is started now captures; workers add tools and credentials of their own."""
-        return ProcessExecutionEnvSpec(self._plugin_options, self._default_policy())
+        return ProcessExecutionEnvSpec(self._plugin_options, self._models.policy())
+
+    def _poke(self) -> None:
+        """Tells the workers here that there is news; those elsewhere hear of it from the store."""
+        if self._worker is not None and self._workers:
+            self._worker.poke()
 
     def _background_work(self) -> Background:
         self._running()
@@ -516,35 +492,6 @@ class LashCore:
             raise CoreClosed("the core is not open; use `async with core:` or `await core.open()`")
         return self._engine
 
-    def _makers(self) -> dict[str, ProviderMaker]:
-        return {kind: partial(self._wire, kind) for kind in WIRES}
-
-    def _wire(self, kind: str) -> Provider:
-        """The core's own wire of a kind, made once and closed with the core."""
-        if kind not in self._wires:
-            from lash.providers.named import wire_named
-
-            self._wires[kind] = wire_named(kind)
-        return self._wires[kind]
-
-    def _facts_of(self, model: object) -> ModelFacts | None:
-        if model is None:
-            return None
-        spec = resolve_model(model, self._makers())  # type: ignore[arg-type]  # refuses what is no model choice
-        self._models[spec.id] = spec
-        return spec.facts
-
-    def _choose_model(self, options: TurnOptions) -> ChosenModel:
-        if options.model is None:
-            return ChosenModel(self._model.provider, self._model.facts, self._model.capability)
-        spec = self._models.get(options.model.id)
-        if spec is None:
-            raise ConfigurationError(
-                f"the turn was accepted with model {options.model.id!r}, which this core does not know; "
-                "pass it as model= of the core or of a turn"
-            )
-        return ChosenModel(spec.provider, options.model, spec.capability)
-
     def _build_catalog(self, plugins: PluginSession) -> ToolCatalog:
         sources = [
             ToolSource(registered.plugin_id, registered.value)
@@ -552,53 +499,6 @@ class LashCore:
         ]
         sources += [ToolSource(source_id, provider) for source_id, provider in plugins.added_sources.items()]
         return self._catalogs.build(sources)
-
-
-class StandardCore(LashCore):
-    """A core in standard mode: native tool calling."""
-
-    def __init__(self, **options: Unpack[CoreOptions]) -> None:
-        super().__init__(protocol=StandardProtocol(), **options)
-
-
-class RlmCore(LashCore):
-    """A core in RLM mode: the model writes programs in lashlang, and tools are modules of the language.
-
-    `rlm` says how programs run and what is shown of them; `projected` binds read-only names in every program,
-    by value or by a reference that `resolver` fetches when a program reads it.
-    Added in 0.1.
-    """
-
-    def __init__(
-        self,
-        *,
-        rlm: RlmConfig | None = None,
-        projected: Mapping[str, Json | ProjectionRef] | None = None,
-        resolver: ProjectionResolver | None = None,
-        **options: Unpack[CoreOptions],
-    ) -> None:
-        from lash.protocols.rlm.plugin import RlmProtocol  # the language is loaded by those who use it
-
-        self._rlm = RlmProtocol(rlm, projected=projected, resolver=resolver)
-        super().__init__(protocol=self._rlm, **options)
-
-    @property
-    def host_environment(self) -> HostEnvironment:
-        """What programs of this core are linked against: give it to `lash.lashlang.compile_module`."""
-        return self._rlm.environment_of(self._build_catalog(self._plugin_host.build_probe(self._plugin_options)))
-
-
-def _tool_plugin(tools: Sequence[Tool[..., Any] | ToolProvider]) -> list[PluginFactory]:
-    functions = [tool for tool in tools if not isinstance(tool, ToolProvider)]
-    providers = [tool for tool in tools if isinstance(tool, ToolProvider)]
-    if not tools:
-        return []
-    plugin = Plugin("embed_tools")
-    if functions:
-        plugin.tools(ToolSet(functions))
-    for provider in providers:
-        plugin.tools(provider)
-    return [plugin]
 
 
 def _options(given: JsonObject | None, host: PluginHost) -> JsonObject | None:
@@ -609,31 +509,3 @@ def _options(given: JsonObject | None, host: PluginHost) -> JsonObject | None:
             f"plugin_options names {unknown[0]!r}; the core's plugins are: {', '.join(sorted(known))}"
         )
     return given
-
-
-def _core_layer(instructions: str | None, prompt: PromptLayer | None) -> PromptLayer:
-    layer = prompt or PromptLayer()
-    if instructions:
-        layer = layer.adding(PromptContribution("project_instructions", instructions))
-    return layer
-
-
-def _nobody() -> None:
-    """Tells nobody."""
-
-
-def _machine_id() -> str:
-    """A name for this machine: its host name and hardware address."""
-    return f"{socket.gethostname()}-{uuid.getnode():x}"
-
-
-def _producer() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"lash-runtime {version('lash-runtime')}"
-    except PackageNotFoundError:
-        return "lash-runtime (source)"
-
-
-__all__ = ["CoreClosed", "DurableStorePeerRequired", "LashCore", "MissingModel", "Provider", "RlmCore", "StandardCore"]

@@ -1,0 +1,25 @@
+"""Cores: the composition that a host application builds once.
+
+- `core`: `LashCore`, its life and its doors. `modes`: cores that preset their execution mode.
+- `options`: what a core is configured with. `models`: the models that it reaches.
+- `parts`: small parts that a core is put together from.
+"""
+
+from lash.core.core import DurableStorePeerRequired, LashCore, SessionDeleteReport
+from lash.core.models import MissingModel
+from lash.core.modes import RlmCore, StandardCore
+from lash.core.options import CoreOptions
+from lash.models.provider import Provider
+from lash.runtime.engine import CoreClosed
+
+__all__ = [
+    "CoreClosed",
+    "CoreOptions",
+    "DurableStorePeerRequired",
+    "LashCore",
+    "MissingModel",
+    "Provider",
+    "RlmCore",
+    "SessionDeleteReport",
+    "StandardCore",
+]

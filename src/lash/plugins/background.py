@@ -1,0 +1,31 @@
+"""What an open core lends to plugins that start background work for its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from lash.artifacts.environments import ProcessEnvStore
+from lash.artifacts.store import ArtifactStore
+from lash.models.resolver import ModelSpec
+from lash.models.spec import ModelFacts
+from lash.processes.registry import ProcessRegistry
+from lash.triggers.store import TriggerStore
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundServices:
+    """Where background work of a core is kept.
+
+    `capture` keeps the environment that whatever is started now runs with, and gives its reference;
+    `poke` tells the workers of this core that there is news. Added in 0.1.
+    """
+
+    processes: ProcessRegistry
+    triggers: TriggerStore
+    artifacts: ArtifactStore
+    envs: ProcessEnvStore
+    capture: Callable[[], Awaitable[str]]
+    poke: Callable[[], None]
+    # Makes a model known to the core: turns may name it from then on.
+    know_model: Callable[[ModelSpec], ModelFacts]

@@ -1,0 +1,1 @@
+"""Programs in lashlang as durable processes: stored, started, run, replayed."""
