@@ -4,8 +4,8 @@ usage: PYTHONPATH=src python benchmarks/lang_cells.py [--runs 5] [--only TEXT]
 
 Prints one JSON object per line and a table at the end. `monty` and `smolagents`
 run when they are installed (`pydantic-monty`, `smolagents`). Read the ratios:
-the machine's speed cancels out of them. `cpu` compares CPU time, in Monty's
-process and in this one: where others work on the machine, a process that has
+the machine's speed cancels out of them. `cpu` compares CPU time, that of Monty's
+process included: where others work on the machine, a process that has
 computed for long waits and one that has slept does not, so that wall time is
 no comparison between two processes.
 """
@@ -129,6 +129,11 @@ def cpython(_source: str, code: str) -> object:
     return eval(compile(tail, "cell", "eval"), names)
 
 
+def nothing_s() -> float:
+    """The CPU seconds that a runner uses in other processes: it has none."""
+    return 0.0
+
+
 def children_s() -> float:
     """The CPU seconds of this process's children, where Linux tells."""
     total = 0
@@ -167,7 +172,7 @@ def smolagents_runner() -> tuple[Runner, CpuClock] | None:
         made.send_tools({})
         return made(code).output
 
-    return run, time.process_time
+    return run, nothing_s
 
 
 def emit(who: str, what: str, samples: list[float], unit: str, **extra: object) -> float:
@@ -181,8 +186,8 @@ def emit(who: str, what: str, samples: list[float], unit: str, **extra: object) 
 def measure_cells(runs: int, only: str) -> dict[str, dict[str, float]]:
     """Medians in ms by cell and runner, interleaved round by round."""
     runners: dict[str, tuple[Runner, CpuClock]] = {
-        "cpython": (cpython, time.process_time),
-        "lashlang": (lashlang, time.process_time),
+        "cpython": (cpython, nothing_s),
+        "lashlang": (lashlang, nothing_s),
     }
     for name, found in (("monty", monty_runner()), ("smolagents", smolagents_runner())):
         if found is not None:
@@ -198,10 +203,11 @@ def measure_cells(runs: int, only: str) -> dict[str, dict[str, float]]:
             for name, (run, clock) in runners.items():
                 if name == "smolagents" and len(samples[name]) >= 2:
                     continue
-                used, started = clock(), time.perf_counter()
+                elsewhere, used, started = clock(), time.process_time(), time.perf_counter()
                 value = run(source, code)
                 samples[name].append((time.perf_counter() - started) * 1e3)
-                cpu[name].append((clock() - used) * 1e3)
+                used = time.process_time() - used
+                cpu[name].append((used + clock() - elsewhere) * 1e3)
                 if wanted is not None and value != wanted:
                     raise SystemExit(f"{name} {cell}: got {value!r}, want {wanted!r}")
         table[cell] = {
