@@ -189,9 +189,8 @@ def measure_cells(runs: int, only: str) -> dict[str, dict[str, float]]:
         "cpython": (cpython, nothing_s),
         "lashlang": (lashlang, nothing_s),
     }
-    for name, found in (("monty", monty_runner()), ("smolagents", smolagents_runner())):
-        if found is not None:
-            runners[name] = found
+    peers = {"monty": monty_runner(), "smolagents": smolagents_runner()}
+    runners |= {name: found for name, found in peers.items() if found is not None}
     table: dict[str, dict[str, float]] = {}
     for cell, (source, code, wanted) in CELLS.items():
         if only not in cell:
