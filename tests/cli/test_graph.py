@@ -125,7 +125,7 @@ def test_a_process_is_drawn_where_it_was_started_with_what_it_did(cli: Cli, tmp_
     text = cli("sessions", "graph", "s", "--store", where, "--format", "text").stdout
 
     assert '(["add<br/>completed"]):::done' in chart
-    assert '["orders.total<br/>3×"]:::done' in chart
+    assert '["orders.total<br/>at least 2×"]:::done' in chart
     assert '-->|"starts"|' in chart
     assert "process add (process:lashlang:" in text
 
