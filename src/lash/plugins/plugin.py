@@ -62,7 +62,10 @@ _MARK = "__lash_hook__"
 
 
 class SessionPlugin(Protocol):
-    """A plugin inside one session."""
+    """A plugin inside one session.
+
+    One with a method `session_ready(context)` is told when every plugin of the session has registered.
+    """
 
     @property
     def id(self) -> str:

@@ -181,7 +181,9 @@ class RlmExecutor:
         try:
             outcome, error = await self._run(cell, effects, surface, answers, observer)
         except LanguageError as problem:  # the text is no program, or does not fit the host
-            outcome, error = Continued(), render(problem, cell.code)
+            known = self._variables or {}
+            outcome = Continued()
+            error = render(problem, cell.code, environment=surface.environment, variables=known)
         except CellCut:
             outcome, error = Continued(), "the turn was cancelled; the cell was stopped here"
         response = CellResponse(
@@ -264,7 +266,7 @@ class RlmExecutor:
                         return found
 
                     await effects.step(EXPIRED, None, record)
-                shown = render(error, cell.code)
+                shown = render(error, cell.code, environment=surface.environment, variables=self._variables)
                 if why_expired and isinstance(error, BudgetExceeded):
                     shown = shown.replace(str(error), why_expired, 1)
                 return outcome, shown
