@@ -239,6 +239,25 @@ async def test_a_batch_that_waits_for_outsiders_is_a_row(store: lash.Store) -> N
     assert counter.said == ["x"]
 
 
+async def test_an_outsider_who_is_late_is_an_error_that_the_program_reads(store: lash.Store) -> None:
+    @lash.tool
+    async def hand_out(ctx: lash.ToolContext) -> lash.ToolResult:
+        """Nobody does it."""
+        await ctx.completion_key()
+        return lash.ToolResult.pending(deadline=0.15)
+
+    async with stage(store, [hand_out], park_after_ms=5) as (core, worker):
+        await core.processes.start(lash.LangProcess("process main() { finish tools.hand_out() }"), id="p")
+        worker.poke()
+        await parked(store, worker, "p")
+        output = await ended(store, "p")
+
+    assert isinstance(output, SuccessOutput)
+    value: Any = output.value
+    assert value["ok"] is False
+    assert "hand_out" in value["error"]
+
+
 async def test_a_cancelled_program_leaves_its_children_alone(store: lash.Store) -> None:
     source = """
     process child() signals { go: any } { wait_signal("go")  finish "alone" }
