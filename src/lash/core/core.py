@@ -413,8 +413,9 @@ class LashCore:
             lambda: persist_process_env(store.process_envs, self._environment()),
             self._poke,
             self._models.know,
+            self._poke_clock,
         )
-        await self._plugin_host.open(CoreServices(attachments, self._clock, background))
+        await self._plugin_host.open(CoreServices(attachments, self._clock, background, self._execution_sink))
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
         declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}
@@ -484,6 +485,10 @@ class LashCore:
         """Tells the workers here that there is news; those elsewhere hear of it from the store."""
         if self._worker is not None and self._workers:
             self._worker.poke()
+
+    def _poke_clock(self) -> None:
+        """Tells the clock here that a schedule was put."""
+        self._background_work().ticker.poke()
 
     def _background_work(self) -> Background:
         self._running()

@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock
+from lash.base.json import JsonObject
 from lash.plugins.actions import ACTION_MARK, ActionKind
 from lash.plugins.background import BackgroundServices
 from lash.plugins.errors import PluginRegistrationError
@@ -97,6 +98,8 @@ class CoreServices:
     clock: Clock
     # None where nothing can be started in the background.
     background: BackgroundServices | None = None
+    # Told what programs do while they do it (docs/spec/lashlang.md §9.5).
+    execution_sink: Callable[[JsonObject], None] | None = None
 
 
 @runtime_checkable

@@ -21,7 +21,7 @@ from lash.runtime.branching import attachment_ids
 from lash.runtime.chaining import chained, initial_nodes, nodes_of, switched, with_variables
 from lash.runtime.input import QueuedInput, TextItem, TurnOptions
 from lash.runtime.memory import SessionMemory
-from lash.runtime.result import AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
+from lash.runtime.result import RECOVERED, AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
 from lash.sessions.accept import turn_source_key
 from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, TurnState
 from lash.sessions.commit import (
@@ -215,7 +215,7 @@ def turn_result(
     issues = list(summary.errors)
     output, is_recovered = assistant_output(summary.outcome, messages)
     if is_recovered:
-        issues.append(TurnIssue("runtime", "assistant_output_recovered_from_state", message="recovered from history"))
+        issues.append(TurnIssue("runtime", RECOVERED, message="recovered from history"))
     outcome = summary.outcome
     if isinstance(outcome, AssistantMessage):
         outcome = AssistantMessage(output.safe_text)

@@ -291,6 +291,7 @@ class TurnDriver:
             effect.id,
             self._machine.messages,
             () if environment is None else environment.offered,
+            scope.turn_id or "",
         )
         response = await executor.execute(asked, cell)
         self.tool_calls += cell.trace.records

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
-from lash.artifacts.environments import PROCESS_ENV, env_ref_of
+from lash.artifacts.environments import PROCESS_ENV
 from lash.artifacts.store import MODULE, ArtifactDecodeError
 from lash.base.canonical import sha256_hex
 from lash.base.clock import Clock
@@ -29,7 +29,8 @@ class SqlArtifacts(Facet):
 
     def __init__(self, driver: Driver, clock: Clock, ids: IdSource) -> None:
         super().__init__(driver, clock, ids)
-        self._put_at_ms: dict[str, int] = {}
+        # What was put here, and when.
+        self._put: dict[str, tuple[int, bytes]] = {}
 
     def durability_tier(self) -> DurabilityTier:
         """What the database behind it promises."""
@@ -76,19 +77,19 @@ class SqlArtifacts(Facet):
 
     async def collect_artifacts(self, live: Collection[str], older_than_ms: int) -> list[str]:
         """See `ArtifactStore`."""
-        self._put_at_ms.clear()
+        self._put.clear()
         return sorted(row.artifact_ref for row in await self._driver.run(sql.collect(sorted(live), older_than_ms)))
 
     async def put_process_execution_env(self, env_ref: str, data: bytes) -> None:
         """See `ProcessEnvStore`. What was put here a moment ago is not put again: every start names one."""
         now_ms = self._clock.now_ms()
-        put_at_ms = self._put_at_ms.get(env_ref)
-        if put_at_ms is not None and 0 <= now_ms - put_at_ms < FRESH_MS and env_ref == env_ref_of(data):
+        known = self._put.get(env_ref)
+        if known is not None and 0 <= now_ms - known[0] < FRESH_MS and known[1] == data:
             return
         await self.put_artifact_bytes(env_ref, PROCESS_ENV, data)
-        if len(self._put_at_ms) >= KEPT:
-            self._put_at_ms.clear()
-        self._put_at_ms[env_ref] = now_ms
+        if len(self._put) >= KEPT:
+            self._put.clear()
+        self._put[env_ref] = (now_ms, data)
 
     async def get_process_execution_env(self, env_ref: str) -> bytes | None:
         """See `ProcessEnvStore`."""
