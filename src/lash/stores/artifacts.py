@@ -18,9 +18,9 @@ from lash.stores.sql import artifacts as sql
 if TYPE_CHECKING:  # the language is large, and most stores never see a module
     from lash.lashlang.modules.artifact import ModuleArtifact
 
-# An environment that was put so short a time ago counts as put now.
+# What was put so short a time ago counts as put now.
 FRESH_MS: Final = 10_000
-# Environments that are remembered as put.
+# Modules and environments that are remembered as put.
 KEPT: Final = 256
 
 
@@ -36,8 +36,10 @@ class SqlArtifacts(Facet):
         return self._driver.tier
 
     async def put_module_artifact(self, artifact: ModuleArtifact) -> None:
-        """See `ArtifactStore`."""
-        await self.put_artifact_bytes(artifact.module_ref, MODULE, artifact.to_bytes())
+        """See `ArtifactStore`. What was put here a moment ago is not put again: every start names one."""
+        if not self._is_fresh(artifact.module_ref):
+            await self.put_artifact_bytes(artifact.module_ref, MODULE, artifact.to_bytes())
+            self._note_put(artifact.module_ref)
 
     async def get_module_artifact(self, module_ref: str) -> ModuleArtifact | None:
         """See `ArtifactStore`."""
@@ -81,15 +83,19 @@ class SqlArtifacts(Facet):
 
     async def put_process_execution_env(self, env_ref: str, data: bytes) -> None:
         """See `ProcessEnvStore`. What was put here a moment ago is not put again: every start names one."""
-        now_ms = self._clock.now_ms()
-        put_at_ms = self._put_at_ms.get(env_ref)
-        if put_at_ms is not None and 0 <= now_ms - put_at_ms < FRESH_MS and env_ref == env_ref_of(data):
-            return
-        await self.put_artifact_bytes(env_ref, PROCESS_ENV, data)
-        if len(self._put_at_ms) >= KEPT:
-            self._put_at_ms.clear()
-        self._put_at_ms[env_ref] = now_ms
+        if not (self._is_fresh(env_ref) and env_ref == env_ref_of(data)):
+            await self.put_artifact_bytes(env_ref, PROCESS_ENV, data)
+            self._note_put(env_ref)
 
     async def get_process_execution_env(self, env_ref: str) -> bytes | None:
         """See `ProcessEnvStore`."""
         return await self.get_artifact_bytes(env_ref)
+
+    def _is_fresh(self, ref: str) -> bool:
+        put_at_ms = self._put_at_ms.get(ref)
+        return put_at_ms is not None and 0 <= self._clock.now_ms() - put_at_ms < FRESH_MS
+
+    def _note_put(self, ref: str) -> None:
+        if len(self._put_at_ms) >= KEPT:
+            self._put_at_ms.clear()
+        self._put_at_ms[ref] = self._clock.now_ms()
