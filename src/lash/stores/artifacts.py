@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
-from lash.artifacts.environments import PROCESS_ENV, env_ref_of
+from lash.artifacts.environments import PROCESS_ENV
 from lash.artifacts.store import MODULE, ArtifactDecodeError
 from lash.base.canonical import sha256_hex
 from lash.base.clock import Clock
@@ -29,7 +29,8 @@ class SqlArtifacts(Facet):
 
     def __init__(self, driver: Driver, clock: Clock, ids: IdSource) -> None:
         super().__init__(driver, clock, ids)
-        self._put_at_ms: dict[str, int] = {}
+        # What was put here, and when.
+        self._put: dict[str, tuple[int, bytes]] = {}
 
     def durability_tier(self) -> DurabilityTier:
         """What the database behind it promises."""
@@ -37,9 +38,7 @@ class SqlArtifacts(Facet):
 
     async def put_module_artifact(self, artifact: ModuleArtifact) -> None:
         """See `ArtifactStore`. What was put here a moment ago is not put again: every start names one."""
-        if not self._is_fresh(artifact.module_ref):
-            await self.put_artifact_bytes(artifact.module_ref, MODULE, artifact.to_bytes())
-            self._note_put(artifact.module_ref)
+        await self._put_once(artifact.module_ref, MODULE, artifact.to_bytes())
 
     async def get_module_artifact(self, module_ref: str) -> ModuleArtifact | None:
         """See `ArtifactStore`."""
@@ -78,24 +77,23 @@ class SqlArtifacts(Facet):
 
     async def collect_artifacts(self, live: Collection[str], older_than_ms: int) -> list[str]:
         """See `ArtifactStore`."""
-        self._put_at_ms.clear()
+        self._put.clear()
         return sorted(row.artifact_ref for row in await self._driver.run(sql.collect(sorted(live), older_than_ms)))
 
     async def put_process_execution_env(self, env_ref: str, data: bytes) -> None:
         """See `ProcessEnvStore`. What was put here a moment ago is not put again: every start names one."""
-        if not (self._is_fresh(env_ref) and env_ref == env_ref_of(data)):
-            await self.put_artifact_bytes(env_ref, PROCESS_ENV, data)
-            self._note_put(env_ref)
+        await self._put_once(env_ref, PROCESS_ENV, data)
 
     async def get_process_execution_env(self, env_ref: str) -> bytes | None:
         """See `ProcessEnvStore`."""
         return await self.get_artifact_bytes(env_ref)
 
-    def _is_fresh(self, ref: str) -> bool:
-        put_at_ms = self._put_at_ms.get(ref)
-        return put_at_ms is not None and 0 <= self._clock.now_ms() - put_at_ms < FRESH_MS
-
-    def _note_put(self, ref: str) -> None:
-        if len(self._put_at_ms) >= KEPT:
-            self._put_at_ms.clear()
-        self._put_at_ms[ref] = self._clock.now_ms()
+    async def _put_once(self, ref: str, descriptor: str, data: bytes) -> None:
+        now_ms = self._clock.now_ms()
+        known = self._put.get(ref)
+        if known is not None and 0 <= now_ms - known[0] < FRESH_MS and known[1] == data:
+            return
+        await self.put_artifact_bytes(ref, descriptor, data)
+        if len(self._put) >= KEPT:
+            self._put.clear()
+        self._put[ref] = (now_ms, data)

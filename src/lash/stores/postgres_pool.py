@@ -89,11 +89,10 @@ class Pool:
 
     async def take(self) -> Any:
         """A connection, as soon as there is one. Give it back with `give` or `drop`."""
-        try:
-            async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
-                await self._room.acquire()
-        except TimeoutError as error:
-            raise StoreUnavailable(f"no connection became free in {ACQUIRE_TIMEOUT_S:.0f} s; try again") from error
+        if self._room.locked():
+            await self._wait_for_room()
+        else:
+            await self._room.acquire()  # at once: every program passes here, and a timer costs more than that
         try:
             while self._idle:
                 connection = self._idle.pop()
@@ -103,6 +102,13 @@ class Pool:
         except BaseException:
             self._room.release()
             raise
+
+    async def _wait_for_room(self) -> None:
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise StoreUnavailable(f"no connection became free in {ACQUIRE_TIMEOUT_S:.0f} s; try again") from error
 
     def give(self, connection: Any) -> None:
         """Puts a healthy connection back."""

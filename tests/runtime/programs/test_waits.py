@@ -311,20 +311,65 @@ async def test_many_parents_await_their_children_in_eight_slots(store: lash.Stor
     assert results == [n + 1 for n in range(60)]
 
 
-async def test_a_signal_that_nobody_takes_is_an_error_of_the_sender(store: lash.Store) -> None:
-    source = """
-    process child() { finish 1 }
-    process main() {
-      h = start child()
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("start child()", "takes no signal `go`; it takes none"),
+        ("5", "signal_run failed: signal_run expects a process handle"),
+        ('{ __handle__: "process" }', "signal_run failed: signal_run process handle is missing `id`"),
+        ('{ __handle__: "process", id: "nobody" }', "process handle `nobody` is not live or visible in this session"),
+    ],
+)
+async def test_a_signal_that_reaches_nobody_is_an_error_of_the_sender(
+    store: lash.Store, target: str, said: str
+) -> None:
+    source = f"""
+    process child() {{ finish 1 }}
+    process main() {{
+      h = {target}
       signal_run(h, "go", 1)
-    }
+    }}
     """
     async with stage(store) as (core, worker):
         output = await run(core, worker, source)
 
     assert isinstance(output, FailureOutput)
     assert output.code == "process_runtime_error"
-    assert "takes no signal `go`; it takes none" in output.message
+    assert said in output.message
+
+
+async def test_a_payment_in_doubt_is_settled_by_the_host_and_the_program_goes_on(store: lash.Store) -> None:
+    paid: list[int] = []
+
+    @lash.tool(repeat="never")
+    async def pay(order: int) -> str:
+        """Pays, once."""
+        paid.append(order)
+        await asyncio.Event().wait()
+        return ""
+
+    source = "process main() { finish [await tools.pay({ order: 7 })?, 1] }"
+    async with stage(store, [pay]) as (core, worker):
+        await core.processes.start(lash.LangProcess(source), id="p")
+        worker.poke()
+
+        async def is_paying() -> bool:
+            return paid == [7]
+
+        await eventually(is_paying)
+    async with stage(store, [pay]) as (core, worker):
+        worker.poke()
+
+        async def is_in_doubt() -> bool:
+            return bool(core.recovery.in_doubt)
+
+        await eventually(is_in_doubt)
+        [doubt] = core.recovery.in_doubt
+        assert doubt.process_id == "p"
+        await core.settle(doubt, lash.ToolResult.ok("paid 7"))
+
+        assert await ended(store, "p") == SuccessOutput(["paid 7", 1])
+    assert paid == [7]
 
 
 async def test_a_run_that_was_cut_off_is_told_again_with_the_same_words(store: lash.Store) -> None:
