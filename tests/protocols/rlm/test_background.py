@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import lash
+from lash.artifacts.store import MODULE
 from lash.base.json import Json, JsonObject
 from lash.base.messages import ProcessOrigin
 from lash.lashlang.syntax.features import LanguageFeatures
@@ -334,6 +335,18 @@ async def test_a_source_that_is_gone_after_a_restart_changes_no_cell_that_ran_wi
 
     assert turn.value == "morning"
     assert turn.errors == []
+
+
+async def test_a_module_that_was_collected_meanwhile_is_stored_again_by_the_next_cell() -> None:
+    async with core_of(*[cell(GREET + 'h = start greet(name: "Ada")\nsubmit h')] * 2, workers=0) as core:
+        async with core.session("s") as session:
+            await session.run("go")
+            [module] = await core.store.artifacts.list_artifacts(MODULE)
+            assert module in await core.store.artifacts.collect_artifacts([], core.store.clock.now_ms() + 1)
+
+            await session.run("again")
+
+        assert await core.store.artifacts.list_artifacts(MODULE) == [module]
 
 
 async def test_what_cells_do_is_told_to_the_sink_of_executions() -> None:
