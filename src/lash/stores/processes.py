@@ -22,7 +22,6 @@ from lash.processes.registry import ClaimedProcess, ProcessEnd, ProcessQuery, Wo
 from lash.processes.status import WaitState
 from lash.processes.waking import WAKE_EXPIRY_MS
 from lash.processes.watching import ProcessHub
-from lash.sessions.errors import StoredDataCorrupt
 from lash.stores.changes import Changes
 from lash.stores.driver import Driver
 from lash.stores.planning import refuse_nul
@@ -37,6 +36,7 @@ from lash.stores.process_records import (
     encode_registration,
 )
 from lash.stores.process_upkeep import SqlProcessUpkeep
+from lash.stores.readable import readable
 from lash.stores.sql import process_events, process_leases, process_work
 from lash.stores.sql import processes as sql
 
@@ -239,7 +239,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         claimant = process_leases.ProcessClaimant(_owner(owner_id), self._ids.new_token(), ttl_ms)
         now_ms = self._clock.now_ms()
         rows = await self._driver.run(process_leases.claim_due(claimant, limit, now_ms))
-        return _claimed(rows, owner_id, now_ms)[0]
+        return readable(rows, lambda row: _claimed(row, owner_id, now_ms)).found
 
     async def mark_process_started(self, lease: ProcessLease) -> ProcessRecord:
         """See `ProcessRegistry`."""
@@ -309,8 +309,8 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         claimant = process_leases.ProcessClaimant(_owner(owner_id), claim_token, ttl_ms)
         writing = self._writing()
         turned = await self._driver.run(process_work.turn_over(requests, writing, claimant, limit))
-        claimed, unreadable = _claimed(turned.claimed, owner_id, writing.now_ms)
-        return WorkTurnOver(turned.lost, claimed, unreadable)
+        claimed = readable(turned.claimed, lambda row: _claimed(row, owner_id, writing.now_ms))
+        return WorkTurnOver(turned.lost, claimed.found, claimed.problems)
 
     async def get_process_lease(self, process_id: str) -> ProcessLease | None:
         """See `ProcessRegistry`."""
@@ -362,14 +362,6 @@ def _lease(row: RecordRow) -> ProcessLease:
     return lease
 
 
-def _claimed(rows: Sequence[RecordRow], owner_id: str, now_ms: int) -> tuple[list[ClaimedProcess], list[str]]:
-    """What can be run, and why the rest cannot."""
-    claimed: list[ClaimedProcess] = []
-    unreadable: list[str] = []
-    for row in rows:
-        is_first = row.first_started_at_ms == now_ms and row.first_started_by == owner_id
-        try:
-            claimed.append(ClaimedProcess(_lease(row), decode_record(row), is_first))
-        except StoredDataCorrupt as error:
-            unreadable.append(error.message)
-    return claimed, unreadable
+def _claimed(row: RecordRow, owner_id: str, now_ms: int) -> ClaimedProcess:
+    is_first = row.first_started_at_ms == now_ms and row.first_started_by == owner_id
+    return ClaimedProcess(_lease(row), decode_record(row), is_first)
