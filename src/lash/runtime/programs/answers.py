@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from lash.base.causes import ProcessCause
 from lash.base.codec import to_json
 from lash.base.json import Json, JsonObject
 from lash.effects.envelope import Impact
@@ -22,7 +23,7 @@ from lash.processes.event_types import WAKE, YIELD, signal_event_type
 from lash.processes.events import AppendRequest, resumed, waiting
 from lash.processes.handles import handle_value, process_id_of
 from lash.processes.registration import ProcessRegistration
-from lash.processes.scopes import SessionOriginator, SessionScope
+from lash.processes.scopes import ProcessProvenance, SessionOriginator, SessionScope
 from lash.processes.status import SignalWait, WaitState
 from lash.runtime.programs.commands import answer_of, refusable, request_cancel, result_of, send_signal, signalled
 from lash.runtime.programs.effects import ProgramEffects
@@ -132,7 +133,7 @@ class ProgramAnswers:
         start = ProgramStart.of(
             request,
             f"parent-process:{self._run.process_id}",
-            registration.provenance,
+            ProcessProvenance(registration.provenance.originator, ProcessCause(self._run.process_id)),
             registration.env_ref,
             wake_target=target,
             seen_by=target if isinstance(target, SessionScope) else None,
