@@ -4,7 +4,10 @@ usage: PYTHONPATH=src python benchmarks/lang_cells.py [--runs 5] [--only TEXT]
 
 Prints one JSON object per line and a table at the end. `monty` and `smolagents`
 run when they are installed (`pydantic-monty`, `smolagents`). Read the ratios:
-the machine's speed cancels out of them.
+the machine's speed cancels out of them. `cpu` compares CPU time, that of Monty's
+process included: where others work on the machine, a process that has
+computed for long waits and one that has slept does not, so that wall time is
+no comparison between two processes.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from lash.lashlang import (
     ALL_ABILITIES,
@@ -89,6 +94,7 @@ ENVIRONMENT = HostEnvironment(Catalog().add_operation("tools", "Tools", "f", "f"
 UNBOUNDED = Budgets(active_ms=None)
 
 Runner = Callable[[str, str], object]
+CpuClock = Callable[[], float]
 
 
 def drive(execution: Execution) -> object:
@@ -123,18 +129,37 @@ def cpython(_source: str, code: str) -> object:
     return eval(compile(tail, "cell", "eval"), names)
 
 
-def monty_runner() -> tuple[Runner, Callable[[], None]] | None:
-    """Monty, warm: one session per round, outside the timing."""
+def nothing_s() -> float:
+    """The CPU seconds that a runner uses in other processes: it has none."""
+    return 0.0
+
+
+def children_s() -> float:
+    """The CPU seconds of this process's children, where Linux tells."""
+    total = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) != os.getpid():
+                continue
+            for task in (stat.parent / "task").iterdir():
+                total += int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            continue
+    return total / 1e9
+
+
+def monty_runner() -> tuple[Runner, CpuClock] | None:
+    """Monty, warm: one session per round, outside the timing. It computes in a process of its own."""
     try:
         import pydantic_monty as monty
     except ImportError:
         return None
     pool = monty.Monty(max_processes=1)
     session = pool.__enter__().checkout().__enter__()
-    return (lambda _source, code: session.feed_run(code)), lambda: None
+    return (lambda _source, code: session.feed_run(code)), children_s
 
 
-def smolagents_runner() -> tuple[Runner, Callable[[], None]] | None:
+def smolagents_runner() -> tuple[Runner, CpuClock] | None:
     """smolagents' local interpreter."""
     try:
         from smolagents import local_python_executor as executor
@@ -147,7 +172,7 @@ def smolagents_runner() -> tuple[Runner, Callable[[], None]] | None:
         made.send_tools({})
         return made(code).output
 
-    return run, lambda: None
+    return run, nothing_s
 
 
 def emit(who: str, what: str, samples: list[float], unit: str, **extra: object) -> float:
@@ -160,26 +185,35 @@ def emit(who: str, what: str, samples: list[float], unit: str, **extra: object) 
 
 def measure_cells(runs: int, only: str) -> dict[str, dict[str, float]]:
     """Medians in ms by cell and runner, interleaved round by round."""
-    runners: dict[str, Runner] = {"cpython": cpython, "lashlang": lashlang}
-    for name, found in (("monty", monty_runner()), ("smolagents", smolagents_runner())):
-        if found is not None:
-            runners[name] = found[0]
+    runners: dict[str, tuple[Runner, CpuClock]] = {
+        "cpython": (cpython, nothing_s),
+        "lashlang": (lashlang, nothing_s),
+    }
+    peers = {"monty": monty_runner(), "smolagents": smolagents_runner()}
+    runners |= {name: found for name, found in peers.items() if found is not None}
     table: dict[str, dict[str, float]] = {}
     for cell, (source, code, wanted) in CELLS.items():
         if only not in cell:
             continue
         samples: dict[str, list[float]] = {name: [] for name in runners}
+        cpu: dict[str, list[float]] = {name: [] for name in runners}
         rounds = runs * 20 if cell == "trivial cell" else runs
         for _ in range(rounds):
-            for name, run in runners.items():
+            for name, (run, clock) in runners.items():
                 if name == "smolagents" and len(samples[name]) >= 2:
                     continue
-                started = time.perf_counter()
+                elsewhere, used, started = clock(), time.process_time(), time.perf_counter()
                 value = run(source, code)
                 samples[name].append((time.perf_counter() - started) * 1e3)
+                used = time.process_time() - used
+                cpu[name].append((used + clock() - elsewhere) * 1e3)
                 if wanted is not None and value != wanted:
                     raise SystemExit(f"{name} {cell}: got {value!r}, want {wanted!r}")
-        table[cell] = {name: emit(name, cell, values, "ms") for name, values in samples.items()}
+        table[cell] = {
+            name: emit(name, cell, values, "ms", cpu=round(statistics.median(cpu[name]), 4))
+            for name, values in samples.items()
+        }
+        table[cell] |= {f"{name} cpu": statistics.median(values) for name, values in cpu.items()}
     return table
 
 
@@ -224,12 +258,13 @@ def main() -> None:
     table = measure_cells(options.runs, options.only)
     if not options.only:
         measure_boundary()
-    names = sorted({name for row in table.values() for name in row})
-    print(f"{'cell':26}" + "".join(f"{name:>14}" for name in names) + "   lashlang/cpython  lashlang/monty")
+    names = sorted({name for row in table.values() for name in row if not name.endswith(" cpu")})
+    print(f"{'cell':26}" + "".join(f"{name:>14}" for name in names) + "   lashlang/cpython  lashlang/monty     cpu")
     for cell, row in table.items():
         cells = "".join(f"{row.get(name, float('nan')):14.3f}" for name in names)
         against = [row["lashlang"] / row[peer] if peer in row else float("nan") for peer in ("cpython", "monty")]
-        print(f"{cell:26}{cells}{against[0]:18.2f}{against[1]:16.2f}")
+        used = row["lashlang cpu"] / row["monty cpu"] if row.get("monty cpu") else float("nan")
+        print(f"{cell:26}{cells}{against[0]:18.2f}{against[1]:16.2f}{used:8.2f}")
 
 
 if __name__ == "__main__":

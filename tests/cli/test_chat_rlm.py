@@ -114,6 +114,15 @@ def test_ctrl_c_stops_a_program_that_never_ends_and_a_second_one_leaves(chat: Ch
     assert terminal.ends() == 130
 
 
+def test_a_background_process_begins_a_turn_in_the_chat(chat: Chat) -> None:
+    terminal = chat()
+
+    terminal.enter("RUN process p() { wake 7 finish 1 } job = start p() submit 5")
+
+    terminal.sees("a turn begins that was not typed in this chat")
+    terminal.sees("heard Runtime event: Background process wake")
+
+
 def test_a_later_chat_begins_with_what_was_said_last(chat: Chat) -> None:
     first = chat()
     first.enter('RUN print "seen" ;; submit "the answer"')

@@ -31,8 +31,18 @@ LAST = """
 for id in [3, 2] { last = await orders.total({ id: id })? }
 """
 
+STARTS = """
+process add(ids: list[int]) {
+  sum = 0
+  for id in ids { sum = sum + await orders.total({ id: id })? }
+  finish sum
+}
+job = start add(ids: [1, 3, 4])
+submit "started"
+"""
 
-@lash.tool(module="orders")
+
+@lash.tool(module="orders", repeat="idempotent")
 async def total(id: int) -> int:  # noqa: A002 - what a program writes
     """What an order costs."""
     if id == 2:
@@ -99,6 +109,25 @@ def test_the_same_as_a_flowchart_as_text_and_as_json(cli: Cli, store: str) -> No
     assert "orders.total: 1 of 2 failed" in text
     assert "cell 2: unexpected `=`" in text
     assert json.loads(read)["turns"][0]["cells"][3]["answer"] == "400"
+
+
+def test_a_process_is_drawn_where_it_was_started_with_what_it_did(cli: Cli, tmp_path: Path) -> None:
+    where = str(tmp_path / "agent.db")
+    model = ScriptedModel([cell(STARTS), cell("submit (await job)?")])
+
+    async def fill() -> None:
+        async with lash.RlmCore(model=model, tools=[total], store=where) as core, core.session("s") as session:
+            await session.run("Go.", turn_id="t")
+            await session.run("And?", turn_id="u")
+
+    asyncio.run(fill())
+    chart = cli("sessions", "graph", "s", "--store", where, "--format", "mermaid").stdout
+    text = cli("sessions", "graph", "s", "--store", where, "--format", "text").stdout
+
+    assert '(["add<br/>completed"]):::done' in chart
+    assert '["orders.total<br/>at least 2×"]:::done' in chart
+    assert '-->|"starts"|' in chart
+    assert "process add (process:lashlang:" in text
 
 
 def test_what_is_not_there_is_said(cli: Cli, store: str) -> None:

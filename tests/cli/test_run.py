@@ -32,6 +32,8 @@ def core(store="agent.db"):
 
 ready = core()
 broken = lash.StandardCore(model=ScriptedModel([fails("validation", "no such model")]), store=":memory:")
+typed = lash.RlmCore(model=ScriptedModel([cell('submit "much"'), cell("submit 42")]))
+endless = lash.RlmCore(model=ScriptedModel(lambda request: cell("print nope", prose="Again.")))
 programs = lash.RlmCore(model=ScriptedModel([cell("print 6 * 7"), cell("submit { sum: 42 }")]))
 not_a_core = 7
 '''
@@ -148,3 +150,17 @@ def test_an_app_has_its_own_mode(cli: Cli, agent: str) -> None:
 
     assert refused.exit_code == 2
     assert "leave --mode out" in refused.output + refused.stderr
+
+
+def test_a_program_must_submit_what_is_asked_and_may_not_go_on_for_ever(cli: Cli, agent: str) -> None:
+    integer = '{"type": "integer"}'
+
+    typed = cli("run", "Add.", "--app", f"{agent}:typed", "--submit", integer, "--json")
+    endless = cli("run", "Go on.", "--app", f"{agent}:endless", "--max-turns", "2")
+    wrong = cli("run", "Add.", "--app", f"{agent}:typed", "--submit", "nowhere.json")
+
+    assert json.loads(typed.stdout)["value"] == 42
+    assert endless.exit_code == 1
+    assert "it has made as many model calls as it may" in endless.stderr
+    assert wrong.exit_code == 2
+    assert "neither a JSON object nor a file" in wrong.stderr

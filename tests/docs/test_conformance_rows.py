@@ -15,8 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 # Rows that no test can name, and why.
 SUPERSEDED = {
     "WB-14": "host profiles are superseded by captured environments, the row says",
-    "PR-65": "a run has no builder: its parts are arguments, and the type checker holds whoever leaves one out",
-    "PR-66": "a run has no channel of its own: its events are rows, and are written before it goes on",
 }
 
 

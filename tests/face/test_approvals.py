@@ -327,7 +327,8 @@ async def test_an_approval_dies_with_its_session(place: Place) -> None:
     session = await core.session("s").open()
     running = asyncio.create_task(session.run("go"))
     [approval_] = await asked(core)
-    await core.delete_session("s")
+    report = await core.delete_session("s")
+    assert report.wait_count == 1
     await asyncio.gather(running, return_exceptions=True)
 
     assert await core.approvals.approve(approval_) == UnknownOrRevoked()
@@ -489,3 +490,26 @@ async def hang(_request: Any) -> Any:
 
 async def _true(value: bool) -> bool:
     return value
+
+
+async def test_a_turn_whose_driver_died_goes_on_in_an_open_core_whoever_answers(durable: Place) -> None:
+    quick = lash.LeaseTimings(ttl_ms=150, renew_ms=50)
+    bank = Bank()
+    bystander = await durable.core(ScriptedModel(SCRIPT), tools=[bank.pay], lease_timings=quick)
+    dying = await durable.core(ScriptedModel(SCRIPT), tools=[bank.pay], lease_timings=quick)
+    session = await dying.session("s").open()
+    lost = asyncio.create_task(session.run("go", turn_id="t"))
+    [approval_of] = await asked(dying)
+    await durable.crash(dying)
+    await asyncio.gather(lost, return_exceptions=True)
+
+    desk = lash.StandardCore(model=ScriptedModel([]), store=await durable.open_store()).only_asking()
+    async with desk:
+        await desk.approvals.approve(approval_of)
+
+    async def is_settled() -> bool:
+        stored = await bystander.store.sessions.open_existing_store("s")
+        return stored is not None and await stored.load_turn("s", "t") is not None
+
+    await until(is_settled, "the turn to be settled")
+    assert bank.paid == [7]

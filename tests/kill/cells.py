@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,8 +10,9 @@ import lash
 from lash.base.json import Json
 from lash.lashlang.syntax.features import LanguageFeatures
 from lash.machine.llm import LlmRequest
+from lash.processes.errors import UnknownProcess
 from lash.protocols.rlm.options import RlmConfig
-from lash.stock import ProcessControls, Subagents, TriggerSource, TriggerSources
+from lash.stock import SCHEDULES, ProcessControls, Subagents, TriggerSource, TriggerSources
 from lash.testing import Life, ScriptedModel, cell
 from lash.testing.lab.life import Program
 from lash.testing.script import Answer
@@ -42,7 +44,7 @@ class Cells:
             model=ScriptedModel(answer),
             rlm=RlmConfig(language_features=LanguageFeatures(comprehensions=True)),
             tools=[double],
-            plugins=[TriggerSources(CLOCK), Subagents(), ProcessControls()],
+            plugins=[TriggerSources(CLOCK, SCHEDULES), Subagents(), ProcessControls()],
             store=life.store,
             effect_host=life.effect_host,
         )
@@ -67,8 +69,23 @@ async def alarm(core: lash.RlmCore) -> object:
     async with core.session("s") as session:
         turn = await session.run("go", turn_id="t1")
         report = await core.triggers.emit("clock.Alarm", {"id": "1"}, source={"at": "08:00"}, key="alarm-1")
-        results = [await (await core.processes.get(one)).result() for one in await _started(core)]
-        return turn.value, results, len(report.deliveries)
+        return turn.value, [await _result_of(core, one.process_id) for one in report.deliveries]
+
+
+async def schedules(core: lash.RlmCore) -> object:
+    """A turn that puts schedules, and those that are left."""
+    async with core.session("s") as session:
+        turn = await session.run("go", turn_id="t1")
+        return turn.value, [schedule.enabled for schedule in await session.triggers.schedules()]
+
+
+async def _result_of(core: lash.RlmCore, process_id: str) -> Json:
+    """A delivery whose emitter has died is started by the sweep, a while later."""
+    while True:
+        try:
+            return await (await core.processes.get(process_id)).result()
+        except UnknownProcess:
+            await asyncio.sleep(0.01)
 
 
 async def _started(core: lash.RlmCore) -> list[str]:
@@ -125,6 +142,18 @@ found = await triggers.list({ target: remember })?
 submit len(found)
 """
 
+PUTS = """
+process report(due: clock.Due) { finish due.due_at }
+a = await triggers.register({
+  source: clock.schedule({ every: "10h" }), target: report, inputs: { due: trigger.event }
+})?
+b = await triggers.register({
+  source: clock.schedule({ cron: "0 9 * * *" }), target: report, inputs: { due: trigger.event }
+})?
+gone = await triggers.cancel({ handle: a })?
+submit [gone, len(await triggers.list({ enabled: true })?)]
+"""
+
 PROGRAMS: dict[str, Cells] = {
     "a process": Cells({"go": [GREET + 'h = start greet(name: "Ada")\nprint (await h)?', "submit (await h)?"]}),
     "handles in a list": Cells(
@@ -148,6 +177,7 @@ PROGRAMS: dict[str, Cells] = {
     "a trigger that is cancelled": Cells(
         {"go": [REGISTERS.replace("submit len(found)", "submit await triggers.cancel({ handle: t })?")]}, alarm
     ),
+    "a schedule": Cells({"go": [PUTS]}, schedules),
     "a subagent": Cells({"go": ['submit await agents.spawn({ task: "child" })?'], "child": ["submit 7"]}),
     "subagents together": Cells(
         {

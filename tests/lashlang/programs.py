@@ -177,11 +177,23 @@ def _blocks(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-_functions = st.tuples(pure_expressions, pure_expressions).map(
-    lambda t: (
-        f"fn g(a, b) {{ c = [a, b]\n d = a\n if {t[0]} {{ d = push(c, a) }} else {{ c[0] = b }}\n return {t[1]} }}\n"
-    )
-)
+def _function(parts: tuple[bool, str, str]) -> str:
+    is_short, test, result = parts
+    if is_short:
+        # Short enough to be called without being counted.
+        lines = f"c = a\n d = b\n if {test} {{ d = a }} else {{ c = b }}"
+    else:
+        lines = f"c = [a, b]\n d = a\n if {test} {{ d = push(c, a) }} else {{ c[0] = b }}"
+    return f"fn g(a, b) {{ {lines}\n return {result} }}\n"
+
+
+def _cell(parts: tuple[str, str]) -> str:
+    function, lines = parts
+    calls = "h = [g(i, c) for i in [a, c]]\n"
+    return f"{_PROCESSES}{function}{PRELUDE}{calls}{lines}\nsubmit [a, b, c, d, e, h, g(b, d)]"
+
+
+_functions = st.tuples(st.booleans(), pure_expressions, pure_expressions).map(_function)
 _PROCESSES = "process child(x: any) { finish x }\nprocess narrow(n: float) { finish n }\n"
 PRELUDE = 'a = [1, [2, 3]]\nb = { k: 1, j: { k: [5] } }\nc = 3\nd = "text"\ne = start child(x: c)\n'
 
@@ -192,9 +204,7 @@ def _lines(effects: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.lists(statements, min_size=1, max_size=8).map("\n".join)
 
 
-cells = st.tuples(_functions, _lines(_cell_effects)).map(
-    lambda t: f"{_PROCESSES}{t[0]}{PRELUDE}{t[1]}\nsubmit [a, b, c, d, e]"
-)
+cells = st.tuples(_functions, _lines(_cell_effects)).map(_cell)
 processes = st.tuples(_functions, _lines(_process_effects)).map(
     lambda t: (
         f"{_PROCESSES}{t[0]}process main_one(a: any, b: any, c: any, d: any, e: any) {{\n{t[1]}\n"

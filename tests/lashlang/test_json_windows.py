@@ -131,7 +131,7 @@ def test_an_error_says_what_is_wrong_and_where(text: str, told: str) -> None:
         "[" + "1" * 400 + "e-200, 0e999]",
         '{"__resource__": true,' + " " * 40 + '"type": "T", "alias": "t"}',
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_edges_of_windows_are_no_edges_of_values(text: str) -> None:
     def told(read: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast as py
 from dataclasses import dataclass
 
 import pytest
@@ -68,6 +69,39 @@ def test_every_run_takes_the_same_steps() -> None:
     spent = {_breaths(_FIB + "submit fib(18)")[1].instructions for _ in range(3)}
 
     assert len(spent) == 1
+
+
+_SHORT = "fn a(x: float) -> float { return x + 1 }\nfn b(x: float) -> float { return a(x) * 2 }\n"
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        "t = 0\nfor i in range(60000) { t = t + b(i) }\nsubmit t",
+        "i = 0\nwhile b(i) < 120000 { i = i + 1 }\nsubmit i",
+        "submit sum([b(i) for i in range(60000)])",
+    ],
+)
+def test_calls_that_are_not_counted_themselves_are_counted_by_their_loop(calls: str) -> None:
+    breaths, spent, _ = _breaths(_SHORT + calls)
+
+    assert spent.instructions >= 120_000
+    assert breaths >= 100
+
+
+def test_only_what_its_text_bounds_is_called_without_being_counted() -> None:
+    doubling = "fn f0(x) { return x + 1 }\n"
+    doubling += "".join(f"fn f{at}(x) {{ return f{at - 1}(f{at - 1}(x)) }}\n" for at in range(1, 16))
+    trees: list[py.Module] = []
+    for source in (_SHORT + "submit b(1)", doubling + "submit f15(0)", _FIB + "submit fib(9)", _LOOP + "submit f(9)"):
+        compile_body(linked(source).artifact, None, IMPROVED, inspect=trees.append)
+    names = [{node.name for node in py.walk(tree) if isinstance(node, py.FunctionDef)} for tree in trees]
+
+    assert names[0] == {"body", "bare_a", "bare_b"}
+    assert "try_f15" in names[1]
+    assert {"try_fib", "gen_fib"} <= names[2]
+    assert {"try_f", "gen_f"} <= names[3]
+    assert submitted(doubling + "submit f12(0)") == 4096
 
 
 def test_many_short_calls_count_against_the_instruction_budget() -> None:

@@ -6,10 +6,11 @@ import pytest
 
 import lash
 from face.places import Place, asked, texts
+from lash.base.json import Json
 from lash.base.messages import user_message
 from lash.machine.outcome import Stopped
-from lash.plugins import CreateSession, PluginSessionContext, PluginSpecFactory
-from lash.sessions.frames import ToolAccess
+from lash.plugins import AfterTurn, CreateSession, PluginSessionContext, PluginSpecFactory, StatefulPlugin
+from lash.sessions.frames import SessionPolicy, ToolAccess
 from lash.sessions.meta import ChildSession
 from lash.testing import ScriptedModel, calls, says
 
@@ -75,3 +76,37 @@ async def test_the_session_of_somebody_else_is_not_taken(memory: Place) -> None:
     assert turn.outcome == Stopped("runtime_error")
     assert "the-culprit" in turn.errors[0].message
     assert turn.errors[0].code == "plugin_session"
+
+
+@pytest.mark.parametrize(("start", "source"), [("parent", "fork"), ("parent", "fresh"), ("empty", "fork")])
+async def test_a_child_may_start_as_its_parent_stands(file: Place, start: str, source: str) -> None:
+    class Memory(StatefulPlugin):
+        id = "memory"
+        initial: Json = 0
+
+        @lash.hook.after_turn
+        def end(self, context: AfterTurn) -> CreateSession | None:
+            if context.session_id != "s":
+                return None
+            assert isinstance(self.state, int)
+            self.update(self.state + 1)
+            self.keep_artifact("bytes", b"\x00\xff")
+            if self.state < 2:
+                return None
+            policy = SessionPolicy(max_turns=3)
+            asked = {"start": start, "plugin_source": source}
+            return CreateSession("child", [user_message("", "you are a child")], policy=policy, **asked)  # type: ignore[arg-type]
+
+    core = await file.core(ScriptedModel(lambda _: says("ok")), plugins=[Memory()])
+    async with core.session("s") as session:
+        await session.run("one")
+        await session.run("two")
+    async with core.session("child") as child:
+        said = ["user: one", "assistant: ok"] if start == "parent" else []
+        assert texts(child.messages) == [*said, "user: you are a child"]
+        stored = child._actor.memory.plugin_snapshot
+        assert (stored.plugins["memory"].state if stored.plugins else None) == (1 if source == "fork" else None)
+        assert list(stored.data.values()) == ([b"\x00\xff"] if source == "fork" else [])
+        assert child._actor.memory.policy.max_turns == 3
+        assert (await child.run("go")).ok
+        assert child.usage.usage.input_tokens > 0

@@ -12,7 +12,7 @@ from lash.base.json import Json
 from lash.effects.envelope import EffectEnvelope, durable_step_command
 from lash.effects.invocation import Invocation, RuntimeScope
 from lash.effects.local import Local
-from lash.plugins import PluginRegistrationError
+from lash.plugins import PluginRegistrationError, PluginSessionContext, PluginSpecFactory
 from lash.processes.inputs import EngineInput
 from lash.processes.outputs import SuccessOutput
 from lash.runtime.worker.engines import EngineOutcome, ProcessEngine, ProcessParts
@@ -65,6 +65,26 @@ async def test_without_the_plugin_the_process_says_which_engine_is_missing(memor
 
     with pytest.raises(lash.ProcessFailed, match="process engine `double` is not configured"):
         await handle.result()
+
+
+async def test_a_process_has_the_options_that_its_plugins_had_when_it_was_started(memory: Place) -> None:
+    seen: list[object] = []
+
+    def build(context: PluginSessionContext) -> lash.Plugin:
+        seen.append((context.session_id, context.plugin_options.get("p")))
+        return lash.Plugin("p")
+
+    core = lash.StandardCore(
+        model=model(),
+        store=await memory.open_store(),
+        plugins=[Arithmetic(), PluginSpecFactory("p", build)],
+        plugin_options={"p": {"depth": 2}},
+    )
+    memory.cores.append(core)
+    await core.open()
+    await (await core.processes.start(EngineInput("double", 1), id="q")).result()
+
+    assert seen[-1] == ("process-env:q", {"depth": 2})
 
 
 def test_two_plugins_cannot_run_the_same_kind() -> None:

@@ -509,12 +509,16 @@ async def test_prompt_hooks_are_asked_before_every_model_call(memory: Place) -> 
         ]
 
     script = model()
-    await turn_with(memory, lash.Plugin("p").prompt(contribute), script)
+    # What another plugin says in the same words stands there once.
+    await turn_with(
+        memory, lash.Plugin("p").prompt(contribute).prompt(lambda context: f"STEP {context.iteration}"), script
+    )
 
     prompts = [request.messages[0].text for request in script.requests]
     assert [context.iteration for context in seen] == [0, 1]
     assert [list(context.tool_names) for context in seen] == [["double"], ["double"]]
     assert ["STEP 0" in prompts[0], "STEP 1" in prompts[1], "STEP 0" in prompts[1]] == [True, True, False]
+    assert prompts[0].count("STEP 0") == 1
     assert "SEEN WITH TOOL" in prompts[0]
     assert "NEVER SEEN" not in prompts[0]
 
@@ -605,6 +609,22 @@ def test_two_execution_modes_are_refused_naming_both() -> None:
 def test_a_core_without_a_mode_is_refused() -> None:
     with pytest.raises(PluginRegistrationError, match="protocol driver"):
         lash.LashCore(protocol=lash.Plugin("no mode at all"), model=ScriptedModel([]))
+
+
+async def test_a_plugin_is_told_when_all_have_registered(memory: Place) -> None:
+    told: list[str] = []
+
+    class Late(lash.Plugin):
+        id = "late"
+
+        def session_ready(self, context: PluginSessionContext) -> None:
+            told.append(f"ready {context.session_id}")
+
+    last = Registers("last", lambda _: told.append("last registers"))
+    core = await memory.core(model(), tools=[double], plugins=[Late(), last])
+    await core.session("s").open()
+
+    assert told[-2:] == ["last registers", "ready s"]
 
 
 def test_two_projectors_are_refused_naming_both() -> None:

@@ -9,8 +9,19 @@ import pytest
 
 import lash
 from face.places import Gate, Place, texts
+from lash.base.cancel import CancelToken
+from lash.machine.llm import LlmRequest, LlmResponse
 from lash.machine.outcome import AssistantMessage, Stopped
-from lash.plugins import EmitRuntimeEvents, ResponseContext, StatusEvent, StreamAnswer, StreamChunk
+from lash.models.provider import StreamSink
+from lash.plugins import (
+    EmitRuntimeEvents,
+    PluginRegistrar,
+    PluginRegistrationError,
+    ResponseContext,
+    StatusEvent,
+    StreamAnswer,
+    StreamChunk,
+)
 from lash.runtime.activity import AssistantProseDelta, PluginRuntime, ReasoningDelta
 from lash.testing import ScriptedModel, calls, says
 from lash.testing.script import Step
@@ -160,3 +171,47 @@ async def test_a_replay_tells_what_was_told_and_runs_no_hook_again(file: Place) 
     assert told(output) == "SECRETDONE"
     assert set(ran) == {"after"}
     assert "secret" not in told(output)
+
+
+class Shaping(lash.Plugin):
+    """Shapes prose that is told whole."""
+
+    def __init__(self, plugin_id: str, shape: Callable[[str], str]) -> None:
+        super().__init__(plugin_id)
+        self._shape = shape
+
+    def register(self, registrar: PluginRegistrar) -> None:
+        registrar.output.assistant_prose_projector(self._shape)
+
+
+class Unstreamed(ScriptedModel):
+    """Answers in one piece."""
+
+    async def complete(
+        self, request: LlmRequest, stream: StreamSink | None = None, cancel: CancelToken | None = None
+    ) -> LlmResponse:
+        return await super().complete(request, None, cancel)
+
+
+async def test_prose_that_is_told_whole_may_be_shaped(memory: Place) -> None:
+    loud = Shaping("loud", str.upper)
+    core = await memory.core(Unstreamed([says("hello")]), plugins=[loud])
+    async with core.session("s") as session:
+        output = await session.turn("go").collect()
+
+        assert told(output) == "HELLO"
+        assert session.messages[-1].text == "hello"
+        with pytest.raises(PluginRegistrationError, match="both register the assistant prose projector"):
+            lash.StandardCore(
+                model=ScriptedModel([]),
+                plugins=[loud, Shaping("second", str.lower)],
+            )
+
+
+async def test_prose_that_was_streamed_is_told_as_it_was(memory: Place) -> None:
+    loud = Shaping("loud", str.upper)
+    core = await memory.core(ScriptedModel([says("hello")]), plugins=[loud])
+    async with core.session("s") as session:
+        output = await session.turn("go").collect()
+
+    assert told(output) == "hello"

@@ -268,3 +268,17 @@ async def test_a_turn_that_waits_for_a_subagent_finds_it_again_after_a_restart(t
 
     assert turn.value == 7
     assert len(processes) == 1
+
+
+async def test_a_process_of_a_program_spawns_agents_in_the_name_of_its_session() -> None:
+    source = """
+process asks(task: str) { finish (await agents.spawn({ task: task }))? }
+submit (await start asks(task: "child"))?
+"""
+    core = rlm(model_of(parent=[cell(source)], child=[cell("submit 7")]))
+    async with core, core.session("s") as session:
+        turn = await session.run("parent")
+        kinds = sorted(one.descriptor.kind or "" for one in await session.processes.list_all())
+
+    assert turn.value == 7
+    assert kinds == ["lashlang", "session_turn"]

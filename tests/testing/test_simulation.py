@@ -10,6 +10,7 @@ import pytest
 
 from lash.effects.journal import JournalRow
 from lash.effects.scope import ExecutionScope
+from lash.stores.dialect import SQLITE, render
 from lash.stores.journal import SqlJournal
 from lash.stores.sql import leases
 from lash.testing.simulation import (
@@ -152,10 +153,11 @@ def test_a_journal_that_forgets_is_found_and_the_script_is_short(monkeypatch: py
 
 
 def test_a_store_that_gives_a_held_lease_away_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    statement = leases.CLAIM_LEASE.statement
-    upsert = statement.sqlite.partition("WHERE lash_session_leases.lease_token = ")[0]
-    returning = "RETURNING fence, claimed_at_ms, expires_at_ms, turn_json"
-    monkeypatch.setattr(statement, "sqlite", f"{upsert} WHERE ?5 IS NULL OR ?5 <> '-' {returning}")
+    may_take = render(leases._MAY_TAKE, SQLITE)
+    for query in (leases.CLAIM_LEASE, leases.BEGIN_TURN):
+        careless = query.statement.sqlite.replace(may_take, "(?5 <> '-')")
+        assert careless != query.statement.sqlite
+        monkeypatch.setattr(query.statement, "sqlite", careless)
 
     failing = next(report for seed in range(200) if not (report := Simulation(seed).run()).is_ok)
     short = shrink(failing)

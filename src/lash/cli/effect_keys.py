@@ -12,12 +12,27 @@ _KEY: Final = re.compile(
     r"(:child:(?P<index>\d+):(?P<call>.+):"
     r"(attempt:(?P<attempt>\d+)(?P<pause>:sleep)?(?P<outside>:wait)?|(?P<step>approval:wait|approval|result)))?"
 )
+# The same of a cell: a call by its place in the program and how often it came there, or something else of it.
+_CELL_CALL: Final = re.compile(
+    r"(?P<iteration>\d+):exec_code:(?P<number>\d+):(?P<call>resource_operation:[0-9a-f]{24}:\d+):"
+    r"((?P<tool>.+):)?(attempt:(?P<attempt>\d+)(?P<pause>:sleep)?(?P<outside>:wait)?|"
+    r"(?P<step>approval:wait|approval|result))"
+)
+_CELL: Final = re.compile(r"(?P<iteration>\d+):exec_code:(?P<number>\d+):(?P<what>[a-z_]+)(:(?P<rest>.+))?")
 CallStep: TypeAlias = Literal["attempt", "pause", "approval", "approval:wait", "wait", "result"]
 _STEPS: Final[dict[str, str]] = {
     "approval": "question about {}",
     "approval:wait": "word about {}",
     "wait": "completion of {}",
     "result": "result of {}",
+}
+_CELL_NAMES: Final = {
+    "module": "its code is kept",
+    "start": "start of a process",
+    "await": "wait for a process",
+    "cancel": "cancel of a process",
+    "signal": "signal to a process",
+    "expired": "end of its time",
 }
 _NAMES: Final = {"sync_execution_environment": "prompt", "llm_call": "model call", "checkpoint": "checkpoint"}
 
@@ -33,6 +48,13 @@ class EffectKey:
     call_id: str | None = None
     attempt: int = 0
     step: CallStep = "attempt"
+    # What it is of a cell, unless it is a call.
+    in_cell: str | None = None
+
+    @property
+    def site(self) -> str | None:
+        """The place in its program, for a call of a cell."""
+        return self.call_id.rpartition(":")[0] if self.call_id is not None and self.kind == "exec_code" else None
 
     @property
     def is_pause(self) -> bool:
@@ -41,6 +63,8 @@ class EffectKey:
 
     def named(self, tool: str | None = None) -> str:
         """What people call it."""
+        if self.in_cell is not None:
+            return f"cell {self.iteration + 1}: {self.in_cell}"
         if self.is_pause:
             return f"pause before #{self.attempt + 1}"
         if self.step in _STEPS:
@@ -58,6 +82,10 @@ def short_key(replay_key: str, session_id: str, turn_id: str) -> str:
 
 def parse_key(short: str) -> EffectKey | None:
     """The parts of a short key; None for a key of another form."""
+    if (found := _CELL_CALL.fullmatch(short)) is not None:
+        return _cell_call(found)
+    if (found := _CELL.fullmatch(short)) is not None:
+        return EffectKey(int(found["iteration"]), "exec_code", int(found["number"]), in_cell=_in_cell(found))
     match = _KEY.fullmatch(short)
     if match is None:
         return None
@@ -77,3 +105,28 @@ def parse_key(short: str) -> EffectKey | None:
         int(match["attempt"] or 0),
         step,
     )
+
+
+def _cell_call(match: re.Match[str]) -> EffectKey:
+    step: CallStep = cast("CallStep", match["step"] or "attempt")
+    if match["outside"] is not None:
+        step = "wait"
+    if match["pause"] is not None:
+        step = "pause"
+    return EffectKey(
+        int(match["iteration"]),
+        "exec_code",
+        int(match["number"]),
+        call_id=match["call"],
+        attempt=int(match["attempt"] or 0),
+        step=step,
+    )
+
+
+def _in_cell(match: re.Match[str]) -> str:
+    what, rest = match["what"], match["rest"] or ""
+    if what == "sleep":
+        return f"sleep {int(rest) + 1}" if rest.isdigit() else "sleep"
+    if what == "read":
+        return f"read of {rest}"
+    return _CELL_NAMES.get(what, f"{what} {rest}".strip())

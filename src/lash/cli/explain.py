@@ -16,6 +16,7 @@ import msgspec
 from lash.base.json import Json, JsonObject
 from lash.cli.effect_keys import EffectKey, parse_key
 from lash.machine.values import LlmAnswered
+from lash.protocols.rlm.cells import FencedCells
 
 TurnState: TypeAlias = Literal["settled", "in flight", "queued"]
 EffectStatus: TypeAlias = Literal["recorded", "failed", "in doubt", "running"]
@@ -55,7 +56,7 @@ def settled_effect(line: Sequence[Json], tools: Mapping[str, str]) -> EffectFact
     parsed = parse_key(str(key))
     return EffectFact(
         str(key),
-        str(key) if parsed is None else parsed.named(tools.get(parsed.call_id or "")),
+        str(key) if parsed is None else parsed.named(tools.get(parsed.site or parsed.call_id or "")),
         "recorded",
         attempts if isinstance(attempts, int) else 1,
         started if isinstance(started, int) else 0,
@@ -91,6 +92,8 @@ def next_steps(rows: Sequence[Row]) -> list[str]:
     if asked.answer.response is None:
         return ["the commit: the model call failed for good"]
     calls = asked.answer.response.tool_calls
+    if not calls and FencedCells().find(asked.answer.response.full_text).code is not None:
+        return [f"the program of model call {last.iteration + 1}: what is recorded of it is answered from the record"]
     if not calls:
         return ["the commit"]
     steps = [

@@ -261,7 +261,7 @@ def _linked(file: Path, environment: HostEnvironment, dialect: Dialect) -> tuple
         program = parse(source, dialect=dialect, features=environment.language_features)
         return source, link(program, environment, dialect=dialect, source=source)
     except LanguageError as error:
-        _fail(render(error, source, dialect=dialect))
+        _fail(render(error, source, dialect=dialect, environment=environment))
 
 
 def _json_option(name: str, text: str) -> JsonObject:

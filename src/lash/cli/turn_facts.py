@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import lash
 from lash.base.canonical import parse_json
+from lash.base.json import Json
 from lash.cli.effect_keys import parse_key, short_key
 from lash.cli.explain import EffectFact, EffectStatus, Explanation, Row, next_steps, settled_effect
 from lash.cli.failure import NotFound
+from lash.cli.graph.picture import picture_of
 from lash.cli.stores import open_store, shown
 from lash.effects.journal import JournalRow
 from lash.effects.scope import ExecutionScope
 from lash.hosts.outcomes import unpack_outcome
 from lash.machine.outcome import outcome_name
+from lash.protocols.rlm.graph import turn_cells
 from lash.runtime.model_call import llm_answer
 from lash.runtime.settle import message_ids, stored_summary
 from lash.sessions.accept import turn_id_of
 from lash.sessions.commit import StoredTurn
-from lash.sessions.graph import Conversation
+from lash.sessions.graph import Conversation, FullGraph
 from lash.sessions.store import SessionLeaseRow, SessionStore
 
 
@@ -46,6 +49,7 @@ async def _settled(session: SessionStore, session_id: str, turn: StoredTurn) -> 
             for part in node.payload.message.parts:
                 if part.kind == "tool_call" and part.tool_call_id and part.tool_name:
                     tools[part.tool_call_id] = part.tool_name
+    tools |= await _operations(session, summary.turn_index, summary.effects)
     return Explanation(
         session_id,
         turn.turn_id,
@@ -59,6 +63,16 @@ async def _settled(session: SessionStore, session_id: str, turn: StoredTurn) -> 
         next=[],
         in_doubt=[],
     )
+
+
+async def _operations(session: SessionStore, turn_index: int, effects: list[list[Json]]) -> dict[str, str]:
+    """What is called at the places of a turn's programs, by their ids."""
+    if not any(":exec_code:" in str(effect[0]) for effect in effects):
+        return {}
+    stored = await session.load_session(FullGraph())
+    cells = turn_cells([] if stored is None else stored.graph.nodes, turn_index)
+    places = [place for cell in cells for place in picture_of(cell).places.values()]
+    return {place.id: place.title for place in places}
 
 
 def _in_flight(session_id: str, turn_id: str, rows: list[Row], lease: SessionLeaseRow | None) -> Explanation:

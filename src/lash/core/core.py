@@ -85,12 +85,14 @@ class SessionDeleteReport:
     """What the deletion of a session did.
 
     `processes` is what became of its handles and wakes: none of its processes was stopped.
-    `subscription_count` triggers and schedules that it had registered are gone.
+    `subscription_count` triggers and schedules that it had registered are gone, and so are `wait_count`
+    approvals and detached calls that nobody had answered.
     """
 
     session_id: str
     processes: ProcessDeleteReport = field(default_factory=ProcessDeleteReport)
     subscription_count: int = 0
+    wait_count: int = 0
 
 
 class LashCore:
@@ -275,6 +277,7 @@ class LashCore:
         Its id is used up. Its processes go on; what would wake it reaches nobody.
         """
         engine = self._running()
+        wait_count = len(await engine.host.open_waits(session_id))
         actor = self._actors.forget(session_id)
         if actor is not None:
             await actor.cancel()
@@ -284,7 +287,7 @@ class LashCore:
         # Last before the deletion: a turn that meets a revoked wait shall find its session gone.
         await engine.host.revoke_await_events_for_session(session_id)
         await engine.store.sessions.delete_session(session_id)
-        return SessionDeleteReport(session_id, processes, subscription_count)
+        return SessionDeleteReport(session_id, processes, subscription_count, wait_count)
 
     async def settle(self, effect: DoubtfulEffect, decision: ToolCallOutput | RunAgain) -> None:
         """Says what came of an effect in doubt, and lets its turn go on."""
@@ -410,8 +413,9 @@ class LashCore:
             lambda: persist_process_env(store.process_envs, self._environment()),
             self._poke,
             self._models.know,
+            self._poke_clock,
         )
-        await self._plugin_host.open(CoreServices(attachments, self._clock, background))
+        await self._plugin_host.open(CoreServices(attachments, self._clock, background, self._execution_sink))
         self._engine, self._store = engine, store
         self._worker = ProcessWorker(self.process_worker_config())
         declared = {name: found.value for name, found in self._probe.registrations.triggers.items()}
@@ -481,6 +485,10 @@ class LashCore:
         """Tells the workers here that there is news; those elsewhere hear of it from the store."""
         if self._worker is not None and self._workers:
             self._worker.poke()
+
+    def _poke_clock(self) -> None:
+        """Tells the clock here that a schedule was put."""
+        self._background_work().ticker.poke()
 
     def _background_work(self) -> Background:
         self._running()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from lash.lashlang.dialect import IMPROVED, Dialect
 from lash.lashlang.errors import LanguageError, LinkError, ParseError, RuntimeFailure, Span
+from lash.lashlang.hints import STARTS, better_hint, is_about_arguments, suggestion
+from lash.lashlang.host.environment import HostEnvironment
 
 _HINTS: Final = (
     ("unexpected `if`", "use `cond ? yes : no` for inline conditionals"),
@@ -27,31 +30,32 @@ _HINTS: Final = (
         "pass `Type { ... }` or a variable that holds a Type literal",
     ),
 )
-_BETTER_HINTS: Final = (
-    (
-        "`?` unwrapped failed module operation:",
-        "remove `?` and inspect `.ok` or `.error` when you need to handle failures",
-    ),
-    ("unexpected `&`", "write `and` (or `&&`)"),
-    ("unexpected `'`", 'strings use double quotes: "text"'),
-    ("unknown name `elif`", "write `else if`"),
-    ("unknown name `return`", "end a cell with `submit value`, a process with `finish value`"),
-    ("unknown name `True`", "write `true`"),
-    ("unknown name `False`", "write `false`"),
-    ("unknown name `None`", "write `null`"),
-    ("unknown name `import`", "there are no imports; call the host through module paths"),
-)
 _READONLY: Final = re.compile(r"`[^`]*` is a read-only projected binding")
 
 
-def render(error: LanguageError, source: str, *, dialect: Dialect = IMPROVED) -> str:
-    """The full diagnostic of `error` for the program `source`."""
-    lines = [str(error)]
+def render(
+    error: LanguageError,
+    source: str,
+    *,
+    dialect: Dialect = IMPROVED,
+    environment: HostEnvironment | None = None,
+    variables: Iterable[str] = (),
+) -> str:
+    """The full diagnostic of `error` for the program `source`.
+
+    With its `environment` and the names of its `variables` it also says what there is in place of what is not.
+    """
+    text = str(error)
+    lines = [text]
     offset = position(error, dialect)
     if offset is not None:
-        number, column, text = locate(source, offset)
-        lines += [f"--> line {number}, column {column}", text, " " * (column - 1) + "^"]
-    hint = hint_for(str(error), dialect)
+        number, column, line = locate(source, offset)
+        lines += [f"--> line {number}, column {column}", line, " " * (column - 1) + "^"]
+    hint = hint_for(text, dialect)
+    if dialect.expression_spans:
+        hint = hint or better_hint(text, source, offset)
+        if hint is None and environment is not None:
+            hint = suggestion(text, environment, variables)
     if hint is not None:
         lines.append(f"hint: {hint}")
     return "\n".join(lines)
@@ -82,5 +86,5 @@ def hint_for(text: str, dialect: Dialect = IMPROVED) -> str | None:
     """What to try instead, for the mistakes that have a name."""
     if _READONLY.match(text):
         return "copy the projected value into a new variable before changing it"
-    hints = _HINTS + _BETTER_HINTS if dialect.expression_spans else _HINTS
+    hints = _HINTS + STARTS if dialect.expression_spans and not is_about_arguments(text) else _HINTS
     return next((hint for start, hint in hints if text.startswith(start)), None)

@@ -29,3 +29,5 @@ class BackgroundServices:
     poke: Callable[[], None]
     # Makes a model known to the core: turns may name it from then on.
     know_model: Callable[[ModelSpec], ModelFacts]
+    # Tells the clock of this core that a schedule was put.
+    poke_clock: Callable[[], None]

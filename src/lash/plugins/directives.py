@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from lash.base.json import Json, JsonObject
 from lash.base.messages import Message
 from lash.plugins.errors import PluginInvokeError
-from lash.sessions.frames import ToolAccess
+from lash.sessions.frames import SessionPolicy, ToolAccess
 from lash.sessions.graph import ProtocolEvent
 from lash.tools.result import ToolCallOutput
 
@@ -66,7 +66,9 @@ class EmitRuntimeEvents(msgspec.Struct, frozen=True, tag="emit_runtime_events", 
 class CreateSession(msgspec.Struct, frozen=True, tag="create_session", tag_field="type"):
     """Makes a child session, ready to be run by the host. The same id from the same parent is the same session.
 
-    Its usage is booked under `usage_source`.
+    Its usage is booked under `usage_source`. It starts `empty`, or as the parent stands committed (`parent`: its
+    conversation and tools); `messages` come after that. Its plugins begin `fresh`, or with what those of the parent
+    remember (`fork`). Where `policy` says nothing the parent's holds.
     """
 
     session_id: str
@@ -76,6 +78,9 @@ class CreateSession(msgspec.Struct, frozen=True, tag="create_session", tag_field
     usage_source: str = "child"
     # Records of the mode that its first frame begins with.
     records: list[ProtocolEvent] = []
+    start: Literal["empty", "parent"] = "empty"
+    plugin_source: Literal["fresh", "fork"] = "fresh"
+    policy: SessionPolicy | None = None
 
 
 class EmitTrace(msgspec.Struct, frozen=True, tag="emit_trace", tag_field="type"):

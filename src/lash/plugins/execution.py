@@ -47,6 +47,7 @@ class Cell:
     number: int
     messages: Sequence[Message]
     offered: Sequence[JsonObject] = ()
+    turn_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

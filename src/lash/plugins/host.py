@@ -71,6 +71,7 @@ class PluginHost:
         """Builds and registers every plugin for one session."""
         registrations = Registrations()
         stateful: list[tuple[str, Stateful]] = []
+        ready: list[Callable[[PluginSessionContext], None]] = []
         if self._extensions:
             context = replace(context, extensions=self._extensions)
         for factory in self.factories:
@@ -78,6 +79,10 @@ class PluginHost:
             plugin.register(PluginRegistrar(factory.id, registrations))
             if _is_stateful(plugin):
                 stateful.append((factory.id, plugin))
+            if (is_ready := getattr(plugin, "session_ready", None)) is not None:
+                ready.append(is_ready)
+        for tell in ready:
+            tell(context)
         if registrations.protocol.item is None:
             raise PluginRegistrationError("no plugin registers a protocol driver; use StandardCore or add one")
         return PluginSession(registrations, PluginStates(stateful))

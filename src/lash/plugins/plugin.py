@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from lash.attachments.store import AttachmentStore
 from lash.base.clock import Clock
+from lash.base.json import JsonObject
 from lash.plugins.actions import ACTION_MARK, ActionKind
 from lash.plugins.background import BackgroundServices
 from lash.plugins.errors import PluginRegistrationError
@@ -61,7 +62,10 @@ _MARK = "__lash_hook__"
 
 
 class SessionPlugin(Protocol):
-    """A plugin inside one session."""
+    """A plugin inside one session.
+
+    One with a method `session_ready(context)` is told when every plugin of the session has registered.
+    """
 
     @property
     def id(self) -> str:
@@ -94,6 +98,8 @@ class CoreServices:
     clock: Clock
     # None where nothing can be started in the background.
     background: BackgroundServices | None = None
+    # Told what programs do while they do it (docs/spec/lashlang.md §9.5).
+    execution_sink: Callable[[JsonObject], None] | None = None
 
 
 @runtime_checkable

@@ -26,6 +26,7 @@ from lash.plugins.hooks import (
     CheckpointHook,
     LifecycleHook,
     PromptHook,
+    ProseProjector,
     ToolResultProjector,
 )
 from lash.plugins.protocol import ProtocolSession
@@ -137,6 +138,7 @@ class Registrations:
         self.tool_result_projector: Exclusive[ToolResultProjector] = Exclusive("tool result projector")
         self.protocol: Exclusive[ProtocolBinding] = Exclusive("protocol driver")
         self.protocol_session: Exclusive[ProtocolSession] = Exclusive("protocol session")
+        self.prose_projector: Exclusive[ProseProjector] = Exclusive("assistant prose projector")
         self.tool_catalog: Hooks[CatalogHook] = Hooks()
         self.conceal: Hooks[ConcealHook] = Hooks()
         self.discovery: Hooks[DiscoveryHook] = Hooks()
@@ -317,6 +319,10 @@ class OutputRegistrar(_Part):
     def stream(self, hook: StreamHook) -> None:
         """Sees each piece of text before it is told; not async. Hooks chain."""
         self._into.stream.add(self._plugin_id, hook)
+
+    def assistant_prose_projector(self, project: ProseProjector) -> None:
+        """The one function that shapes prose which is told whole, because it was not streamed."""
+        self._into.prose_projector.fill(self._plugin_id, project)
 
     def response(self, hook: ResponseHook) -> None:
         """Sees each answer before it is recorded, and may replace it. Hooks chain."""

@@ -15,12 +15,14 @@ from lash.plugins.host import PluginSession
 from lash.plugins.protocol import ProtocolSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.branching import attachment_ids
+from lash.runtime.child_start import completed_policy, first_state, record_attachments
 from lash.runtime.engine import Engine
 from lash.runtime.memory import SessionMemory
-from lash.sessions.commit import SessionState, persisted_state
+from lash.sessions.commit import persisted_state
 from lash.sessions.errors import HeadRevisionConflict, SessionDeleted
-from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
-from lash.sessions.graph import ActivePath, Conversation, NodePayload, SessionGraph, SessionNode
+from lash.sessions.frames import SessionPolicy
+from lash.sessions.graph import ActivePath
 from lash.sessions.meta import ChildSession
 from lash.sessions.store import SessionCreate
 from lash.tracing.records import TraceContext
@@ -72,6 +74,7 @@ async def make_child(
 ) -> None:
     """Makes a child session, once: the same request of the same parent finds it. Raises `PluginSessionError`."""
     new_id = request.session_id
+    policy = completed_policy(request.policy, policy)
     if not is_name(new_id):
         raise PluginSessionError(f"{who}: session id {new_id!r} is empty or no plain text")
     store = await engine.store.sessions.open_existing_store(new_id)
@@ -85,19 +88,9 @@ async def make_child(
         raise PluginSessionError(f"{who}: session {new_id!r} is there already; choose another id")
     if await store.load_session(ActivePath()) is None:
         try:
-            await store.commit(persisted_state(_initial(engine, policy, request)))
+            state = await first_state(engine, relation.parent_session_id, policy, request)
+            await record_attachments(store, state, engine.clock)
+            attached = attachment_ids(state.graph.nodes)
+            await store.commit(persisted_state(state, attachment_ids=attached))
         except HeadRevisionConflict:
             return  # the same directive in another drive was first
-
-
-def _initial(engine: Engine, policy: SessionPolicy, request: CreateSession) -> SessionState:
-    assignment = FrameAssignment(policy, request.plugin_options, request.tool_access, request.usage_source or "child")
-    now_ms = engine.clock.now_ms()
-    frame = AgentFrame(INITIAL_FRAME, request.session_id, created_at_ms=now_ms, assignment=assignment)
-    nodes: list[SessionNode] = []
-    payloads: list[NodePayload] = [*request.records, *(Conversation(message) for message in request.messages)]
-    for number, payload in enumerate(payloads):
-        parent = nodes[-1].node_id if nodes else None
-        nodes.append(SessionNode(f"i{number}", payload, parent, created_at_ms=now_ms))
-    graph = SessionGraph(nodes, nodes[-1].node_id if nodes else None)
-    return SessionState(request.session_id, policy, [frame], INITIAL_FRAME, graph)

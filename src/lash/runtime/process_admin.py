@@ -98,12 +98,12 @@ class ProcessAdmin:
         wake: WakeChoice | None = None,
         recovery: Recovery | None = None,
     ) -> ProcessHandle:
-        """Starts a process: a tool of the core, or `lash.External(…)`. Returns once it is durable.
+        """Starts a process: a tool of the core, `lash.LangProcess(…)`, `lash.SessionTurn(…)`, `lash.External(…)`.
 
-        With an `id` starting again is starting once. `wake`, a session or its id, is told when the
-        process has ended, and may see it. `recovery="owner_bound"` fails a process whose worker
-        is lost instead of running it again. Raises `UnknownTool`, `InvalidWork`, `ProcessStartConflict`,
-        `InvalidRegistration`.
+        Returns once it is durable. With an `id` starting again is starting once. `wake`, a session or
+        its id, is told when the process has ended, and may see it. `recovery="owner_bound"` fails a
+        process whose worker is lost instead of running it again. Raises `UnknownTool`, `InvalidWork`,
+        `ProcessStartConflict`, `InvalidRegistration`.
         """
         target = scope_of(wake)
         return await self.start_for(target, what, args=args, id=id, wake=target is not None, recovery=recovery)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lash.base.codec import from_json
 from lash.base.json import JsonObject
@@ -47,7 +47,7 @@ class Prompting:
                 contributions += _contributions(registered.value(context))
             except Exception as error:
                 raise PluginInvokeError(f"plugin {registered.plugin_id!r}: hook prompt raised {error!r}") from error
-        return self._render(request, [*contributions, *request.context_prompt], tools)
+        return self._render(request, _each_once([*contributions, *request.context_prompt]), tools)
 
     def _render(self, request: PromptRequest, contributions: list[PromptContribution], tools: frozenset[str]) -> str:
         layers = [layer_of(contributions), self._core_layer]
@@ -62,6 +62,11 @@ def _layer(prompt: JsonObject) -> PromptLayer:
 def _contributions(returned: object) -> list[PromptContribution]:
     items = returned if isinstance(returned, list | tuple) else [] if returned is None else [returned]
     return [PromptContribution("runtime_context", item) if isinstance(item, str) else _checked(item) for item in items]
+
+
+def _each_once(contributions: Sequence[PromptContribution]) -> list[PromptContribution]:
+    """What several plugins say in the same place stands there once."""
+    return list({(each.slot, each.priority, each.content, str(each.gate)): each for each in contributions}.values())
 
 
 def _checked(item: object) -> PromptContribution:

@@ -21,11 +21,20 @@ async def recover(engine: Engine, actor_of: Callable[[str], SessionActor]) -> No
     lease has run out, is driven in the background from its journal. One that waits for a
     person or an external system comes back to its wait that way, with its deadline.
 
-    An owner that seems alive may have died a moment ago: while others own open turns, their leases
-    are looked at again once each has had the time to run out.
+    An owner that seems alive may have died a moment ago, and another may begin a turn later and die: as long
+    as the core is open, one read looks whenever a lease has had the time to run out. So a turn that waits for
+    a person is back at its wait in a living core when the answer comes, whoever uses its session.
     """
-    if await _resume(engine, actor_of):
-        engine.spawn(see_to_turns(engine, actor_of, engine.options.timings.ttl_ms), "recovery")
+    told: set[str] = set()
+    await _resume(engine, actor_of, told)
+    engine.spawn(_stand_by(engine, actor_of, told), "recovery")
+
+
+async def _stand_by(engine: Engine, actor_of: Callable[[str], SessionActor], told: set[str]) -> None:
+    timings = engine.options.timings
+    while True:
+        await engine.clock.sleep(timings.ttl_ms + timings.renew_ms)
+        await _look(engine, actor_of, told)
 
 
 async def see_to_turns(engine: Engine, actor_of: Callable[[str], SessionActor], every_ms: int) -> None:
@@ -33,23 +42,32 @@ async def see_to_turns(engine: Engine, actor_of: Callable[[str], SessionActor], 
 
     What wakes a session, or was queued in it, is seen through this way when the one who began it has died.
     """
+    told: set[str] = set()
     are_others_at_work = True
     while are_others_at_work:
         await engine.clock.sleep(every_ms)
-        try:
-            are_others_at_work = await _resume(engine, actor_of)
-        except StoreError as error:
-            logger.warning("turns of others are looked at later: %s", error)
+        are_others_at_work = await _look(engine, actor_of, told)
 
 
-async def _resume(engine: Engine, actor_of: Callable[[str], SessionActor]) -> bool:
-    """One look: resumes what nobody drives; whether others drive some."""
+async def _look(engine: Engine, actor_of: Callable[[str], SessionActor], told: set[str]) -> bool:
+    try:
+        return await _resume(engine, actor_of, told)
+    except StoreError as error:
+        logger.warning("turns of others are looked at later: %s", error)
+        return True
+
+
+async def _resume(engine: Engine, actor_of: Callable[[str], SessionActor], told: set[str]) -> bool:
+    """One look: resumes what nobody drives; whether others drive some. What cannot be resumed is told once."""
     are_others_at_work = False
     open_turns = await engine.store.sessions.open_turns()
     waiting = await _waiting(engine) if open_turns else set()
+    in_doubt = engine.recovery.in_doubt
     for open_turn in open_turns:
         if open_turn.problem is not None:
-            logger.error("session %s is left alone: %s", open_turn.session_id, open_turn.problem)
+            if open_turn.session_id not in told:
+                logger.error("session %s is left alone: %s", open_turn.session_id, open_turn.problem)
+            told.add(open_turn.session_id)
             continue
         if await _is_alive(engine, open_turn):
             are_others_at_work = are_others_at_work or open_turn.owner != engine.executor_id
@@ -58,6 +76,8 @@ async def _resume(engine: Engine, actor_of: Callable[[str], SessionActor]) -> bo
         if turn_id is None:
             continue
         turn = TurnRef(open_turn.session_id, turn_id)
+        if any((doubt.session_id, doubt.turn_id) == (turn.session_id, turn.turn_id) for doubt in in_doubt):
+            continue  # whoever settles it drives it on
         found = engine.recovery.waiting if turn in waiting else engine.recovery.resumed
         if turn not in found:
             found.append(turn)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -49,13 +49,20 @@ class Execution(msgspec.Struct, frozen=True):
     had_code_execution: bool = False
 
 
+# Says where the text of an answer comes from; no reason why a turn stopped.
+RECOVERED: Final = "assistant_output_recovered_from_state"
+
+
 class TurnStopped(LashError):
     """A turn ended without an answer; `outcome` says how, `result` has everything else."""
 
     code = "turn_stopped"
 
     def __init__(self, result: TurnResult) -> None:
-        issues = "; ".join(issue.message for issue in result.errors) or "no further detail"
+        issues = "; ".join(issue.message for issue in result.errors if issue.code != RECOVERED)
+        if not issues:
+            is_limit = outcome_name(result.outcome) == "stopped.max_turns"
+            issues = "it has made as many model calls as it may; allow more" if is_limit else "no further detail"
         super().__init__(f"turn {result.turn_id} ended as {outcome_name(result.outcome)}: {issues}")
         self.result = result
         self.outcome = result.outcome

@@ -18,10 +18,10 @@ from lash.machine.outcome import AssistantMessage, FrameSwitch, Stopped, Submitt
 from lash.machine.values import ProtocolRecord, Said, TurnRecord, TurnTotals
 from lash.plugins.trail import LeftNode
 from lash.runtime.branching import attachment_ids
-from lash.runtime.chaining import chained
+from lash.runtime.chaining import chained, initial_nodes, nodes_of, switched, with_variables
 from lash.runtime.input import QueuedInput, TextItem, TurnOptions
 from lash.runtime.memory import SessionMemory
-from lash.runtime.result import AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
+from lash.runtime.result import RECOVERED, AssistantOutput, Execution, TurnIssue, TurnResult, classify_output
 from lash.sessions.accept import turn_source_key
 from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, TurnState
 from lash.sessions.commit import (
@@ -32,8 +32,7 @@ from lash.sessions.commit import (
     TurnStamp,
     UsageDelta,
 )
-from lash.sessions.frames import INITIAL_FRAME, AgentFrame
-from lash.sessions.graph import Conversation, GraphAppend, NodePayload, ProtocolEvent, SessionNode
+from lash.sessions.graph import GraphAppend
 from lash.sessions.queue import QueuedWorkCompletion, QueuedWorkDraft, TurnInputPayload
 from lash.tools.result import Cancelled, Failed, Succeeded, ToolCallOutput, ToolCallRecord
 
@@ -113,7 +112,7 @@ def turn_commit(
 ) -> RuntimeCommit:
     """The one commit of a turn: graph, checkpoint, usage, queue, stamp, journal and lease together."""
     kept = _kept(records, outcome, turn_index)
-    nodes = _nodes(kept, memory, turn_index, now_ms)
+    nodes = nodes_of(kept, memory, turn_index, now_ms)
     nodes += chained(appended, memory, now_ms, nodes[-1].node_id if nodes else None)
     attached = attachment_ids(nodes)
     in_cells = calls_of_cells(tool_calls, kept)
@@ -146,12 +145,12 @@ def turn_commit(
     frames, frame_id, follow_ups = memory.frames, memory.frame_id, list[QueuedWorkDraft]()
     if variables is not None and not isinstance(outcome, FrameSwitch):
         # The bytes are a component of this very commit; the frame only names them.
-        frames = _with_variables(frames, frame_id, sha256_hex(variables), None)
+        frames = with_variables(frames, frame_id, sha256_hex(variables), None)
     if isinstance(outcome, FrameSwitch):
         if variables is not None:
-            frames = _with_variables(frames, frame_id, None, variables)
-        frames, frame_id = _switched(memory, frames, outcome, now_ms), outcome.frame_id
-        nodes += _initial_nodes(outcome, nodes, memory, turn_index, now_ms)
+            frames = with_variables(frames, frame_id, None, variables)
+        frames, frame_id = switched(memory, frames, outcome, now_ms), outcome.frame_id
+        nodes += initial_nodes(outcome, nodes, memory, turn_index, now_ms)
         components = {key: ref for key, ref in checkpoint.components.items() if key != EXECUTION_STATE}
         checkpoint = msgspec.structs.replace(checkpoint, components=components)
         follow_ups.append(follow_up_draft(memory.session_id, turn_id, outcome.task, turn_options))
@@ -216,7 +215,7 @@ def turn_result(
     issues = list(summary.errors)
     output, is_recovered = assistant_output(summary.outcome, messages)
     if is_recovered:
-        issues.append(TurnIssue("runtime", "assistant_output_recovered_from_state", message="recovered from history"))
+        issues.append(TurnIssue("runtime", RECOVERED, message="recovered from history"))
     outcome = summary.outcome
     if isinstance(outcome, AssistantMessage):
         outcome = AssistantMessage(output.safe_text)
@@ -349,65 +348,6 @@ def _kept(records: Sequence[TurnRecord], outcome: TurnOutcome, turn_index: int) 
         prose = Message(message_id(turn_index, count), "assistant", [Part("p0", "prose", outcome.text)])
         kept.append(Said(prose))
     return kept
-
-
-def _nodes(kept: Sequence[TurnRecord], memory: SessionMemory, turn_index: int, now_ms: int) -> list[SessionNode]:
-    parent = memory.leaf_node_id
-    frame_id = None if memory.frame_id == INITIAL_FRAME else memory.frame_id
-    nodes: list[SessionNode] = []
-    for number, record in enumerate(kept):
-        payload: NodePayload
-        if isinstance(record, Said):
-            node_id, payload = record.message.id, Conversation(record.message)
-        else:
-            node_id, payload = f"t{turn_index}.r{number}", ProtocolEvent(record.plugin_id, record.payload)
-        nodes.append(SessionNode(node_id, payload, parent, frame_id, created_at_ms=now_ms))
-        parent = node_id
-    return nodes
-
-
-def _with_variables(frames: list[AgentFrame], frame_id: str, ref: str | None, body: bytes | None) -> list[AgentFrame]:
-    return [
-        msgspec.structs.replace(frame, execution_state_ref=ref, execution_state_snapshot=body)
-        if frame.frame_id == frame_id
-        else frame
-        for frame in frames
-    ]
-
-
-def _switched(memory: SessionMemory, frames: list[AgentFrame], outcome: FrameSwitch, now_ms: int) -> list[AgentFrame]:
-    current = next(frame for frame in frames if frame.frame_id == memory.frame_id)
-    older = [
-        msgspec.structs.replace(frame, status="superseded") if frame.frame_id == memory.frame_id else frame
-        for frame in frames
-        if frame.frame_id != outcome.frame_id
-    ]
-    opened = AgentFrame(
-        outcome.frame_id,
-        memory.session_id,
-        reason="continue_as",
-        previous_frame_id=memory.frame_id,
-        created_at_ms=now_ms,
-        assignment=current.assignment,
-    )
-    return [*older, opened]
-
-
-def _initial_nodes(
-    outcome: FrameSwitch, before: Sequence[SessionNode], memory: SessionMemory, turn_index: int, now_ms: int
-) -> list[SessionNode]:
-    parent = before[-1].node_id if before else memory.leaf_node_id
-    nodes: list[SessionNode] = []
-    for number, node in enumerate(outcome.initial_nodes):
-        node_id = f"t{turn_index}.i{number}"
-        payload: NodePayload
-        if isinstance(node, dict) and node.get("type") == "protocol":  # the mode's own record
-            payload = from_json(node, ProtocolEvent)
-        else:
-            payload = Conversation(msgspec.structs.replace(from_json(node, Message), id=node_id))
-        nodes.append(SessionNode(node_id, payload, parent, outcome.frame_id, created_at_ms=now_ms))
-        parent = node_id
-    return nodes
 
 
 def _last_prose(messages: Sequence[Message]) -> str:

@@ -124,8 +124,8 @@ class TriggerAdmin:
     ) -> Subscription:
         """Starts a process whenever something happens to `source`.
 
-        `start` is a tool of the core, `lash.External(…)` or a stored target; `args` are its arguments,
-        the same every time, and `inputs` says per parameter `"event"` (it gets what happened) or
+        `start` is a tool of the core, `lash.LangProcess(…)`, `lash.External(…)` or a stored target; `args` are its
+        arguments, the same every time, and `inputs` says per parameter `"event"` (it gets what happened) or
         `{"fixed": value}`. `payload_schema` is the one that a plugin declares, or anything. The end of each run
         wakes `wake`, a session or its id. With a `key` the
         call may be repeated: it changes the subscription instead of adding one. Raises `InvalidTrigger`.

@@ -12,15 +12,13 @@ from typing import Any, assert_never
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
-from lash.base.codec import from_json, to_json
-from lash.base.json import Json
 from lash.base.messages import Message
 from lash.base.usage import LedgerEntry
-from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome, durable_step_command
+from lash.effects.envelope import EffectCommand, EffectEnvelope, EffectOutcome
 from lash.effects.invocation import Invocation, RuntimeScope, turn_replay_key
 from lash.effects.local import Local
 from lash.effects.ports import EffectController
-from lash.machine.outcome import FrameSwitch, Stopped, SubmittedValue, ToolValue
+from lash.machine.outcome import Stopped, SubmittedValue, ToolValue
 from lash.machine.turn import TurnMachine
 from lash.machine.values import (
     AnsweredEffect,
@@ -45,7 +43,6 @@ from lash.plugins.errors import PluginError
 from lash.plugins.execution import Cell
 from lash.plugins.hooks import AtCheckpoint
 from lash.plugins.host import PluginSession
-from lash.plugins.protocol import BeforeLlmCall, SwitchAgentFrame
 from lash.plugins.services import Lend
 from lash.plugins.trail import HookTrail, LeftNode
 from lash.runtime import activity
@@ -55,6 +52,7 @@ from lash.runtime.checkpoint import CheckpointInbox, Delivery, ask_plugins, chec
 from lash.runtime.environment import EnvironmentSync, TurnAborted
 from lash.runtime.hook_services.asking import LendingTurn
 from lash.runtime.inbox import QueueInbox
+from lash.runtime.mode_question import ModeQuestion
 from lash.runtime.model_call import HistoryRef, llm_answer, llm_command, perform, told_text
 from lash.runtime.output import OutputShaping
 from lash.runtime.result import TurnIssue
@@ -197,8 +195,14 @@ class TurnDriver:
 
     async def _call_model(self, effect: LlmCall) -> None:
         envelope = self._envelope(effect.id, llm_command(effect.request, self._history))
-        if self._plugins.protocol_session is not None and await self._has_switched(effect, envelope):
-            return
+        if self._plugins.protocol_session is not None:
+            asking = ModeQuestion(self._runtime_scope(), effect.id, self._controller, envelope.replay_key)
+            switch = await asking.switch(
+                self._plugins.protocol_session, lambda: self._environment.request(effect.request, self._machine)
+            )
+            if switch is not None:
+                self._machine.interrupt(switch)
+                return
         correlation_id = f"llm:{effect.id}"
         protocol = self._plugins.protocol
 
@@ -226,38 +230,15 @@ class TurnDriver:
         text = text if told is None else told
         if protocol.shown_text is not None:
             text = protocol.shown_text(text)
+        projector = self._plugins.registrations.prose_projector.item
+        if projector is not None and text and not answer.text_streamed:
+            text = projector.value(text)
         if text and (is_recorded or not answer.text_streamed):
             # A replayed or unstreamed answer is told once, whole.
             self._stream.tell(correlation_id, activity.AssistantProseDelta(text))
         elif text and self._stream.hearing != hearing:
             self._stream.make_whole(correlation_id, text)
         self._machine.answer(answer)
-
-    async def _has_switched(self, effect: LlmCall, envelope: EffectEnvelope) -> bool:
-        """Whether the mode ends the turn in place of the call. What it says is recorded before the call is made."""
-        mode, scope = self._plugins.protocol_session, self._runtime_scope()
-        assert mode is not None
-        name = f"mode:{effect.id}"
-        step = EffectEnvelope(
-            Invocation.effect(scope, name, "durable_step", f"{scope.session_id}:{scope.turn_id}:{name}"),
-            durable_step_command("before_llm_call"),
-        )
-        if self._controller.has_recorded(envelope.replay_key) and not self._controller.has_recorded(step.replay_key):
-            return False
-
-        async def ask() -> Json:
-            request = self._environment.request(effect.request, self._machine)
-            asked = BeforeLlmCall(scope.session_id, scope.turn_id or "", self._machine.iteration, request)
-            said = await mode.before_llm_call(asked)
-            return None if said is None or not said.frame_id or not said.task else to_json(said)
-
-        outcome = await self._execute(step, Local.durable_step(ask, impact="reads"))
-        said = outcome.expect("durable_step")["value"]
-        if said is None:
-            return False
-        switch = from_json(said, SwitchAgentFrame)
-        self._machine.interrupt(FrameSwitch(switch.frame_id, switch.task))
-        return True
 
     async def _run_tools(self, effect: ToolCalls) -> None:
         batch = self._batch(turn_replay_key(self._runtime_scope(), "tool_batch", effect.id), effect.id)
@@ -310,6 +291,7 @@ class TurnDriver:
             effect.id,
             self._machine.messages,
             () if environment is None else environment.offered,
+            scope.turn_id or "",
         )
         response = await executor.execute(asked, cell)
         self.tool_calls += cell.trace.records

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lash.stock.subagents import Subagents as Subagents
     from lash.stock.tool_discovery import ToolDiscovery as ToolDiscovery
     from lash.stock.tool_discovery import ToolsFound as ToolsFound
+    from lash.stock.trigger_sources import SCHEDULES as SCHEDULES
     from lash.stock.trigger_sources import TriggerSource as TriggerSource
     from lash.stock.trigger_sources import TriggerSources as TriggerSources
     from lash.stock.update_plan import Plan as Plan
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from lash.stock.update_plan import UpdatePlan as UpdatePlan
 
 _HOMES: Final = {
+    "SCHEDULES": "trigger_sources",
     "BatchTool": "batch_tool",
     "Capability": "capabilities",
     "ChildSession": "capabilities",
@@ -58,6 +60,7 @@ _HOMES: Final = {
 }
 
 __all__ = [
+    "SCHEDULES",
     "BatchTool",
     "Capability",
     "ChildSession",

@@ -96,7 +96,8 @@ class Spawner:
             await background.processes.register_process(registration, grant=grant)
         except RegistrationConflict:
             # Started by an earlier attempt, before the capability was configured otherwise: it runs as it was.
-            if await background.processes.get_process(process_id) is None:
+            known = await background.processes.get_process(process_id)
+            if known is None or not isinstance(known.input, SessionTurnInput) or not _is_same_task(known.input, work):
                 raise
         background.poke()
         try:
@@ -294,6 +295,13 @@ def _schema_of(output: Json) -> JsonObject | None:
         return None
     inner = output.get(_TYPE_KEY)
     return inner if isinstance(inner, dict) else output
+
+
+def _is_same_task(known: SessionTurnInput, asked: SessionTurnInput) -> bool:
+    return (known.turn_input.get("items"), known.output_contract) == (
+        asked.turn_input.get("items"),
+        asked.output_contract,
+    )
 
 
 def _access(child: ChildSession, wanted: Sequence[str]) -> ToolAccess:

@@ -10,7 +10,7 @@ child may spawn children, down to a depth at which the tool is not there any mor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from lash.base.canonical import canonical_json
@@ -30,6 +30,8 @@ GUIDANCE: Final = (
     "nothing else of what you do, and nobody can answer questions. When the task cannot be done, call "
     "`{submit_error}` and say why."
 )
+# So many shapes of sessions share their tools; beyond them the oldest are made anew.
+SHARED: Final = 64
 ANSWER_WITH: Final = "End with `submit_output`: its `value` is your answer."
 
 
@@ -78,17 +80,20 @@ class Subagents:
         options = {name: given for name, given in context.plugin_options.items() if name != PLUGIN_ID}
         access = struct_to_json(context.tool_access)
         key = canonical_json([depth, mode.is_rlm, options, access])
-        if key not in self._shared:
-            request = SpawnRequest(options, context.tool_access, depth + 1)
-            self._shared[key] = SpawnTools(self._spawner, request, mode)
-        return self._shared[key]
+        request = SpawnRequest(options, context.tool_access, depth + 1)
+        return self._once(key, lambda: SpawnTools(self._spawner, request, mode))
 
     def child_tools(self, facts: ChildFacts, mode: Mode) -> ToolProvider:
         """How a child answers."""
         schema = None if mode.is_rlm else facts.output
         key = canonical_json(["child", schema])
+        return self._once(key, lambda: ChildTools(schema))
+
+    def _once(self, key: str, make: Callable[[], ToolProvider]) -> ToolProvider:
         if key not in self._shared:
-            self._shared[key] = ChildTools(schema)
+            while len(self._shared) >= SHARED:
+                del self._shared[next(iter(self._shared))]
+            self._shared[key] = make()
         return self._shared[key]
 
 

@@ -25,6 +25,7 @@ from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.hooks import ExtensionContribution, PluginSessionContext
 from lash.plugins.registrar import PluginRegistrar
 from lash.tools.surface import SURFACE_EXTENSION_ID
+from lash.triggers.schedules import SOURCE_TYPE as SCHEDULE
 from lash.triggers.sources import TriggerEvent
 
 PLUGIN_ID: Final = "trigger_sources"
@@ -42,6 +43,15 @@ class TriggerSource:
     event: str
     emits: str
     takes: str = "{}"
+
+
+# The clock as a source: by a cron expression in a zone, at multiples of a time span, or once.
+SCHEDULES: Final = TriggerSource(
+    SCHEDULE,
+    "clock.Due",
+    emits="{ schedule_id: str, due_at_ms: int, due_at: str }",
+    takes="{ cron: str?, tz: str?, every: str?, at: str? }",
+)
 
 
 class TriggerSources:

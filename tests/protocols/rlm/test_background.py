@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 
 import lash
-from lash.base.json import Json
+from lash.artifacts.store import MODULE
+from lash.base.json import Json, JsonObject
 from lash.base.messages import ProcessOrigin
 from lash.lashlang.syntax.features import LanguageFeatures
+from lash.lashlang.tracking.trace_events import TraceGraph
 from lash.machine.llm import LlmRequest
 from lash.machine.outcome import Stopped
 from lash.plugins.errors import PluginRegistrationError
 from lash.processes.inputs import LashlangProcessInput
+from lash.processes.outputs import SuccessOutput
 from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.protocols.rlm.options import RlmConfig
-from lash.stock.trigger_sources import TriggerSource, TriggerSources
+from lash.stock.trigger_sources import SCHEDULES, TriggerSource, TriggerSources
 from lash.testing import ScriptedModel, cell
 from lash.testing.script import Answer, Step
 
@@ -49,6 +52,13 @@ def has_event(session: lash.Session) -> Callable[[], Awaitable[bool]]:
 def runs(session: lash.Session) -> Callable[[], Awaitable[bool]]:
     async def holds() -> bool:
         return bool(await session.processes.list())
+
+    return holds
+
+
+def has_ended(core: lash.RlmCore) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return bool(await core.processes.list(status="completed"))
 
     return holds
 
@@ -325,3 +335,110 @@ async def test_a_source_that_is_gone_after_a_restart_changes_no_cell_that_ran_wi
 
     assert turn.value == "morning"
     assert turn.errors == []
+
+
+async def test_a_module_that_was_collected_meanwhile_is_stored_again_by_the_next_cell() -> None:
+    async with core_of(*[cell(GREET + 'h = start greet(name: "Ada")\nsubmit h')] * 2, workers=0) as core:
+        async with core.session("s") as session:
+            await session.run("go")
+            [module] = await core.store.artifacts.list_artifacts(MODULE)
+            assert module in await core.store.artifacts.collect_artifacts([], core.store.clock.now_ms() + 1)
+
+            await session.run("again")
+
+        assert await core.store.artifacts.list_artifacts(MODULE) == [module]
+
+
+async def test_what_cells_do_is_told_to_the_sink_of_executions() -> None:
+    told: list[JsonObject] = []
+    source = GREET + 'h = start greet(name: "Ada")\nif true { x = (await h)? }\nsubmit x'
+    core = lash.RlmCore(model=ScriptedModel([cell(source)]), lashlang_execution_sink=told.append)
+    async with core, core.session("s") as session:
+        turn = await session.run("go", turn_id="t")
+
+    cells = [event for event in told if "event_key" in event and ":effect:s:t:" in f":{event['event_key']}"]
+    kinds = [event["kind"] for event in cells]
+    assert turn.value == "hello Ada"
+    assert kinds[0] == "execution_started"
+    assert kinds[-1] == "execution_finished"
+    assert {"node_started", "node_completed", "child_started", "branch_selected"} <= set(kinds)
+    assert any(str(event["event_key"]).startswith("lashlang_execution:process:") for event in told)
+    graph = TraceGraph()
+    for event in [*cells, *cells]:  # a replay tells it again
+        graph.feed(event)
+    assert graph.status == "completed"
+    assert set(graph.nodes.values()) <= {"completed", "unobserved"}
+    assert len(graph.children) == 1
+
+
+# the clock
+
+EVERY = """
+process report(due: clock.Due, to: str) { finish [to, due.due_at_ms > 0] }
+t = await triggers.register({
+  source: clock.schedule({ WHEN }),
+  target: report,
+  inputs: { due: trigger.event, to: "Ada" },
+  name: "report"
+})?
+"""
+
+
+def ticking_core(*steps: Step, store: str = ":memory:") -> lash.RlmCore:
+    return lash.RlmCore(model=ScriptedModel(list(steps)), store=store, plugins=[TriggerSources(SCHEDULES)])
+
+
+async def test_a_program_puts_a_schedule_that_starts_its_process_and_takes_it_away() -> None:
+    source = EVERY.replace("WHEN", 'every: "20ms"')
+    ending = "submit [await triggers.cancel({ handle: t })?, len(await triggers.list({ enabled: true })?)]"
+    async with ticking_core(cell(source + "submit 1"), cell(ending)) as core, core.session("s") as session:
+        await session.run("go")
+        await until(has_ended(core))
+        [schedule] = await session.triggers.schedules()
+        turn = await session.run("stop")
+        [over] = await session.triggers.schedules()
+        first = (await core.processes.list(status="completed"))[0]
+
+    assert schedule.enabled
+    assert turn.value == [True, 0]
+    assert not over.enabled
+    assert first.status.await_output == SuccessOutput(["Ada", True])
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"),
+    [
+        ('every: "1s", at: "2030-01-01T00:00:00Z"', "exactly one of cron, every, at"),
+        ('tz: "UTC"', "exactly one of cron, every, at"),
+        ('every: "soon"', "invalid duration"),
+        ('cron: "61 * * * *"', "cron"),
+        ('cron: "0 9 * * *", tz: "Atlantis/Capital"', "Atlantis/Capital"),
+    ],
+)
+async def test_a_schedule_that_cannot_be_is_said(when: str, problem: str) -> None:
+    async with ticking_core(cell(EVERY.replace("WHEN", when)), cell("submit history[1].error")) as core:
+        assert problem in str((await run(core)).value)
+        assert await core.triggers.schedules() == []
+
+
+async def test_a_worker_elsewhere_runs_what_a_cell_started(tmp_path: Path) -> None:
+    where = str(tmp_path / "agent.db")
+    source = GREET + 'h = start greet(name: "Ada")\nsubmit (await h)?'
+    async with core_of(store=where) as worker, core_of(cell(source), store=where, workers=0) as core:
+        turn = await run(core)
+        [record] = await core.processes.list(status="completed")
+
+        assert turn.value == "hello Ada"
+        assert record.first_started_by == worker.executor_id
+
+
+async def test_the_execution_graph_of_a_cell_names_the_processes_that_it_started() -> None:
+    source = GREET + 'h = start greet(name: "Ada")\nsubmit h'
+    async with core_of(cell(source)) as core, core.session("s") as session:
+        turn = await session.run("go", turn_id="t")
+        graph = await session.execution_graph("t")
+
+    [(_, process_id)] = graph.cells[0].started
+    assert isinstance(turn.value, dict)
+    assert process_id == turn.value["id"]
+    assert graph.cells[0].problem is None

@@ -72,9 +72,10 @@ async def parked(store: lash.Store, worker: ProcessWorker, process_id: str, *, w
     """Waits until the process is a row and nothing else; `waits_for` the n-th signal of a name."""
 
     async def is_row() -> bool:
-        lease = await store.processes.get_process_lease(process_id)
         record = await store.processes.get_process(process_id)
-        if record is None or record.first_started_at_ms is None or lease is not None:
+        if record is None or record.first_started_at_ms is None:
+            return False
+        if await store.processes.get_process_lease(process_id) is not None:
             return False
         is_there = waits_for is None or (record.wait is not None and record.wait.kind.ordinal == waits_for)
         return is_there and process_id not in worker.running

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import lash
+from lash.base.causes import ProcessCause
 from lash.base.json import JsonObject
 from lash.lashlang.execution.effects import CallSite, StartProcess
 from lash.lashlang.execution.keys import child_run_id
@@ -16,6 +17,7 @@ from lash.processes.errors import InvalidEventPayload
 from lash.processes.event_types import RESUMED, WAITING
 from lash.processes.inputs import LashlangProcessInput
 from lash.processes.outputs import CancelledOutput, FailureOutput, SuccessOutput
+from lash.processes.scopes import ProcessProvenance
 from lash.testing.conformance.program_drafts import waking_nobody
 from lash.testing.conformance.worker_drafts import ended, eventually
 from runtime.programs.stage import Counter, order, parked, run, stage
@@ -157,11 +159,8 @@ async def test_a_child_has_an_id_that_every_run_finds_again(store: lash.Store) -
     assert isinstance(work, LashlangProcessInput)
     record = await store.processes.get_process("parent")
     assert record is not None
-    assert (first.provenance, first.wake_target, first.env_ref) == (
-        record.provenance,
-        record.wake_target,
-        record.env_ref,
-    )
+    assert first.provenance == ProcessProvenance.host(caused_by=ProcessCause("parent"))
+    assert (first.wake_target, first.env_ref) == (record.wake_target, record.env_ref)
     artifact = await store.artifacts.get_module_artifact(work.module_ref)
     assert artifact is not None
     nodes = [node.id for node in static_map(artifact, "main").nodes.values() if node.kind == "child_process"]
@@ -240,6 +239,25 @@ async def test_a_batch_that_waits_for_outsiders_is_a_row(store: lash.Store) -> N
     assert counter.said == ["x"]
 
 
+async def test_an_outsider_who_is_late_is_an_error_that_the_program_reads(store: lash.Store) -> None:
+    @lash.tool
+    async def hand_out(ctx: lash.ToolContext) -> lash.ToolResult:
+        """Nobody does it."""
+        await ctx.completion_key()
+        return lash.ToolResult.pending(deadline=0.15)
+
+    async with stage(store, [hand_out], park_after_ms=5) as (core, worker):
+        await core.processes.start(lash.LangProcess("process main() { finish tools.hand_out() }"), id="p")
+        worker.poke()
+        await parked(store, worker, "p")
+        output = await ended(store, "p")
+
+    assert isinstance(output, SuccessOutput)
+    value: Any = output.value
+    assert value["ok"] is False
+    assert "hand_out" in value["error"]
+
+
 async def test_a_cancelled_program_leaves_its_children_alone(store: lash.Store) -> None:
     source = """
     process child() signals { go: any } { wait_signal("go")  finish "alone" }
@@ -311,20 +329,65 @@ async def test_many_parents_await_their_children_in_eight_slots(store: lash.Stor
     assert results == [n + 1 for n in range(60)]
 
 
-async def test_a_signal_that_nobody_takes_is_an_error_of_the_sender(store: lash.Store) -> None:
-    source = """
-    process child() { finish 1 }
-    process main() {
-      h = start child()
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("start child()", "takes no signal `go`; it takes none"),
+        ("5", "signal_run failed: signal_run expects a process handle"),
+        ('{ __handle__: "process" }', "signal_run failed: signal_run process handle is missing `id`"),
+        ('{ __handle__: "process", id: "nobody" }', "process handle `nobody` is not live or visible in this session"),
+    ],
+)
+async def test_a_signal_that_reaches_nobody_is_an_error_of_the_sender(
+    store: lash.Store, target: str, said: str
+) -> None:
+    source = f"""
+    process child() {{ finish 1 }}
+    process main() {{
+      h = {target}
       signal_run(h, "go", 1)
-    }
+    }}
     """
     async with stage(store) as (core, worker):
         output = await run(core, worker, source)
 
     assert isinstance(output, FailureOutput)
     assert output.code == "process_runtime_error"
-    assert "takes no signal `go`; it takes none" in output.message
+    assert said in output.message
+
+
+async def test_a_payment_in_doubt_is_settled_by_the_host_and_the_program_goes_on(store: lash.Store) -> None:
+    paid: list[int] = []
+
+    @lash.tool(repeat="never")
+    async def pay(order: int) -> str:
+        """Pays, once."""
+        paid.append(order)
+        await asyncio.Event().wait()
+        return ""
+
+    source = "process main() { finish [await tools.pay({ order: 7 })?, 1] }"
+    async with stage(store, [pay]) as (core, worker):
+        await core.processes.start(lash.LangProcess(source), id="p")
+        worker.poke()
+
+        async def is_paying() -> bool:
+            return paid == [7]
+
+        await eventually(is_paying)
+    async with stage(store, [pay]) as (core, worker):
+        worker.poke()
+
+        async def is_in_doubt() -> bool:
+            return bool(core.recovery.in_doubt)
+
+        await eventually(is_in_doubt)
+        [doubt] = core.recovery.in_doubt
+        assert doubt.process_id == "p"
+        await core.settle(doubt, lash.ToolResult.ok("paid 7"))
+
+        assert await ended(store, "p") == SuccessOutput(["paid 7", 1])
+    assert paid == [7]
 
 
 async def test_a_run_that_was_cut_off_is_told_again_with_the_same_words(store: lash.Store) -> None:

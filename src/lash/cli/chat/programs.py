@@ -30,15 +30,15 @@ _TOKEN: Final = re.compile(
 _STYLES: Final = {"comment": "dim", "string": "green", "word": "bold cyan", "label": "magenta", "number": "yellow"}
 
 
-def program_text(code: str) -> Text:
-    """A program behind a line at its left, coloured, the middle of a long one left out."""
+def program_text(code: str, *, is_whole: bool = False) -> Text:
+    """A program behind a line at its left, coloured; the middle of a long one is left out unless `is_whole`."""
     text = Text(code.strip("\n").expandtabs(4))
     for found in _TOKEN.finditer(text.plain):
         assert found.lastgroup is not None
         text.stylize(_STYLES[found.lastgroup], found.start(), found.end())
     lines = list(text.split("\n", allow_blank=True))
     left_out = len(lines) - HEAD_LINES - TAIL_LINES
-    if len(lines) > WHOLE_LINES:
+    if len(lines) > WHOLE_LINES and not is_whole:
         fold = Text(f"… {left_out} more lines; /cell shows all of it", style="dim")
         lines = [*lines[:HEAD_LINES], fold, *lines[-TAIL_LINES:]]
     return Text("\n").join(Text.assemble(("  │ ", "dim"), line) for line in lines)

@@ -81,6 +81,8 @@ class Talk:
         self._shown: set[str] = set()
         self._asked: dict[str, str] = {}
         self._queued: list[str] = []
+        # Turns of what was typed here.
+        self._typed: set[str] = set()
         # What was typed here while something ran, by the turn that it will start.
         self._ahead: dict[str, str] = {}
         # Commands that wait for the end of the running turn.
@@ -189,6 +191,7 @@ class Talk:
             delivery_policy="earliest_safe_boundary" if is_early else "after_current_turn_commit",
             slot_policy="join" if is_early else "exclusive",
         )
+        self._typed.add(turn_id_of(batch))
         # Only now: what is shown as queued survives a kill.
         if not is_ahead:
             self._terminal.echo(text)
@@ -268,6 +271,8 @@ class Talk:
                     self._shown.add(turn_id)
                 if text := self._ahead.pop(turn_id, None):
                     self._terminal.echo(text)
+                elif is_here and turn_id not in self._typed:
+                    self._terminal.note("a turn begins that was not typed in this chat")
             case TurnTold(activity=told):
                 self._told(told.event)
             case TurnEnded(turn_id=turn_id, outcome=outcome):

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from lash.base.messages import Message, Part
 
-Kind: TypeAlias = Literal["you", "agent", "thought", "program", "printed", "problem"]
+Kind: TypeAlias = Literal["you", "agent", "thought", "program", "printed", "problem", "event"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ def told_of(messages: Iterable[Message]) -> Iterator[Told]:
                         yield Told("program", part.content)
                     case _:
                         pass
+        elif message.role == "event" and message.text:
+            yield Told("event", message.text)
         elif message.role == "user":
             if message.text:
                 yield Told("you", message.text)

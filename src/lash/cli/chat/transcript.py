@@ -117,6 +117,8 @@ class Transcript:
             case "agent":
                 self._face.piece(told.text)
                 self._face.finish()
+            case "event":
+                self._face.note(shortened(told.text, NOTE_CHARS))
             case "you":
                 pass  # whoever shows it knows how
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from lash.cli.options import debug_option, json_option
 
 if TYPE_CHECKING:
     import lash
+    from lash.base.json import JsonObject
+    from lash.turn import TurnChoices
 
 
 @click.command()
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 @click.option("--store", metavar="WHERE", help="For --model, or an --app that is a function taking store=.")
 @click.option("--session", "session_id", metavar="ID", help="The session; a new one by default.")
 @click.option("--turn-id", metavar="ID", help="Makes the turn idempotent: run it again and it goes on, or is answered.")
+@click.option("--submit", "schema", metavar="SCHEMA", help="RLM mode: a JSON Schema for the value, or its file.")
+@click.option("--max-turns", type=click.IntRange(min=1), metavar="N", help="At most so many answers of the model.")
 @click.option("--stream", is_flag=True, help="Print the text as it comes; tool calls go to stderr.")
 @json_option
 @debug_option
@@ -32,6 +37,8 @@ def run(
     store: str | None,
     session_id: str | None,
     turn_id: str | None,
+    schema: str | None,
+    max_turns: int | None,
     stream: bool,
     as_json: bool,
 ) -> None:
@@ -46,26 +53,19 @@ def run(
         raise BadOption("--stream and --json exclude each other; choose one")
     core = core_of(app, store, model, mode)
     other = model if app is not None else None
-    result = asyncio.run(_run(core, session_id or _fresh_id(), prompt, turn_id, other, stream=stream, as_json=as_json))
+    choices: TurnChoices = {"turn_id": turn_id, "model": other, "max_turns": max_turns}
+    if schema is not None:
+        choices["submit"] = _schema_of(schema)
+    result = asyncio.run(_run(core, session_id or _fresh_id(), prompt, choices, stream=stream, as_json=as_json))
     if not result.ok:
         result.raise_for_outcome()
 
 
 async def _run(
-    core: lash.LashCore,
-    session_id: str,
-    prompt: str,
-    turn_id: str | None,
-    model: str | None,
-    *,
-    stream: bool,
-    as_json: bool,
+    core: lash.LashCore, session_id: str, prompt: str, choices: TurnChoices, *, stream: bool, as_json: bool
 ) -> lash.TurnResult:
     async with core, core.session(session_id) as session:
-        if stream:
-            result = await _streamed(session, prompt, turn_id, model)
-        else:
-            result = await session.run(prompt, turn_id=turn_id, model=model)
+        result = await (_streamed(session, prompt, choices) if stream else session.run(prompt, **choices))
     if as_json:
         _print_json(session_id, result)
     else:
@@ -73,12 +73,14 @@ async def _run(
     return result
 
 
-async def _streamed(session: lash.Session, prompt: str, turn_id: str | None, model: str | None) -> lash.TurnResult:
+async def _streamed(session: lash.Session, prompt: str, choices: TurnChoices) -> lash.TurnResult:
+    from lash.cli.chat.face import harmless
+    from lash.cli.chat.programs import printed_text, program_text
     from lash.cli.output import progress_console
     from lash.runtime import activity
 
     progress = progress_console()
-    async with session.stream(prompt, turn_id=turn_id, model=model) as running:
+    async with session.stream(prompt, **choices) as running:
         told = False
         async for item in running:
             match item.event:
@@ -91,10 +93,12 @@ async def _streamed(session: lash.Session, prompt: str, turn_id: str | None, mod
                     click.echo()
                     told = False
                 case activity.CodeBlockStarted(code=code):
-                    progress.print(code.rstrip(), style="dim", markup=False, highlight=False)
+                    progress.print(program_text(harmless(code), is_whole=True))
                 case activity.CodeBlockCompleted(output=output, error=error):
-                    for line in [*output, *([error] if error else [])]:
-                        progress.print(line, style="dim", markup=False, highlight=False)
+                    for printed in output:
+                        progress.print(printed_text(harmless(printed), "▪"))
+                    if error is not None:
+                        progress.print(printed_text(harmless(error), "✗"), style="red")
                 case activity.ToolCallStarted(name=name):
                     progress.print(f"→ {name}", style="dim")
                 case _:
@@ -135,6 +139,26 @@ def _print_json(session_id: str, result: lash.TurnResult) -> None:
             "errors": [issue.message for issue in result.errors],
         }
     )
+
+
+def _schema_of(given: str) -> JsonObject:
+    """The schema that `--submit` spells or names. Raises `BadOption`."""
+    from lash.base.canonical import parse_json
+    from lash.cli.failure import BadOption
+
+    text = given
+    if not given.lstrip().startswith("{"):
+        try:
+            text = Path(given).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadOption(f"--submit {given!r} is neither a JSON object nor a file that can be read") from error
+    try:
+        found = parse_json(text)
+    except ValueError as error:
+        raise BadOption(f"--submit {given!r} is not JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise BadOption(f'--submit {given!r} is no JSON object; write for example \'{{"type": "integer"}}\'')
+    return found
 
 
 def _fresh_id() -> str:

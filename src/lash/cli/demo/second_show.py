@@ -21,7 +21,7 @@ def opening(screen: Console) -> None:
     """What is about to happen."""
     screen.print()
     screen.print(Text.assemble(("Second act", "bold"), "  now the model writes programs. This is one of them:"))
-    screen.print(program_text(IN_TWO_PLACES))
+    screen.print(program_text(IN_TWO_PLACES, is_whole=True))
     screen.print()
 
 

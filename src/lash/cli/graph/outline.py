@@ -22,6 +22,7 @@ def _lines(session: SessionCells) -> Iterator[str]:
             yield f"  cell {number}: {shortened(problem, 100) if problem else shortened(cell.graph.code, 60)}"
             for place in session.picture(cell).places.values():
                 if place.kind not in ("main", "branch"):
-                    yield f"    {place.title}: {'not reached' if place.state == 'idle' else place.note or place.state}"
+                    state = "not reached, or no record of it" if place.state == "idle" else place.note or place.state
+                    yield f"    {place.title}: {state}"
     for run in session.processes:
         yield f"process {run.facts.label or run.facts.kind} ({run.facts.id}): {run.facts.state}"

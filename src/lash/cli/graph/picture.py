@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from lash.protocols.rlm.graph import CellGraph, GraphEdge, GraphNode
 
-# idle: never reached, or a place that nobody counts.
+# idle: never reached, or a place that nobody counts, or one of a process too quick to leave a record.
 PlaceState: TypeAlias = Literal["idle", "done", "failed", "running", "start"]
 
 

@@ -85,7 +85,8 @@ def _fill(picture: Picture, root: str, runs: Sequence[ProcessRun]) -> None:
             times = sum(run.kinds.get(_counted_as(place), 0) for run in runs)
         if times:
             failed = _counted_as(place) == "failed"
-            shown = f"{times}×" if times > 1 else ""
+            # What came last is written together with the end, and leaves no record of its own.
+            shown = f"at least {times}×" if times > 1 else ""
             picture.places[place.id] = replace(place, state="failed" if failed else "done", note=shown)
 
 

@@ -42,6 +42,7 @@ from lash.processes.scopes import ProcessProvenance, SessionScope
 from lash.runtime.process_handle import UnknownSignal, signals_of
 from lash.runtime.programs.modules import DEFAULT_SIGNAL, Modules, ProgramUnavailable
 from lash.runtime.programs.starting import ProgramStart, start_program
+from lash.runtime.programs.tracing import ExecutionSink
 from lash.runtime.programs.triggers import ProgramTriggers
 from lash.triggers.errors import TriggerError
 
@@ -50,11 +51,12 @@ _ITS_FAULT: Final = (ProcessError, TriggerError, ProgramUnavailable, LanguageErr
 
 
 class CoreBackground:
-    """What all cells of a core share for their background work."""
+    """What all cells of an open core share. `sink` is told what they do."""
 
-    def __init__(self, services: BackgroundServices) -> None:
+    def __init__(self, services: BackgroundServices, sink: ExecutionSink | None = None) -> None:
         self.services = services
         self.modules = Modules(services.artifacts)
+        self.sink = sink
 
 
 class CellBackground:
@@ -75,6 +77,7 @@ class CellBackground:
         self._effects = effects
         self._artifact = artifact
         self._catalog = catalog
+        self._env_ref: str | None = None
 
     async def keep_module(self) -> None:
         """Stores the module of a cell that declares processes: workers and triggers run it from there."""
@@ -110,7 +113,9 @@ class CellBackground:
 
         async def perform() -> Json:
             services = self._services
-            triggers = ProgramTriggers(services.triggers, self._modules, self._scope.session_id, services.capture)
+            triggers = ProgramTriggers(
+                services.triggers, self._modules, self._scope.session_id, self._captured, services.poke_clock
+            )
             return await triggers.perform(request.operation, request.payload, self._catalog, name)
 
         return _answer(await self._effects.command(key, command, _refusable(perform)))
@@ -128,7 +133,7 @@ class CellBackground:
 
         async def start() -> Json:
             provenance = ProcessProvenance.session(self._scope)
-            env_ref = await self._services.capture()
+            env_ref = await self._captured()
             wanted = ProgramStart.of(request, seed, provenance, env_ref, wake_target=self._scope, seen_by=self._scope)
             await start_program(wanted, self._registry, self._modules)
             self._services.poke()
@@ -194,6 +199,12 @@ class CellBackground:
             return None
 
         return _answer(await self._effects.command(key, command, _refusable(send)))
+
+    async def _captured(self) -> str:
+        """What the processes of this cell run with; kept once, however many it starts."""
+        if self._env_ref is None:
+            self._env_ref = await self._services.capture()
+        return self._env_ref
 
     async def _record(self, process_id: str) -> ProcessRecord:
         record = await self._registry.get_process(process_id)

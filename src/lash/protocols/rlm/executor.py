@@ -26,6 +26,8 @@ from lash.lashlang.execution.state import State
 from lash.lashlang.host.environment import HostEnvironment
 from lash.lashlang.linking.linker import LinkedModule
 from lash.lashlang.modules.caches import Compiler
+from lash.lashlang.tracking.observations import Observation, Observer
+from lash.lashlang.tracking.trace_events import Status
 from lash.lashlang.values.json_form import from_json as value_of
 from lash.lashlang.values.kinds import LazyValue, Value
 from lash.machine.prompt import PromptContribution
@@ -41,6 +43,7 @@ from lash.protocols.rlm.projections import ProjectionRef, ProjectionRegistry, Pr
 from lash.protocols.rlm.response import CellResponse, Submitted
 from lash.protocols.rlm.seeds import planted
 from lash.protocols.rlm.surface import Offer, Offers, Surface
+from lash.runtime.programs.tracing import ExecutionTrace
 from lash.tools.catalog import ToolCatalog
 
 HISTORY: Final = "history"
@@ -178,7 +181,9 @@ class RlmExecutor:
         try:
             outcome, error = await self._run(cell, effects, surface, answers, observer)
         except LanguageError as problem:  # the text is no program, or does not fit the host
-            outcome, error = Continued(), render(problem, cell.code)
+            known = self._variables or {}
+            outcome = Continued()
+            error = render(problem, cell.code, environment=surface.environment, variables=known)
         except CellCut:
             outcome, error = Continued(), "the turn was cancelled; the cell was stopped here"
         response = CellResponse(
@@ -205,17 +210,21 @@ class RlmExecutor:
             answers.background = CellBackground(background, self._session_id, effects, linked.artifact, catalog)
             await answers.background.keep_module()
         observer.linked(linked)
+        sink = None if background is None else background.sink
         # A program that never meets lazy values is compiled to code that never looks for them.
         lazy = frozenset(name for name in (HISTORY, *self._refs) if name in cell.code)
         body = self._compiler.compile(
             linked.artifact,
             None,
-            traced=_has_effects(linked),
+            traced=sink is not None or _has_effects(linked),
             readonly=self.reserved,
             lazy=lazy,
             keeps_lazy=self._may_hold_lazy,
         )
         self._may_hold_lazy = self._may_hold_lazy or bool(lazy)
+        trace = None
+        if sink is not None:
+            trace = ExecutionTrace.of_cell(sink, self._session_id, cell.turn_id, str(cell.number), body)
         budgets, why_expired = self._config.budgets, ""
         if effects.has_recorded(EXPIRED):
             recorded = await effects.step(EXPIRED, None, _never)
@@ -234,12 +243,20 @@ class RlmExecutor:
             variables=self._variables,
             projected={HISTORY: LazyValue(HISTORY, _LIST, HISTORY), **self._projected},
             budgets=budgets,
-            observer=observer,
+            observer=observer if trace is None else _both(observer, trace.observed),
         )
+        if trace is not None:
+            trace.started()
         try:
             outcome = await _driven(execution, effects, answers)
+        except CellCut:
+            if trace is not None:
+                trace.finished("cancelled")
+            raise
         finally:
             execution.close()
+        if trace is not None:
+            trace.finished(*_status_of(outcome))
         match outcome:
             case Faulted(error=error):
                 if isinstance(error, BudgetExceeded) and error.budget == "active_time":
@@ -249,7 +266,7 @@ class RlmExecutor:
                         return found
 
                     await effects.step(EXPIRED, None, record)
-                shown = render(error, cell.code)
+                shown = render(error, cell.code, environment=surface.environment, variables=self._variables)
                 if why_expired and isinstance(error, BudgetExceeded):
                     shown = shown.replace(str(error), why_expired, 1)
                 return outcome, shown
@@ -313,6 +330,24 @@ async def _driven(execution: Execution, effects: CellEffects, answers: CellAnswe
             return Continued()
         step = execution.resume(answer)
     return step
+
+
+def _both(one: Observer, other: Observer) -> Observer:
+    def observed(seen: Observation) -> None:
+        one(seen)
+        other(seen)
+
+    return observed
+
+
+def _status_of(outcome: Outcome) -> tuple[Status, str | None]:
+    match outcome:
+        case Faulted(error=error):
+            return "failed", str(error)
+        case Failed(text=text):
+            return "failed", text
+        case _:
+            return "completed", None
 
 
 def _are_same(some: dict[str, Value], others: dict[str, Value]) -> bool:

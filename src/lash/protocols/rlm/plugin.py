@@ -88,7 +88,8 @@ class RlmProtocol:
 
     async def core_opened(self, services: CoreServices) -> None:
         """Cells may start processes and register triggers from now on."""
-        self._background = None if services.background is None else CoreBackground(services.background)
+        if services.background is not None:
+            self._background = CoreBackground(services.background, services.execution_sink)
 
     async def core_closed(self) -> None:
         """Nothing runs any more."""

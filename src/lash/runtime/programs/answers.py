@@ -6,42 +6,34 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from lash.base.codec import from_json, to_json
-from lash.base.errors import InvalidArgument
+from lash.base.causes import ProcessCause
+from lash.base.codec import to_json
 from lash.base.json import Json, JsonObject
+from lash.effects.envelope import Impact
 from lash.effects.invocation import Replay
-from lash.lashlang.errors import LanguageError
 from lash.lashlang.execution import effects as asked
 from lash.lashlang.execution.durations import InvalidSleep, deadline_ms, duration_ms
 from lash.lashlang.execution.effects import Answer, Answered, BatchAnswered, Refused, Request
 from lash.lashlang.execution.keys import event_key, operation_key, operation_name, request_key, signal_key
 from lash.processes.errors import (
     HandleNotVisible,
-    ProcessAlreadyTerminal,
-    ProcessError,
     ReplayKeyConflict,
-    UndeclaredEventType,
 )
 from lash.processes.event_types import WAKE, YIELD, signal_event_type
-from lash.processes.events import AppendRequest, cancel_requested, resumed, signal, waiting
-from lash.processes.handles import ProcessCancelSummary, handle_value, process_id_of
-from lash.processes.outputs import ProcessAwaitOutput, SuccessOutput
+from lash.processes.events import AppendRequest, resumed, waiting
+from lash.processes.handles import handle_value, process_id_of
 from lash.processes.registration import ProcessRegistration
-from lash.processes.scopes import SessionOriginator, SessionScope
+from lash.processes.scopes import ProcessProvenance, SessionOriginator, SessionScope
 from lash.processes.status import SignalWait, WaitState
-from lash.runtime.process_handle import UnknownSignal, signals_of
+from lash.runtime.programs.commands import answer_of, refusable, request_cancel, result_of, send_signal, signalled
 from lash.runtime.programs.effects import ProgramEffects
-from lash.runtime.programs.modules import DEFAULT_SIGNAL, Modules, ProgramUnavailable
+from lash.runtime.programs.modules import DEFAULT_SIGNAL, Modules
 from lash.runtime.programs.starting import ProgramStart, start_program
 from lash.runtime.programs.triggers import ProgramTriggers, is_trigger_operation
 from lash.runtime.worker.engines import ProcessParts
 from lash.runtime.worker.run import Park, ProcessRun
 from lash.tools.result import Cancelled, Failed, Succeeded, ToolCallOutput
 from lash.tools.surface import Surface, program_value, tool_arguments
-from lash.triggers.errors import TriggerError
-
-# What a program hears of; anything else is no fault of it.
-ITS_FAULT: Final = (ProcessError, ProgramUnavailable, TriggerError, LanguageError, InvalidArgument)
 
 
 class ProgramAnswers:
@@ -141,7 +133,7 @@ class ProgramAnswers:
         start = ProgramStart.of(
             request,
             f"parent-process:{self._run.process_id}",
-            registration.provenance,
+            ProcessProvenance(registration.provenance.originator, ProcessCause(self._run.process_id)),
             registration.env_ref,
             wake_target=target,
             seen_by=target if isinstance(target, SessionScope) else None,
@@ -159,28 +151,16 @@ class ProgramAnswers:
 
     async def _await(self, request: asked.AwaitHandle) -> Answer:
         async def perform() -> Json:
-            process_id = await self._visible(request.value)
+            process_id = await self._visible(process_id_of(request.value))
             output = await self._run.until(self._registry.await_process(process_id), Park(awaited=(process_id,)))
             return to_json(output)
 
-        answer = await self._command(
-            request_key(self._run.process_id, request), {"op": "await", "handle": request.value}, perform, "reads"
-        )
-        if isinstance(answer, Refused):
-            return answer
-        output: ProcessAwaitOutput = from_json(
-            answer.value,
-            ProcessAwaitOutput,  # type: ignore[arg-type]  # a union is a shape to msgspec
-        )
-        return Answered(output.value) if isinstance(output, SuccessOutput) else Refused(output.message)
+        key, body = request_key(self._run.process_id, request), {"op": "await", "handle": request.value}
+        return result_of(await self._command(key, body, perform, "reads"))
 
     async def _cancel(self, request: asked.CancelHandle) -> Answer:
         async def perform() -> Json:
-            process_id = await self._visible(request.value)
-            with contextlib.suppress(ProcessAlreadyTerminal):  # it was quicker
-                await self._registry.append_event(process_id, cancel_requested(process_id))
-            record = await self._registry.get_process(process_id)
-            return None if record is None else to_json(ProcessCancelSummary.of(record))
+            return await request_cancel(self._registry, await self._visible(process_id_of(request.value)))
 
         body: JsonObject = {"op": "cancel", "handle": request.value}
         return await self._command(request_key(self._run.process_id, request), body, perform)
@@ -192,12 +172,8 @@ class ProgramAnswers:
         signal_id = signal_key(self._run.process_id, request)
 
         async def perform() -> Json:
-            process_id = await self._visible(request.run)
-            try:
-                await self._registry.append_event(process_id, signal(process_id, name, request.payload, signal_id))
-            except UndeclaredEventType:
-                record = await self._registry.get_process(process_id)
-                raise UnknownSignal(process_id, name, [] if record is None else signals_of(record)) from None
+            process_id = await self._visible(signalled(request.run))
+            await send_signal(self._registry, process_id, name, request.payload, signal_id)
             return None
 
         body: JsonObject = {"op": "signal", "handle": request.run, "signal_name": name, "request": request.payload}
@@ -243,29 +219,19 @@ class ProgramAnswers:
     # parts
 
     async def _command(
-        self, key: str, body: JsonObject, perform: Callable[[], Awaitable[Json]], impact: Any = "changes"
+        self, key: str, body: JsonObject, perform: Callable[[], Awaitable[Json]], impact: Impact = "changes"
     ) -> Answered | Refused:
         """A command whose refusal is an answer, too: recorded, for the program to read."""
 
-        async def told() -> Json:
-            try:
-                return {"value": await perform()}
-            except ITS_FAULT as error:
-                return {"error": error.message}
-
-        answer = await self._effects.command(key, body, told, impact)
-        assert isinstance(answer, dict)
-        error = answer.get("error")
-        return Answered(answer["value"]) if error is None else Refused(str(error))
+        return answer_of(await self._effects.command(key, body, refusable(perform), impact))
 
     async def _append(self, request: AppendRequest) -> None:
         result = await self._registry.append_event(self._run.process_id, request)
         if result.is_new:
             self._run.saw_own(result.event.sequence)
 
-    async def _visible(self, handle: Json) -> str:
-        """The process of a handle that this one may use. Raises `InvalidProcessHandle` and `HandleNotVisible`."""
-        process_id = process_id_of(handle)
+    async def _visible(self, process_id: str) -> str:
+        """The process itself, if this one may use it. Raises `HandleNotVisible`."""
         if process_id in self._children:
             return process_id
         registration = self._run.registration

@@ -74,7 +74,7 @@ class LashlangEngine:
             body = self._compiled(artifact, work)
         except ProgramUnavailable as error:
             return error.as_output()
-        trace = None if self._sink is None else ExecutionTrace(self._sink, run.registration, body)
+        trace = None if self._sink is None else ExecutionTrace.of_process(self._sink, run.registration, body)
         observer = None if trace is None else trace.observed
         execution = Execution(body, arguments=arguments, budgets=self._budgets, observer=observer)
         if trace is not None:

@@ -28,20 +28,31 @@ _STATUSES: dict[str, Status] = {"completed": "completed", "failed": "failed", "c
 class ExecutionTrace:
     """Tells one run of a program. A sink that fails costs its event, never the run."""
 
-    def __init__(self, sink: ExecutionSink, registration: ProcessRegistration, body: CompiledBody) -> None:
+    def __init__(self, sink: ExecutionSink, identity: TraceIdentity, body: CompiledBody) -> None:
         self._sink = sink
-        identity = TraceIdentity(
-            {"session_id": registration.provenance.runtime_session_id},
-            {"type": "process", "process_id": registration.id},
-            body.entry,
-            registration.id,
-        )
         self._writer = TraceWriter(identity)
         self._body = body
 
+    @staticmethod
+    def of_process(sink: ExecutionSink, registration: ProcessRegistration, body: CompiledBody) -> ExecutionTrace:
+        """Of a process of a program."""
+        scope: JsonObject = {"session_id": registration.provenance.runtime_session_id}
+        subject: JsonObject = {"type": "process", "process_id": registration.id}
+        return ExecutionTrace(sink, TraceIdentity(scope, subject, body.entry, registration.id), body)
+
+    @staticmethod
+    def of_cell(
+        sink: ExecutionSink, session_id: str, turn_id: str, effect_id: str, body: CompiledBody
+    ) -> ExecutionTrace:
+        """Of a cell, which is an effect of its turn."""
+        scope: JsonObject = {"session_id": session_id, "turn_id": turn_id}
+        subject: JsonObject = {"type": "effect", "effect_id": effect_id, "kind": "exec_code"}
+        return ExecutionTrace(sink, TraceIdentity(scope, subject, body.entry), body)
+
     def started(self) -> None:
         """The run begins; the map shows where it may go."""
-        name = self._body.entry.name
+        entry = self._body.entry
+        name = None if entry.kind == "main" else entry.name
         self._tell(self._writer.started(static_map(self._body.artifact, name, reachable=True)))
 
     def observed(self, item: Observation) -> None:
@@ -51,7 +62,11 @@ class ExecutionTrace:
     def ended(self, output: ProcessAwaitOutput) -> None:
         """The process has ended, as far as this run can say."""
         error = None if isinstance(output, SuccessOutput) else output.message
-        self._tell(self._writer.finished(_STATUSES[terminal_state_of(output)], error))
+        self.finished(_STATUSES[terminal_state_of(output)], error)
+
+    def finished(self, status: Status, error: str | None = None) -> None:
+        """The run has come to its end."""
+        self._tell(self._writer.finished(status, error))
 
     def _tell(self, event: JsonObject) -> None:
         try:

@@ -24,6 +24,8 @@ from lash.processes.definitions import ProcessRef
 from lash.processes.inputs import LashlangProcessInput, identity_of
 from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.runtime.programs.modules import Modules, signal_types
+from lash.runtime.programs.timing import schedule_of, scheduled
+from lash.triggers.schedules import SOURCE_TYPE as SCHEDULE
 from lash.triggers.sources import source_key
 from lash.triggers.store import TriggerStore
 from lash.triggers.subscription import Subscription, SubscriptionDraft, SubscriptionFilter, filter_of
@@ -40,7 +42,8 @@ def is_trigger_operation(module: str) -> bool:
 class ProgramTriggers:
     """Registers, lists and cancels for the programs of one session.
 
-    `capture` keeps the environment that started processes run with, and gives its reference.
+    `capture` keeps the environment that started processes run with, and gives its reference; `on_schedule`
+    tells the clock of this core that there is something new to wait for.
     """
 
     def __init__(
@@ -49,12 +52,14 @@ class ProgramTriggers:
         modules: Modules,
         session_id: str,
         capture: Callable[[], Awaitable[str]],
+        on_schedule: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._modules = modules
         self._scope = SessionScope(session_id)
         self._registrant = SessionOriginator(self._scope)
         self._capture = capture
+        self._on_schedule = on_schedule
 
     async def perform(self, operation: str, payload: Json, catalog: Catalog, key: str) -> Json:
         """What an operation answers. `key` names a registration: made again with it, it is made once.
@@ -75,10 +80,12 @@ class ProgramTriggers:
     async def _cancel(self, handle: str) -> bool:
         """Whether the session has such a trigger, which is cancelled now: asking again answers the same."""
         wanted = SubscriptionFilter(registrant_scope_id=self._registrant.scope_id, handle=handle)
-        if not await self._store.list_subscriptions(wanted):
-            return False
-        await self._store.cancel_registrant_subscription(self._registrant.scope_id, handle)
-        return True
+        found = await self._store.list_subscriptions(wanted)
+        for subscription in found:
+            await self._store.cancel_registrant_subscription(self._registrant.scope_id, handle)
+            if (schedule_id := schedule_of(subscription)) is not None:
+                await self._store.cancel_schedule(schedule_id)
+        return bool(found)
 
     async def _register(self, payload: Json, catalog: Catalog, key: str) -> Json:
         asked = decode_registration(payload)
@@ -112,7 +119,14 @@ class ProgramTriggers:
             event_types=[struct_to_json(event_type) for event_type in signal_types(artifact, target.process_name)],
             key=key,
         )
-        return _handle_json(await self._store.register_subscription(draft))
+        if asked.source_type != SCHEDULE:
+            return _handle_json(await self._store.register_subscription(draft))
+        schedule, draft = scheduled(draft)
+        await self._store.put_schedule(schedule, draft)
+        self._on_schedule()
+        wanted = SubscriptionFilter(registrant_scope_id=self._registrant.scope_id, source_key=draft.source_key)
+        [subscription] = await self._store.list_subscriptions(wanted)
+        return _handle_json(subscription)
 
 
 def _tagged(work: Json) -> JsonObject:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from lash.base.cancel import CancelToken
 from lash.base.waiting import first_of
-from lash.processes.errors import ProcessError, ProcessLeaseLost
+from lash.processes.errors import ProcessError, ProcessLeaseHeld, ProcessLeaseLost
 from lash.processes.events import cancel_requested
 from lash.processes.outputs import FailureOutput
 from lash.processes.registry import ClaimedProcess, ProcessEnd, WorkTurnOver
@@ -106,11 +106,12 @@ class ProcessWorker:
                 self.ticking.start()
 
     async def go_on(self, process_id: str) -> None:
-        """What the process waited for here was settled: it is due now."""
-        lease = await self._registry.claim_process_lease(
-            process_id, self._engine.executor_id, self._engine.options.timings.ttl_ms
-        )
-        await self._registry.complete_process_lease(lease.completion())
+        """What the process waited for here was settled: it is due now. Whoever runs it already goes on by himself."""
+        with contextlib.suppress(ProcessLeaseHeld):
+            lease = await self._registry.claim_process_lease(
+                process_id, self._engine.executor_id, self._engine.options.timings.ttl_ms
+            )
+            await self._registry.complete_process_lease(lease.completion())
         self.poke()
 
     async def start_if_needed(self) -> None:
@@ -156,19 +157,25 @@ class ProcessWorker:
         if self._runs:
             await asyncio.wait(list(self._runs.values()))
         while self._ended:
-            await self._turn_over()
+            try:
+                await self._turn_over()
+            except StoreError as error:
+                await self._pause(error)
 
     # the loop
 
     async def _work(self) -> None:
+        do = self._free_the_dead
         try:
-            await self._free_the_dead()
             while True:
                 try:
-                    await self._round()
+                    await do()
+                    do = self._round
                 except StoreError as error:
-                    logger.warning("the worker tries again in %d ms: %s", STORE_PAUSE_MS, error)
-                    await self._engine.clock.sleep(STORE_PAUSE_MS)
+                    await self._pause(error)
+                except Exception as error:  # whatever it is, work must not stand still because of it
+                    logger.exception("the worker stumbled")
+                    await self._pause(error)
         finally:
             if self._ended:  # what ended here is not to be run again
                 with contextlib.suppress(Exception):
@@ -176,6 +183,10 @@ class ProcessWorker:
             if self._ahead:
                 with contextlib.suppress(Exception):
                     await asyncio.shield(self._give_back())
+
+    async def _pause(self, error: Exception) -> None:
+        logger.warning("the worker tries again in %d ms: %s", STORE_PAUSE_MS, error)
+        await self._engine.clock.sleep(STORE_PAUSE_MS)
 
     async def _round(self) -> None:
         """Does what there is to do, then waits for more."""

@@ -6,8 +6,8 @@ from lash.testing.simulation import simulate
 simulate(200)  # raises with a program that replays the shortest failing script
 ```
 
-Read next: `simulation.py` (a world), `loop.py` (why it is deterministic), `laws.py` (what must hold), and
-docs/how-to/simulate.md.
+Read next: `simulation.py` (a world), `director.py` (how a script is played), `loop.py` (why it is deterministic),
+`laws.py` (what must hold), and docs/how-to/simulate.md.
 """
 
 from lash.testing.simulation.hosts import MakeCore as MakeCore

@@ -1,0 +1,98 @@
+"""What to write instead: hints that follow from a message, from the text around it, and from what there is.
+
+Hints of the reference stand in `diagnostics.py`; these are our own (docs/decisions/lang-improvements.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+from lash.lashlang.host.environment import HostEnvironment
+from lash.lashlang.values.builtins import BUILTINS
+from lash.lashlang.values.more_builtins import MORE_BUILTINS
+
+# By the beginning of a message; the first that fits.
+STARTS: Final = (
+    (
+        "`?` unwrapped failed module operation:",
+        "remove `?` and inspect `.ok` or `.error` when you need to handle failures",
+    ),
+    ("unexpected `&`", "write `and` (or `&&`)"),
+    ("unexpected `'`", 'strings use double quotes: "text"'),
+    ("unterminated string", 'a string ends on its line; write \\n in it, or put longer texts between """'),
+    ("expected `}`, found end of input", "a `{` is not closed"),
+    ("expected `]`, found end of input", "a `[` is not closed"),
+    ("expected `)`, found end of input", "a `(` is not closed"),
+    (
+        "expected a number, got record",
+        "an operation answers `{ ok, value }`: `?` behind the call takes the value",
+    ),
+    ("unknown name `elif`", "write `else if`"),
+    ("unknown name `return`", "end a cell with `submit value`, a process with `finish value`"),
+    ("unknown name `True`", "write `true`"),
+    ("unknown name `False`", "write `false`"),
+    ("unknown name `None`", "write `null`"),
+    ("unknown name `import`", "there are no imports; call the host through module paths"),
+    ("unknown name `throw`", "nothing is thrown: look at `.ok` and `.error` of what an operation answers"),
+    ("unknown name `raise`", "nothing is raised: look at `.ok` and `.error` of what an operation answers"),
+    ("unknown name `try`", "nothing is thrown: look at `.ok` and `.error` of what an operation answers"),
+)
+_POSITIONAL: Final = "('args' was unexpected)"
+_NO_OPERATION: Final = re.compile(r"resource type `([^`]*)` does not expose operation `([^`]*)`")
+_NO_MODULE: Final = re.compile(r"receiver for operation `[^`]*` is not a module authority")
+_NO_NAME: Final = re.compile(r"unknown (name|builtin) `([^`]*)`")
+_SHOWN_NAMES: Final = 12
+
+
+def is_about_arguments(text: str) -> bool:
+    """Whether a tool refused its arguments: it says itself what it expects."""
+    return "failed module operation: invalid arguments for" in text
+
+
+def better_hint(text: str, source: str, offset: int | None) -> str | None:
+    """A hint that follows from the message, or from the characters where it points."""
+    if _POSITIONAL in text:
+        return "an operation takes one record: write `module.operation({ name: value })`"
+    return None if offset is None else _around(source.encode("utf-8", "surrogatepass"), offset)
+
+
+def suggestion(text: str, environment: HostEnvironment, variables: Iterable[str]) -> str | None:
+    """What there is in place of what is not: operations, modules, names that are spelled alike."""
+    modules = environment.resources.module_instances
+    if found := _NO_OPERATION.match(text):
+        for path, module in modules.items():
+            if module.resource_type == found[1]:
+                return f"`{path}` has {_listed(found[2], module.operations)}"
+    if _NO_MODULE.match(text):
+        return f"modules are {_listed('', modules)}" if modules else "there are no modules here"
+    if found := _NO_NAME.match(text):
+        known = [*variables, *modules] if found[1] == "name" else [*BUILTINS]
+        if found[1] == "builtin" and environment.language_features.more_builtins:
+            known += MORE_BUILTINS
+        close = get_close_matches(found[2], known, 1, 0.7)
+        return f"did you mean `{close[0]}`?" if close else None
+    return None
+
+
+def _listed(wanted: str, names: Iterable[str]) -> str:
+    """Names, those that are spelled alike first."""
+    known = list(names)
+    close = get_close_matches(wanted, known, 3, 0.5)
+    shown = [*close, *(name for name in known if name not in close)]
+    more = f" and {len(shown) - _SHOWN_NAMES} more" if len(shown) > _SHOWN_NAMES else ""
+    return ", ".join(f"`{name}`" for name in shown[:_SHOWN_NAMES]) + more
+
+
+def _around(source: bytes, offset: int) -> str | None:
+    here, before = source[offset : offset + 1], source[max(0, offset - 1) : offset]
+    if here == b"=" and before in (b"+", b"-", b"*", b"/"):
+        sign = before.decode()
+        return f"there is no `{sign}=`: write `x = x {sign} 1`"
+    if here == before == b"+":
+        return "there is no `++`: write `x = x + 1`"
+    if here == b'"' and before == b"f":
+        return 'text is put together with `+`, or with `format("{} items", count)`'
+    return None
