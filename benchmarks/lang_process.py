@@ -147,6 +147,9 @@ async def stepped(where: str, calls: int) -> tuple[float, float]:
 async def compare(where: str, calls: int, rounds: int) -> None:
     """Prints the figures of one database."""
     print(f"{where}: µs of processor time (wall time) per call, {calls} calls")
+    await stepped(where, 10)
+    for tool in ("looks", "changes"):
+        await measured(where, tool, 10, 1)  # imports, plans and caches settle
     bare = await stepped(where, 0)
     steps = [(full - empty) / calls for full, empty in zip(await stepped(where, calls), bare, strict=True)]
     print(f"  {'a step':8} run {steps[0]:7.0f} ({steps[1]:7.0f})")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lash
 from lash.plugins import PluginFactory
 from lash.processes.errors import ProcessAlreadyTerminal
+from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.sessions.graph import Conversation
 from lash.testing import Life, ScriptedModel
 from lash.testing.lab.life import Program
@@ -36,6 +37,19 @@ class Agent:
             store=life.store,
             effect_host=life.effect_host,
         )
+
+
+class ParkingCore(lash.StandardCore):
+    """A core whose worker keeps nothing that waits."""
+
+    def process_worker_config(self) -> ProcessWorkerConfig:
+        return replace(super().process_worker_config(), park_after_ms=1)
+
+
+def parking_core(life: Life) -> lash.StandardCore:
+    """… for programs."""
+    tools: list[Tool[..., Any]] = [double, count_lines]
+    return ParkingCore(model=ScriptedModel([]), tools=tools, store=life.store, effect_host=life.effect_host)
 
 
 # tools

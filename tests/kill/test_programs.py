@@ -104,3 +104,10 @@ async def test_an_agent_survives_every_kill_on_postgresql(name: str, postgres_ur
     report = await lab(name, postgres_url).kill_everywhere(AGENTS[name].program)
 
     report.raise_for_problems()
+
+
+@pytest.mark.soak
+async def test_a_program_that_is_parked_at_every_wait_survives_every_kill() -> None:
+    report = await Lab(programs.parking_core, stores=["sqlite"]).kill_everywhere(programs.runs_a_program)
+
+    report.raise_for_problems()

@@ -8,11 +8,13 @@ import pytest
 
 import lash
 from face.places import Place, texts
-from lash.base.errors import InvalidArgument
+from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.base.json import Json, JsonObject
 from lash.base.messages import user_message
+from lash.core.models import CoreModels
 from lash.machine.prompt import PromptContribution, PromptLayer
 from lash.models.resolver import UnknownProvider
+from lash.models.spec import ModelFacts
 from lash.plugins import (
     AfterTurn,
     BeforeLlmCall,
@@ -25,6 +27,7 @@ from lash.plugins import (
     SwitchAgentFrame,
 )
 from lash.protocols.standard import StandardProtocol
+from lash.runtime.input import TurnOptions
 from lash.sessions.graph import SessionNode
 from lash.testing import Lab, Life, ScriptedModel, says
 
@@ -51,6 +54,7 @@ class Callbacks(ProtocolSession):
 
     async def append_session_nodes(self, nodes: Sequence[SessionNode]) -> None:
         self.heard.append([node.node_id[:1] for node in nodes])
+        raise ZeroDivisionError("nobody minds")
 
     async def before_llm_call(self, call: BeforeLlmCall) -> SwitchAgentFrame | None:
         said = call.request.messages[-1].text
@@ -172,6 +176,29 @@ async def test_a_turn_may_choose_a_provider_for_the_cores_model(memory: Place) -
             await session.run("go", provider=3)  # type: ignore[arg-type]
 
     assert texts_heard == ["own", "other", "own"]
+
+
+async def test_a_session_may_be_configured_to_ask_another_provider(memory: Place) -> None:
+    own, other = (ScriptedModel(lambda _, name=name: says(name)) for name in ("own", "other"))  # type: ignore[misc]
+    core = await memory.core(own)
+    async with core.session("s") as session, core.session("t") as neighbour:
+        await session.configure(provider=other)
+
+        assert (await session.run("go")).text == "other"
+        assert (await neighbour.run("go")).text == "own"
+        assert (await session.run("go", provider=own)).text == "own"
+
+
+async def test_a_wire_that_a_turn_named_is_known_to_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
+    models = CoreModels(ScriptedModel([]))
+    facts, provider_id = CoreModels(ScriptedModel([])).take("openai:gpt-x")
+    _, given_id = CoreModels(ScriptedModel([])).take(None, ScriptedModel([]))
+
+    assert models.choose(TurnOptions(model=facts, provider_id=provider_id)).provider.kind == "openai"
+    with pytest.raises(ConfigurationError, match="which this core does not know"):
+        models.choose(TurnOptions(model=ModelFacts("another"), provider_id=given_id))
+    await models.close()
 
 
 async def test_a_turn_brings_a_layer_of_the_prompt(memory: Place) -> None:

@@ -64,7 +64,7 @@ class SessionControl:
                     )
                 after = said
             if after.model is not None:
-                if after.model != before.model:
+                if asked.model is not None or after.model != before.model:
                     providers.append(asked.provider_id if after.model == asked.model else None)
                 chosen = drives.engine.options.choose_model(TurnOptions(model=after.model, provider_id=providers[-1]))
                 after = msgspec.structs.replace(after, provider_id=chosen.provider.kind)
@@ -73,7 +73,7 @@ class SessionControl:
 
         decided: list[SessionPolicy] = []
         providers = [memory.configured_provider]
-        if await amend_session(drives, plan):
+        if await amend_session(drives, plan) or providers[-1] != memory.configured_provider:
             memory.reconfigure(decided[-1], providers[-1])
             await plugins.tell(SessionConfigChanged(memory.session_id))
         return memory.policy

@@ -18,9 +18,9 @@ from lash.stores.sql import artifacts as sql
 if TYPE_CHECKING:  # the language is large, and most stores never see a module
     from lash.lashlang.modules.artifact import ModuleArtifact
 
-# An environment that was put so short a time ago counts as put now.
+# What was put so short a time ago counts as put now.
 FRESH_MS: Final = 10_000
-# Environments that are remembered as put.
+# Modules and environments that are remembered as put.
 KEPT: Final = 256
 
 
@@ -37,8 +37,8 @@ class SqlArtifacts(Facet):
         return self._driver.tier
 
     async def put_module_artifact(self, artifact: ModuleArtifact) -> None:
-        """See `ArtifactStore`."""
-        await self.put_artifact_bytes(artifact.module_ref, MODULE, artifact.to_bytes())
+        """See `ArtifactStore`. What was put here a moment ago is not put again: every start names one."""
+        await self._put_once(artifact.module_ref, MODULE, artifact.to_bytes())
 
     async def get_module_artifact(self, module_ref: str) -> ModuleArtifact | None:
         """See `ArtifactStore`."""
@@ -82,15 +82,18 @@ class SqlArtifacts(Facet):
 
     async def put_process_execution_env(self, env_ref: str, data: bytes) -> None:
         """See `ProcessEnvStore`. What was put here a moment ago is not put again: every start names one."""
-        now_ms = self._clock.now_ms()
-        known = self._put.get(env_ref)
-        if known is not None and 0 <= now_ms - known[0] < FRESH_MS and known[1] == data:
-            return
-        await self.put_artifact_bytes(env_ref, PROCESS_ENV, data)
-        if len(self._put) >= KEPT:
-            self._put.clear()
-        self._put[env_ref] = (now_ms, data)
+        await self._put_once(env_ref, PROCESS_ENV, data)
 
     async def get_process_execution_env(self, env_ref: str) -> bytes | None:
         """See `ProcessEnvStore`."""
         return await self.get_artifact_bytes(env_ref)
+
+    async def _put_once(self, ref: str, descriptor: str, data: bytes) -> None:
+        now_ms = self._clock.now_ms()
+        known = self._put.get(ref)
+        if known is not None and 0 <= now_ms - known[0] < FRESH_MS and known[1] == data:
+            return
+        await self.put_artifact_bytes(ref, descriptor, data)
+        if len(self._put) >= KEPT:
+            self._put.clear()
+        self._put[ref] = (now_ms, data)

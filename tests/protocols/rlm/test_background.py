@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import lash
+from lash.artifacts.store import MODULE
 from lash.base.json import Json, JsonObject
 from lash.base.messages import ProcessOrigin
 from lash.lashlang.syntax.features import LanguageFeatures
@@ -336,6 +337,18 @@ async def test_a_source_that_is_gone_after_a_restart_changes_no_cell_that_ran_wi
     assert turn.errors == []
 
 
+async def test_a_module_that_was_collected_meanwhile_is_stored_again_by_the_next_cell() -> None:
+    async with core_of(*[cell(GREET + 'h = start greet(name: "Ada")\nsubmit h')] * 2, workers=0) as core:
+        async with core.session("s") as session:
+            await session.run("go")
+            [module] = await core.store.artifacts.list_artifacts(MODULE)
+            assert module in await core.store.artifacts.collect_artifacts([], core.store.clock.now_ms() + 1)
+
+            await session.run("again")
+
+        assert await core.store.artifacts.list_artifacts(MODULE) == [module]
+
+
 async def test_what_cells_do_is_told_to_the_sink_of_executions() -> None:
     told: list[JsonObject] = []
     source = GREET + 'h = start greet(name: "Ada")\nif true { x = (await h)? }\nsubmit x'
@@ -406,3 +419,26 @@ async def test_a_schedule_that_cannot_be_is_said(when: str, problem: str) -> Non
     async with ticking_core(cell(EVERY.replace("WHEN", when)), cell("submit history[1].error")) as core:
         assert problem in str((await run(core)).value)
         assert await core.triggers.schedules() == []
+
+
+async def test_a_worker_elsewhere_runs_what_a_cell_started(tmp_path: Path) -> None:
+    where = str(tmp_path / "agent.db")
+    source = GREET + 'h = start greet(name: "Ada")\nsubmit (await h)?'
+    async with core_of(store=where) as worker, core_of(cell(source), store=where, workers=0) as core:
+        turn = await run(core)
+        [record] = await core.processes.list(status="completed")
+
+        assert turn.value == "hello Ada"
+        assert record.first_started_by == worker.executor_id
+
+
+async def test_the_execution_graph_of_a_cell_names_the_processes_that_it_started() -> None:
+    source = GREET + 'h = start greet(name: "Ada")\nsubmit h'
+    async with core_of(cell(source)) as core, core.session("s") as session:
+        turn = await session.run("go", turn_id="t")
+        graph = await session.execution_graph("t")
+
+    [(_, process_id)] = graph.cells[0].started
+    assert isinstance(turn.value, dict)
+    assert process_id == turn.value["id"]
+    assert graph.cells[0].problem is None

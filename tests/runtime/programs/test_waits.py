@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import lash
+from lash.base.causes import ProcessCause
 from lash.base.json import JsonObject
 from lash.lashlang.execution.effects import CallSite, StartProcess
 from lash.lashlang.execution.keys import child_run_id
@@ -16,6 +17,7 @@ from lash.processes.errors import InvalidEventPayload
 from lash.processes.event_types import RESUMED, WAITING
 from lash.processes.inputs import LashlangProcessInput
 from lash.processes.outputs import CancelledOutput, FailureOutput, SuccessOutput
+from lash.processes.scopes import ProcessProvenance
 from lash.testing.conformance.program_drafts import waking_nobody
 from lash.testing.conformance.worker_drafts import ended, eventually
 from runtime.programs.stage import Counter, order, parked, run, stage
@@ -157,11 +159,8 @@ async def test_a_child_has_an_id_that_every_run_finds_again(store: lash.Store) -
     assert isinstance(work, LashlangProcessInput)
     record = await store.processes.get_process("parent")
     assert record is not None
-    assert (first.provenance, first.wake_target, first.env_ref) == (
-        record.provenance,
-        record.wake_target,
-        record.env_ref,
-    )
+    assert first.provenance == ProcessProvenance.host(caused_by=ProcessCause("parent"))
+    assert (first.wake_target, first.env_ref) == (record.wake_target, record.env_ref)
     artifact = await store.artifacts.get_module_artifact(work.module_ref)
     assert artifact is not None
     nodes = [node.id for node in static_map(artifact, "main").nodes.values() if node.kind == "child_process"]
@@ -189,12 +188,12 @@ async def test_what_a_child_came_to_is_a_wrapper(store: lash.Store) -> None:
       done = start quick()
       value = (await done)?
       cancel done
-      finish [value, await start bad(), await long, await stranger, await 5]
+      finish [value, await start bad(), await long, await stranger, await 5, await { __handle__: "process", id: "p" }]
     }
     """
     async with stage(store) as (core, worker):
         stranger: JsonObject = {"__handle__": "process", "id": "nobody"}
-        output = await run(core, worker, source, {"stranger": stranger})
+        output = await run(core, worker, source, {"stranger": stranger}, id="p")
 
     assert output == SuccessOutput(
         [
@@ -203,6 +202,7 @@ async def test_what_a_child_came_to_is_a_wrapper(store: lash.Store) -> None:
             {"ok": False, "error": "lashlang process was cancelled"},
             {"ok": False, "error": "process handle `nobody` is not live or visible in this session"},
             {"ok": False, "error": "Invalid process handle: missing `__handle__`"},
+            {"ok": False, "error": "a process cannot await itself"},
         ]
     )
 
@@ -238,6 +238,25 @@ async def test_a_batch_that_waits_for_outsiders_is_a_row(store: lash.Store) -> N
         [("a", 2), ("b", 1), ("said", "x")],
     )
     assert counter.said == ["x"]
+
+
+async def test_an_outsider_who_is_late_is_an_error_that_the_program_reads(store: lash.Store) -> None:
+    @lash.tool
+    async def hand_out(ctx: lash.ToolContext) -> lash.ToolResult:
+        """Nobody does it."""
+        await ctx.completion_key()
+        return lash.ToolResult.pending(deadline=0.15)
+
+    async with stage(store, [hand_out], park_after_ms=5) as (core, worker):
+        await core.processes.start(lash.LangProcess("process main() { finish tools.hand_out() }"), id="p")
+        worker.poke()
+        await parked(store, worker, "p")
+        output = await ended(store, "p")
+
+    assert isinstance(output, SuccessOutput)
+    value: Any = output.value
+    assert value["ok"] is False
+    assert "hand_out" in value["error"]
 
 
 async def test_a_cancelled_program_leaves_its_children_alone(store: lash.Store) -> None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from lash.base.causes import ProcessCause
 from lash.base.codec import to_json
 from lash.base.json import Json, JsonObject
 from lash.effects.envelope import Impact
@@ -14,15 +15,12 @@ from lash.lashlang.execution import effects as asked
 from lash.lashlang.execution.durations import InvalidSleep, deadline_ms, duration_ms
 from lash.lashlang.execution.effects import Answer, Answered, BatchAnswered, Refused, Request
 from lash.lashlang.execution.keys import event_key, operation_key, operation_name, request_key, signal_key
-from lash.processes.errors import (
-    HandleNotVisible,
-    ReplayKeyConflict,
-)
+from lash.processes.errors import HandleNotVisible, InvalidProcessHandle, ReplayKeyConflict
 from lash.processes.event_types import WAKE, YIELD, signal_event_type
 from lash.processes.events import AppendRequest, resumed, waiting
 from lash.processes.handles import handle_value, process_id_of
 from lash.processes.registration import ProcessRegistration
-from lash.processes.scopes import SessionOriginator, SessionScope
+from lash.processes.scopes import ProcessProvenance, SessionOriginator, SessionScope
 from lash.processes.status import SignalWait, WaitState
 from lash.runtime.programs.commands import answer_of, refusable, request_cancel, result_of, send_signal, signalled
 from lash.runtime.programs.effects import ProgramEffects
@@ -132,7 +130,7 @@ class ProgramAnswers:
         start = ProgramStart.of(
             request,
             f"parent-process:{self._run.process_id}",
-            registration.provenance,
+            ProcessProvenance(registration.provenance.originator, ProcessCause(self._run.process_id)),
             registration.env_ref,
             wake_target=target,
             seen_by=target if isinstance(target, SessionScope) else None,
@@ -151,6 +149,8 @@ class ProgramAnswers:
     async def _await(self, request: asked.AwaitHandle) -> Answer:
         async def perform() -> Json:
             process_id = await self._visible(process_id_of(request.value))
+            if process_id == self._run.process_id:
+                raise InvalidProcessHandle("a process cannot await itself")
             output = await self._run.until(self._registry.await_process(process_id), Park(awaited=(process_id,)))
             return to_json(output)
 

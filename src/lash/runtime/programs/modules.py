@@ -58,10 +58,9 @@ class Modules:
         return artifact
 
     async def keep(self, artifact: ModuleArtifact) -> None:
-        """Stores a module. Storing it again is harmless."""
-        if self._known.find(artifact.module_ref) is None:
-            await self._artifacts.put_module_artifact(artifact)
-            self._known.keep(artifact.module_ref, artifact)
+        """Stores a module, also one that was stored before: it counts as young again, or was collected meanwhile."""
+        await self._artifacts.put_module_artifact(artifact)
+        self._known.keep(artifact.module_ref, artifact)
 
     async def _loaded(self, module_ref: str) -> ModuleArtifact:
         try:

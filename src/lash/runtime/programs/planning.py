@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from lash.base.json import Json, JsonObject
-from lash.lashlang.errors import LanguageError
+from lash.lashlang.errors import LanguageError, LinkError, ParseError
 from lash.lashlang.execution.arguments import argument_problem
 from lash.lashlang.host.environment import ALL_ABILITIES, HostEnvironment
 from lash.lashlang.modules.artifact import ModuleArtifact
-from lash.lashlang.modules.compilation import Diagnosis, compile_module
+from lash.lashlang.modules.caches import Compiler
+from lash.lashlang.modules.compilation import diagnose
 from lash.lashlang.syntax.features import ALL_FEATURES
 from lash.lashlang.values.json_form import from_json as value_of
 from lash.processes.definitions import ProcessDefinition
@@ -35,22 +36,30 @@ class ProgramPlanner:
         self._modules = modules
         self._catalog = catalog
         self._contributions = contributions
+        # Starting one program many times compiles it once.
+        self._compiler = Compiler()
+        self._last: tuple[ToolCatalog, HostEnvironment] | None = None
 
     def environment(self) -> HostEnvironment:
-        """What programs are linked against here."""
-        base = environment_with(ALL_ABILITIES, ALL_FEATURES, self._contributions)
-        return surface_of(offered_by(self._catalog()), base).environment
+        """What programs are linked against here; the same object while the tools are. Raises `LanguageError`."""
+        catalog = self._catalog()
+        if self._last is None or self._last[0] is not catalog:
+            base = environment_with(ALL_ABILITIES, ALL_FEATURES, self._contributions)
+            self._last = (catalog, surface_of(offered_by(catalog), base).environment)
+        return self._last[1]
 
     async def definition(self, what: LangProcess) -> ProcessDefinition:
         """Compiles and stores; the process by reference. Raises `InvalidProgram`."""
         try:
-            compiled = await compile_module(what.source, self.environment())
+            environment = self.environment()
         except LanguageError as error:
-            raise InvalidProgram(f"the program cannot be linked here: {error.message}") from error
-        if isinstance(compiled, Diagnosis):
-            where = "" if compiled.line is None else f"line {compiled.line}, column {compiled.column}: "
-            raise InvalidProgram(f"the program cannot be started: {where}{_one_line(compiled.message)}")
-        artifact = compiled.linked.artifact
+            raise InvalidProgram(f"programs cannot be linked to these tools: {error.message}") from error
+        try:
+            artifact = self._compiler.link(what.source, environment).artifact
+        except (ParseError, LinkError) as error:
+            found = diagnose("link", error, what.source)
+            where = "" if found.line is None else f"line {found.line}, column {found.column}: "
+            raise InvalidProgram(f"the program cannot be started: {where}{_one_line(found.message)}") from error
         if artifact.canonical_ir.main.items:
             raise InvalidProgram(
                 "the program has statements outside its processes, which nobody would run; put them into a process"
