@@ -11,10 +11,11 @@ struct is encoded, nothing is looked at twice.
 
 from __future__ import annotations
 
+import threading
 import types
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -49,11 +50,29 @@ def struct_to_json(value: msgspec.Struct) -> JsonObject:
 
 
 def from_json(json: Json, shape: type[T]) -> T:
-    """Builds a value of `shape`. Raises `DecodeError` with the path of the mismatch."""
+    """Builds a value of `shape`. Raises `DecodeError` with the path of the mismatch. Any thread may call it."""
+    if shape not in _learned:
+        learn(shape)
+        _learned.add(shape)
     try:
         return msgspec.convert(json, shape)
     except msgspec.ValidationError as error:
         raise DecodeError(f"{_name(shape)}: {error}") from error
+
+
+def learn(shape: object) -> None:
+    """Has msgspec look at a shape, and at all that is in it, while no other thread does.
+
+    It looks when a shape is first converted and shows what it has found so far to every thread. Two threads
+    that meet a shape for the first time at one moment end the whole process with a segmentation fault.
+    """
+    with _learning:
+        msgspec.json.Decoder(shape)
+
+
+# Shapes of ours that were looked at to their end.
+_learned: set[object] = set()
+_learning: Final = threading.RLock()
 
 
 def encode(value: object) -> str:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Protocol, Union, cast, get_args, get
 import msgspec
 
 from lash.base.canonical import canonical_json_bytes
+from lash.base.codec import learn
 from lash.base.json import Json, JsonObject
 from lash.tools.value import encode_tool_value
 
@@ -110,7 +111,7 @@ def _plain_codec(annotation: Any) -> _PlainCodec:
         (schema,), definitions = msgspec.json.schema_components(
             [annotation], ref_template=_REF, schema_hook=_schema_of_special
         )
-        msgspec.json.Decoder(annotation)
+        learn(annotation)
     except (TypeError, ValueError, NameError, RecursionError) as error:
         raise UnsupportedType(_first_line(error)) from error
     # Defaults inside classes may be tuples, enums or dates.
