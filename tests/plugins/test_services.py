@@ -194,21 +194,26 @@ async def test_a_plugin_adds_records_to_the_trace_from_directives_and_services()
         context.services.graph.emit_trace("asked", {"call": context.call_id})
         return EmitTrace("wanted", 1, {"why": "because"})
 
-    sink = Sink()
+    plugin = lash.Plugin("p").before_tool_call(hook)
+    plugin.before_turn(lambda _: EmitTrace("before_turn")).checkpoint(lambda _: EmitTrace("checkpoint"))
+    plugin.after_tool_call(lambda _: EmitTrace("after_tool_call")).after_turn(lambda _: EmitTrace("after_turn"))
     async with (
-        lash.StandardCore(
-            model=script(), tools=[look], plugins=[at("before_tool_call", hook)], trace_sink=sink
-        ) as core,
+        lash.StandardCore(model=script(), tools=[look], plugins=[plugin], trace_sink=Sink()) as core,
         core.session("s") as session,
     ):
         await session.run("go", turn_id="t")
 
     told = [record for record in records if str(record.payload.get("name")).startswith("plugin.")]
     assert [(record.payload["name"], record.payload["payload"]) for record in told] == [
+        ("plugin.p.before_turn", None),
         ("plugin.p.asked", {"call": "call_0_0"}),
         ("plugin.p.wanted", 1),
+        ("plugin.p.after_tool_call", None),
+        ("plugin.p.checkpoint", None),
+        ("plugin.p.checkpoint", None),
+        ("plugin.p.after_turn", None),
     ]
-    assert told[1].context.metadata == {"why": "because"}
+    assert told[2].context.metadata == {"why": "because"}
     assert {record.context.turn_id for record in told} == {"t"}
 
 
@@ -335,3 +340,22 @@ async def test_every_service_left_what_it_should(file: Place) -> None:
         "spent by the child": {"helper": 10},
         "processes": 1,
     }
+
+
+async def test_children_of_hooks_are_so_deep_and_no_deeper(memory: Place) -> None:
+    async def delegate(context: BeforeTurn) -> None:
+        child = f"{context.session_id}+"
+        await context.services.lifecycle.create_session(CreateSession(child))
+        await context.services.lifecycle.run_turn(child, "your turn")
+
+    core = await memory.core(
+        ScriptedModel(lambda _: says("ok")), plugins=[lash.Plugin("delegating").before_turn(delegate)]
+    )
+    async with core.session("s") as session:
+        assert (await session.run("go")).ok
+    sessions = [listing.session_id for listing in await core.sessions()]
+    async with core.session("s+++++") as deepest:
+        [turn] = await deepest.turns()
+
+    assert sorted(sessions) == ["s" + "+" * depth for depth in range(6)]
+    assert "no child may be deeper" in str(turn.summary)

@@ -271,3 +271,15 @@ async def test_an_authority_holds_also_for_a_session_that_nobody_opened_by_hand(
 
     await core.session("s").run("go")
     assert offered(script) == ["touch"]
+
+
+async def test_a_session_that_begins_again_may_use_no_more_than_before(file: Place) -> None:
+    core = await file.core(ScriptedModel(lambda _: says("ok")), tools=[look])
+    async with core.session("s", hidden_tools=["look"]) as session:
+        await session.run("go")
+        await session.commands.applied(await session.commands.reset("again"))
+        assert await session.tools.names() == []
+        await session.run("go")
+        await session.open_fresh()
+
+        assert await session.tools.names() == []

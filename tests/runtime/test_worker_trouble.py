@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +93,24 @@ async def test_a_worker_that_leaves_writes_its_ends_though_the_store_was_away(st
         record = await store.processes.get_process("p")
         assert record is not None
         assert record.is_terminal
+
+
+async def test_a_process_that_cannot_be_read_keeps_no_other_from_running(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tools, path = Tools(), str(tmp_path / "agent.db")
+    async with await lash.Store.open(path) as store, core_over(store, tools.all()) as core:
+        for name in ("bad", "good"):
+            await store.processes.register_process(await tool_process(store, name, "echo", {"value": name}))
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("UPDATE lash_processes SET registration_json = '{}' WHERE process_id = 'bad'")
+            database.commit()
+        worker_of(core, concurrency=1).poke()
+
+        async with asyncio.timeout(LIMIT_S):
+            assert await ended(store, "good") == SuccessOutput({"payload": "raw:good"})
+        told = [record.getMessage() for record in caplog.records if "process bad cannot be read" in record.getMessage()]
+        assert len(told) == 1
 
 
 async def test_what_is_settled_while_another_looks_at_its_process_is_settled_all_the_same(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from lash.plugins.protocol import ProtocolSession
 from lash.plugins.registrar import Hooks, PluginRegistrar, ProtocolBinding, Registered, Registrations
 from lash.plugins.services import Lend
 from lash.plugins.snapshots import PluginStates, Stateful
+from lash.sessions.graph import SessionNode
 from lash.tools.provider import ToolProvider
 
 C = TypeVar("C")
@@ -120,6 +121,16 @@ class PluginSession:
         """What the mode says about the life of the session, if it says anything."""
         item = self.registrations.protocol_session.item
         return None if item is None else item.value
+
+    async def tell_appended(self, nodes: Sequence[SessionNode]) -> None:
+        """Tells the mode of nodes that are committed; a failure is logged and changes nothing."""
+        mode = self.protocol_session
+        if mode is None:
+            return
+        try:
+            await mode.append_session_nodes(nodes)
+        except Exception:
+            logger.exception("the execution mode failed on nodes that were appended")
 
     async def run(
         self, kind: str, hooks: Hooks[Callable[[H], object]], context: H, lend: Lend | None = None

@@ -55,7 +55,7 @@ class ProtocolSession:
         return request
 
     async def append_session_nodes(self, nodes: Sequence[SessionNode]) -> None:
-        """Nodes that are no turn's words were committed: hooks appended them."""
+        """Nodes that are no turn's words were committed: hooks appended them. What it raises is logged."""
 
     async def before_llm_call(self, call: BeforeLlmCall) -> SwitchAgentFrame | None:
         """Asked before each model call; what it says is recorded before the call is made."""

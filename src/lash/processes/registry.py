@@ -71,10 +71,15 @@ class WorkOutlook(msgspec.Struct, frozen=True):
 
 
 class WorkTurnOver(msgspec.Struct, frozen=True):
-    """What came of a turn-over: ends that came too late, and what is to run next."""
+    """What came of a turn-over: ends that came too late, and what is to run next.
+
+    `unreadable` says why a row that was claimed cannot be run: it is damaged, or another release wrote it. It
+    keeps its lease until that runs out, so that it is not come to again at once, and keeps nobody else from running.
+    """
 
     lost: list[str]
     claimed: list[ClaimedProcess]
+    unreadable: list[str] = []
 
 
 class ProcessChange(msgspec.Struct, frozen=True):

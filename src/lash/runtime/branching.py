@@ -19,10 +19,10 @@ from lash.sessions.store import PersistedSession
 
 
 def fresh_start(memory: SessionMemory, now_ms: int) -> RuntimeCommit | None:
-    """The session with nothing said: one empty frame. What was spent stays in its ledger."""
+    """The session with nothing said: one empty frame. What was spent stays in its ledger, and what it may do."""
     if not memory.head_revision or (not memory.nodes and len(memory.frames) == 1):
         return None
-    frame = AgentFrame(INITIAL_FRAME, memory.session_id, created_at_ms=now_ms)
+    frame = AgentFrame(INITIAL_FRAME, memory.session_id, created_at_ms=now_ms, assignment=memory.assignment)
     state = memory.checkpoint.turn_state
     kept = TurnState(turn_index=state.turn_index, token_usage=state.token_usage)
     return _commit(memory, GraphReplace(SessionGraph()), [frame], INITIAL_FRAME, Checkpoint(kept))

@@ -141,8 +141,8 @@ class TurnSettlement:
             self._completed(driven.done.outcome, driven.issues)
         await self._plugins.tell(TurnPersisted(memory.session_id, self._turn_id, result.head_revision))
         left = {node.node_id for node in driven.appended}
-        if left and (mode := self._plugins.protocol_session) is not None:
-            await mode.append_session_nodes([node for node in delta_nodes(commit.graph) if node.node_id in left])
+        if left:
+            await self._plugins.tell_appended([node for node in delta_nodes(commit.graph) if node.node_id in left])
         messages = [
             node.payload.message
             for node in delta_nodes(commit.graph)

@@ -36,6 +36,7 @@ from lash.stores.process_records import (
     encode_registration,
 )
 from lash.stores.process_upkeep import SqlProcessUpkeep
+from lash.stores.readable import readable
 from lash.stores.sql import process_events, process_leases, process_work
 from lash.stores.sql import processes as sql
 
@@ -238,7 +239,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         claimant = process_leases.ProcessClaimant(_owner(owner_id), self._ids.new_token(), ttl_ms)
         now_ms = self._clock.now_ms()
         rows = await self._driver.run(process_leases.claim_due(claimant, limit, now_ms))
-        return [_claimed(row, owner_id, now_ms) for row in rows]
+        return readable(rows, lambda row: _claimed(row, owner_id, now_ms)).found
 
     async def mark_process_started(self, lease: ProcessLease) -> ProcessRecord:
         """See `ProcessRegistry`."""
@@ -308,7 +309,8 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         claimant = process_leases.ProcessClaimant(_owner(owner_id), claim_token, ttl_ms)
         writing = self._writing()
         turned = await self._driver.run(process_work.turn_over(requests, writing, claimant, limit))
-        return WorkTurnOver(turned.lost, [_claimed(row, owner_id, writing.now_ms) for row in turned.claimed])
+        claimed = readable(turned.claimed, lambda row: _claimed(row, owner_id, writing.now_ms))
+        return WorkTurnOver(turned.lost, claimed.found, claimed.problems)
 
     async def get_process_lease(self, process_id: str) -> ProcessLease | None:
         """See `ProcessRegistry`."""

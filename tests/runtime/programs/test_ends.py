@@ -20,8 +20,9 @@ from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.runtime.programs.engine import LashlangEngine
 from lash.runtime.work import InvalidWork
 from lash.runtime.worker.runner import ProcessRunner
+from lash.testing import ScriptedModel
 from lash.testing.conformance.program_drafts import linked, program
-from lash.testing.conformance.worker_drafts import core_over, draft
+from lash.testing.conformance.worker_drafts import core_over, draft, ended
 from lash.tools.calls import ToolExecution
 from lash.tools.definition import ToolContract, ToolManifest
 from runtime.programs.stage import Counter, run, stage
@@ -188,6 +189,23 @@ async def test_a_program_that_never_ends_is_ended(store: lash.Store) -> None:
 
     assert isinstance(output, FailureOutput)
     assert (output.kind, output.code) == ("resource_limit", "process_execution_bound_exhausted")
+
+
+async def test_a_plugin_may_bring_the_engine_with_limits_of_its_own(store: lash.Store) -> None:
+    class Limits(lash.Plugin):
+        id = "limits"
+
+        def process_engines(self) -> dict[str, LashlangEngine]:
+            return {"lashlang": LashlangEngine(budgets=Budgets(started_children=1))}
+
+    source = "process child() { }  process main() { for n in range(3) { start child() } }"
+    async with lash.StandardCore(model=ScriptedModel([]), store=store, plugins=[Limits()]) as core:
+        handle = await core.processes.start(lash.LangProcess(source, "main"))
+        output = await ended(store, handle.id)
+
+    assert isinstance(output, FailureOutput)
+    assert output.code == "process_execution_bound_exhausted"
+    assert "more than 1 processes started" in output.message
 
 
 async def test_what_a_program_spends_is_counted_over_all_its_runs(store: lash.Store) -> None:

@@ -188,12 +188,12 @@ async def test_what_a_child_came_to_is_a_wrapper(store: lash.Store) -> None:
       done = start quick()
       value = (await done)?
       cancel done
-      finish [value, await start bad(), await long, await stranger, await 5]
+      finish [value, await start bad(), await long, await stranger, await 5, await { __handle__: "process", id: "p" }]
     }
     """
     async with stage(store) as (core, worker):
         stranger: JsonObject = {"__handle__": "process", "id": "nobody"}
-        output = await run(core, worker, source, {"stranger": stranger})
+        output = await run(core, worker, source, {"stranger": stranger}, id="p")
 
     assert output == SuccessOutput(
         [
@@ -202,6 +202,7 @@ async def test_what_a_child_came_to_is_a_wrapper(store: lash.Store) -> None:
             {"ok": False, "error": "lashlang process was cancelled"},
             {"ok": False, "error": "process handle `nobody` is not live or visible in this session"},
             {"ok": False, "error": "Invalid process handle: missing `__handle__`"},
+            {"ok": False, "error": "a process cannot await itself"},
         ]
     )
 

@@ -103,9 +103,9 @@ class HookGraph:
             outcome.append(Appended(ids, appended[-1].node_id if appended else memory.leaf_node_id))
             return _append(memory, appended) if appended else None
 
-        if await change_session(drives, plan) and (mode := drives.plugins.protocol_session) is not None:
+        if await change_session(drives, plan):
             ids = {node.node_id for node in made}
-            await mode.append_session_nodes([node for node in drives.memory.nodes if node.node_id in ids])
+            await drives.plugins.tell_appended([node for node in drives.memory.nodes if node.node_id in ids])
         return outcome[-1]
 
 

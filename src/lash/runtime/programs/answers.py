@@ -15,10 +15,7 @@ from lash.lashlang.execution import effects as asked
 from lash.lashlang.execution.durations import InvalidSleep, deadline_ms, duration_ms
 from lash.lashlang.execution.effects import Answer, Answered, BatchAnswered, Refused, Request
 from lash.lashlang.execution.keys import event_key, operation_key, operation_name, request_key, signal_key
-from lash.processes.errors import (
-    HandleNotVisible,
-    ReplayKeyConflict,
-)
+from lash.processes.errors import HandleNotVisible, InvalidProcessHandle, ReplayKeyConflict
 from lash.processes.event_types import WAKE, YIELD, signal_event_type
 from lash.processes.events import AppendRequest, resumed, waiting
 from lash.processes.handles import handle_value, process_id_of
@@ -152,6 +149,8 @@ class ProgramAnswers:
     async def _await(self, request: asked.AwaitHandle) -> Answer:
         async def perform() -> Json:
             process_id = await self._visible(process_id_of(request.value))
+            if process_id == self._run.process_id:
+                raise InvalidProcessHandle("a process cannot await itself")
             output = await self._run.until(self._registry.await_process(process_id), Park(awaited=(process_id,)))
             return to_json(output)
 

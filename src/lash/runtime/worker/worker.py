@@ -258,6 +258,8 @@ class ProcessWorker:
             self._ended = [*ended, *self._ended]
             raise
         except Exception:
+            if not ended:
+                raise
             logger.exception("what ended cannot be written together; each is written by itself")
             for each in ended:
                 await self._end_alone(each.end)
@@ -266,9 +268,11 @@ class ProcessWorker:
         for each in ended:
             self._engine.keeper.drop(each.holding)
         self._claim_token = self._engine.ids.new_token()
-        self._may_be_due = limit > 0 and len(turned.claimed) == limit
+        self._may_be_due = limit > 0 and len(turned.claimed) + len(turned.unreadable) == limit
         for process_id in turned.lost:
             logger.warning("process %s was taken over; what came of it here is dropped", process_id)
+        for why in turned.unreadable:
+            logger.error("%s; the others go on", why)
         for claimed in turned.claimed:
             self._take(claimed)
         if self._is_leaving:
