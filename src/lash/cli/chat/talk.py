@@ -325,6 +325,8 @@ class Talk:
             for block in snapshot.turn.blocks:
                 if block.kind == "prose":
                     self._transcript.hear(activity.AssistantProseDelta(block.text))
+            if snapshot.turn.program is not None:
+                self._told(snapshot.turn.program)
             for tool in snapshot.turn.tools:
                 self._transcript.hear(tool)
         for approval in await self._conversation.session.pending_approvals():

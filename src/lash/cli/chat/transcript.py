@@ -78,9 +78,10 @@ class Transcript:
                 self._face.note(f"  {name} waits to be completed from outside")
             case activity.ToolCallCompleted(name=name, output=output, replayed=replayed):
                 self._face.note(f"← {name}{' (from the record)' if replayed else ''}: {output_text(output)}")
-            case activity.QueuedInputAccepted():
+            case activity.QueuedInputAccepted(messages=messages):
                 self._whole()
-                self._face.note("your message joined the running turn")
+                is_event = any(message.role == "event" for message in messages)
+                self._face.note(f"{'an event' if is_event else 'your message'} joined the running turn")
             case activity.SubmittedValueActivity(value=value) | activity.ToolValueActivity(value=value):
                 self._whole()
                 self._face.value(value)

@@ -15,7 +15,7 @@ from lash.base.codec import to_json
 from lash.base.json import JsonObject
 from lash.base.messages import Message
 from lash.machine.outcome import TurnOutcome
-from lash.runtime.activity import ToolCallStarted, TurnActivity
+from lash.runtime.activity import CodeBlockStarted, ToolCallStarted, TurnActivity
 from lash.runtime.observation.cursor import Cursor, encode_cursor
 
 
@@ -28,7 +28,7 @@ class LiveBlock(msgspec.Struct, frozen=True):
 
 
 class LiveTurnView(msgspec.Struct, frozen=True):
-    """A turn that runs: what it has said so far and which tools are at work.
+    """A turn that runs: what it has said so far, which tools are at work, and in RLM mode the program that runs.
 
     `is_here`: it runs in the process that tells of it. Of a turn that runs elsewhere nothing more is
     known than its id, unless processes share a `LiveReplayStore`.
@@ -38,6 +38,7 @@ class LiveTurnView(msgspec.Struct, frozen=True):
     is_here: bool = True
     blocks: list[LiveBlock] = []
     tools: list[ToolCallStarted] = []
+    program: CodeBlockStarted | None = None
 
 
 class QueuedView(msgspec.Struct, frozen=True):

@@ -7,6 +7,8 @@ from typing import Literal, assert_never
 from lash.base.messages import Message
 from lash.runtime.activity import (
     AssistantProseDelta,
+    CodeBlockCompleted,
+    CodeBlockStarted,
     ModelAttemptReset,
     ReasoningDelta,
     ToolCallCompleted,
@@ -36,13 +38,14 @@ _Kind = Literal["prose", "reasoning"]
 class LiveTurn:
     """What a running turn has said so far. Cheap to tell, joined only when it is looked at."""
 
-    __slots__ = ("_blocks", "_tools", "is_here", "turn_id")
+    __slots__ = ("_blocks", "_program", "_tools", "is_here", "turn_id")
 
     def __init__(self, turn_id: str, *, is_here: bool = True) -> None:
         self.turn_id = turn_id
         self.is_here = is_here
         self._blocks: dict[tuple[str, _Kind], list[str]] = {}
         self._tools: dict[str, ToolCallStarted] = {}
+        self._program: CodeBlockStarted | None = None
 
     @staticmethod
     def of_view(view: LiveTurnView) -> LiveTurn:
@@ -50,6 +53,7 @@ class LiveTurn:
         turn = LiveTurn(view.turn_id, is_here=view.is_here)
         turn._blocks = {(block.correlation_id, block.kind): [block.text] for block in view.blocks}
         turn._tools = {tool.call_id: tool for tool in view.tools}
+        turn._program = view.program
         return turn
 
     def hear(self, activity: TurnActivity) -> None:
@@ -66,11 +70,15 @@ class LiveTurn:
             self._tools[event.call_id] = event
         elif isinstance(event, ToolCallCompleted):
             self._tools.pop(event.call_id, None)
+        elif isinstance(event, CodeBlockStarted):
+            self._program = event
+        elif isinstance(event, CodeBlockCompleted):
+            self._program = None
 
     def view(self) -> LiveTurnView:
         """What stands now."""
         blocks = [LiveBlock(key[0], key[1], "".join(texts)) for key, texts in self._blocks.items()]
-        return LiveTurnView(self.turn_id, self.is_here, blocks, list(self._tools.values()))
+        return LiveTurnView(self.turn_id, self.is_here, blocks, list(self._tools.values()), self._program)
 
     def _add(self, correlation_id: str, kind: _Kind, text: str) -> None:
         key = (correlation_id, kind)
