@@ -106,7 +106,7 @@ def test_an_approval_in_a_program_is_answered_in_place_and_survives_a_kill(chat:
 
 def test_a_background_process_begins_a_turn_and_ctrl_c_stops_a_program_that_never_ends(chat: Chat) -> None:
     terminal = chat()
-    terminal.enter("RUN process p() { sleep for "1s" wake 7 finish 1 } job = start p() submit 5")
+    terminal.enter('RUN process p() { sleep for "1s" wake 7 finish 1 } job = start p() submit 5')
     terminal.sees("a turn begins that was not typed in this chat")
     terminal.sees("heard Runtime event: Background process wake")
 
