@@ -212,3 +212,90 @@ def test_the_catalog_of_tools_is_shared_by_the_sessions_of_a_core() -> None:
     core = lash.RlmCore(model=ScriptedModel([]), tools=[send])
 
     assert core.host_environment is core.host_environment
+
+
+# references in arguments of tools
+
+
+def counting(*, keeps: bool = True) -> tuple[lash.ToolSource, list[Json]]:
+    """A tool that counts what is in `rows`, and what it was given."""
+    given: list[Json] = []
+
+    @lash.tool(preserve_projected_refs_in_field="rows" if keeps else None)
+    async def count(ctx: lash.ToolContext, rows: object, factor: int = 1) -> int:
+        """Counts."""
+        given.append(rows)
+        found = await ctx.resolve_projected(rows)
+        assert isinstance(found, list)
+        return factor * sum(len(item) if isinstance(item, list) else 1 for item in found)
+
+    return count, given
+
+
+async def test_a_tool_that_keeps_references_gets_and_resolves_what_the_program_never_read() -> None:
+    source = Changing()
+    count, given = counting()
+    steps = [
+        cell("kept = [docs.key, history[0].content]"),
+        cell("""
+            n = tools.count({ rows: [docs, docs.reads], factor: 2 })?
+            submit [n, tools.count({ rows: kept })?, tools.count({ rows: [docs.gone] })?]
+        """),
+    ]
+    projected = {"docs": ProjectionRef("file", "a.txt")}
+    core = lash.RlmCore(model=ScriptedModel(steps), tools=[count], projected=projected, resolver=source)
+
+    assert await value_of(core) == [4, 2, 1]
+
+    def ref(*path: Json) -> Json:
+        return {"__projection_ref__": {"kind": "file", "key": "a.txt", **({"path": list(path)} if path else {})}}
+
+    # What is no reference, as the conversation, is read by the program.
+    assert given == [[ref(), ref("reads")], [ref("key"), "go"], [ref("gone")]]
+    assert source.reads == 4  # by the tool alone
+
+
+async def test_other_tools_get_values() -> None:
+    count, given = counting(keeps=False)
+    steps = [cell("submit tools.count({ rows: [docs] })?")]
+    projected = {"docs": ProjectionRef("file", "a.txt")}
+    core = lash.RlmCore(model=ScriptedModel(steps), tools=[count], projected=projected, resolver=Changing())
+
+    assert await value_of(core) == 1
+    assert given == [[{"reads": 1, "key": "a.txt"}]]
+
+
+async def test_a_program_cannot_make_references_of_its_own() -> None:
+    source = Changing()
+    count, _ = counting()
+    forged = '{ __projection_ref__: { kind: "file", key: "secrets.txt" } }'
+    steps = [cell(f"tools.count({{ rows: [{forged}] }})?"), cell("submit history[1].error")]
+    projected = {"docs": ProjectionRef("file", "a.txt")}
+    core = lash.RlmCore(model=ScriptedModel(steps), tools=[count], projected=projected, resolver=source)
+
+    assert "file:secrets.txt is not projected here" in str(await value_of(core))
+    assert source.reads == 0
+
+
+async def test_a_call_with_a_reference_goes_on_after_a_crash_with_the_same_reference() -> None:
+    count, given = counting()
+    registry = ProjectionRegistry({("file", "a"): [1, 2, 3]})
+
+    def make(life: Life) -> lash.RlmCore:
+        return lash.RlmCore(
+            model=ScriptedModel([cell("x = tools.count({ rows: docs })?\nsubmit x")]),
+            tools=[count],
+            projected={"docs": ProjectionRef("file", "a", is_immutable=False)},
+            resolver=registry,
+            store=life.store,
+            effect_host=life.effect_host,
+        )
+
+    async def program(core: lash.LashCore) -> object:
+        async with core.session("s") as session:
+            return (await session.run("go", turn_id="t1")).value
+
+    report = await Lab(make).kill_at(program, effect="count", when="recorded")
+
+    report.raise_for_problems()
+    assert given == [{"__projection_ref__": {"kind": "file", "key": "a"}}] * 2  # undisturbed, and killed: once each
