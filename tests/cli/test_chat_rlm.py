@@ -44,25 +44,28 @@ def _ran(folder: Path) -> list[str]:
     return log.read_text().split("\n")[:-1] if log.exists() else []
 
 
-def test_programs_are_shown_with_their_calls_their_output_and_what_they_submit(chat: Chat) -> None:
+def test_programs_are_shown_and_a_later_chat_begins_with_what_was_said_last(chat: Chat) -> None:
     terminal = chat()
 
     terminal.enter("RUN t = await orders.total({ order: 7 })? print t ;; y = t + nope ;; submit { sum: t }")
     terminal.sees('{"sum":700}')
+    terminal.enter("hello")
+    terminal.sees("\nheard hello")
+    terminal.type(CTRL_D)
+    terminal.ends()
 
     shown = terminal.screen.text
-    in_order = [
-        "· Program 1 of 3.",
-        "│ t = await",
-        "→ total(order=7)",
-        "← total: 700",
-        "▪ 700",
-        "· Program 2 of 3.",
-        "✗ unknown",
-    ]
-    places = [shown.index(words) for words in [*in_order, "--> line 1, column 9", "│ submit", '{"sum":700}']]
+    calls = ["│ t = await", "→ total(order=7)", "← total: 700"]
+    in_order = ["· Program 1 of 3.", *calls, "▪ 700", "· Program 2", "✗ unknown", "--> line 1, column 9", "│ submit"]
+    places = [shown.index(words) for words in [*in_order, '{"sum":700}']]
     assert places == sorted(places)
     assert shown.count("Program 1 of 3.") == 1
+    assert shown.count("heard hello") == 1  # what was thought is said, not both
+
+    again = chat()
+
+    again.sees("agent: heard hello")
+    assert "you: hello" in again.screen.text
 
 
 def test_variables_and_whole_programs_can_be_looked_at(chat: Chat, tmp_path: Path) -> None:
@@ -101,8 +104,12 @@ def test_an_approval_in_a_program_is_answered_in_place_and_survives_a_kill(chat:
     assert _ran(tmp_path) == ["total 7", "pay 700"]
 
 
-def test_ctrl_c_stops_a_program_that_never_ends_and_a_second_one_leaves(chat: Chat) -> None:
+def test_a_background_process_begins_a_turn_and_ctrl_c_stops_a_program_that_never_ends(chat: Chat) -> None:
     terminal = chat()
+    terminal.enter("RUN process p() { wake 7 finish 1 } job = start p() submit 5")
+    terminal.sees("a turn begins that was not typed in this chat")
+    terminal.sees("heard Runtime event: Background process wake")
+
     terminal.enter("RUN n = 0 while true { n = n + 1 }")
     terminal.sees("its program runs")
 
@@ -112,31 +119,6 @@ def test_ctrl_c_stops_a_program_that_never_ends_and_a_second_one_leaves(chat: Ch
     terminal.type(CTRL_C)
 
     assert terminal.ends() == 130
-
-
-def test_a_background_process_begins_a_turn_in_the_chat(chat: Chat) -> None:
-    terminal = chat()
-
-    terminal.enter("RUN process p() { wake 7 finish 1 } job = start p() submit 5")
-
-    terminal.sees("a turn begins that was not typed in this chat")
-    terminal.sees("heard Runtime event: Background process wake")
-
-
-def test_a_later_chat_begins_with_what_was_said_last(chat: Chat) -> None:
-    first = chat()
-    first.enter('RUN print "seen" ;; submit "the answer"')
-    first.sees("\nthe answer")
-    first.enter("hello")
-    first.sees("\nheard hello")
-    first.type(CTRL_D)
-    first.ends()
-    assert first.screen.text.count("heard hello") == 1  # what was thought is said, not both
-
-    again = chat()
-
-    again.sees("agent: heard hello")
-    assert "you: hello" in again.screen.text
 
 
 def test_through_a_pipe_only_answers_come_out(tmp_path: Path) -> None:

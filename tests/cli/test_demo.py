@@ -62,7 +62,7 @@ def _assert_programs_kept(facts: dict[str, Any]) -> dict[str, Any]:
 def test_the_demo_keeps_its_promise_on_our_own_source_and_leaves_a_picture_behind(tmp_path: Path) -> None:
     scratch = tmp_path / "tmp"
 
-    facts = _assert_kept(_lash("demo", str(SOURCE / "lash/runtime"), "--json", scratch=scratch))
+    facts = _assert_kept(_lash("demo", str(SOURCE / "lash/cli"), "--json", scratch=scratch))
 
     programs = _assert_programs_kept(facts)
     assert list(scratch.iterdir()) == [Path(programs["picture"])]

@@ -340,3 +340,22 @@ async def test_every_service_left_what_it_should(file: Place) -> None:
         "spent by the child": {"helper": 10},
         "processes": 1,
     }
+
+
+async def test_children_of_hooks_are_so_deep_and_no_deeper(memory: Place) -> None:
+    async def delegate(context: BeforeTurn) -> None:
+        child = f"{context.session_id}+"
+        await context.services.lifecycle.create_session(CreateSession(child))
+        await context.services.lifecycle.run_turn(child, "your turn")
+
+    core = await memory.core(
+        ScriptedModel(lambda _: says("ok")), plugins=[lash.Plugin("delegating").before_turn(delegate)]
+    )
+    async with core.session("s") as session:
+        assert (await session.run("go")).ok
+    sessions = [listing.session_id for listing in await core.sessions()]
+    async with core.session("s+++++") as deepest:
+        [turn] = await deepest.turns()
+
+    assert sorted(sessions) == ["s" + "+" * depth for depth in range(6)]
+    assert "no child may be deeper" in str(turn.summary)

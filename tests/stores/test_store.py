@@ -9,7 +9,6 @@ from pathlib import Path
 import apsw
 import pytest
 
-from conformance.places import Kind, Place
 from lash.attachments.store import AttachmentMeta
 from lash.base.errors import ConfigurationError
 from lash.sessions.errors import StoredDataCorrupt, StoreUnavailable, UnsupportedSchemaVersion
@@ -17,6 +16,7 @@ from lash.sessions.graph import ActivePath
 from lash.sessions.store import SessionCreate, SessionStore
 from lash.stores import Store
 from lash.stores.sql import migrate
+from services.shared import PgSchema
 from stores.turns import SESSION, accepted, claimant, commit_of, done, request, scope
 
 
@@ -72,14 +72,23 @@ async def test_a_newer_database_is_refused_and_an_older_one_migrates_on_request(
     assert await Store.migrate(str(tmp_path / "b.db")) == (migrate.newest(), migrate.newest())
 
 
-async def test_stores_that_open_together_build_the_schema_once(any_place: Place, kind: Kind) -> None:
-    if kind == "memory":
-        return
-    where = any_place._where()
+@pytest.fixture(params=["sqlite", "postgres"])
+def untouched(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str | None]:
+    """Where no store has been before: address and schema."""
+    if request.param == "sqlite":
+        return str(tmp_path / "a.db"), None
+    empty: PgSchema = request.getfixturevalue("pg_schema")
+    return empty
 
-    stores = await asyncio.gather(*(any_place._open(*where) for _ in range(4)))
+
+async def test_stores_that_open_together_build_the_schema_once(untouched: tuple[str, str | None]) -> None:
+    where, schema = untouched
+
+    stores = await asyncio.gather(*(Store.open(where, schema=schema) for _ in range(4)))
 
     assert {(await store.stats()).schema_version for store in stores} == {migrate.newest()}
+    for store in stores:
+        await store.close()
 
 
 @pytest.mark.parametrize("where", ["mysql://host/db", "http://host"])

@@ -53,10 +53,9 @@ def test_ten_thousand_seeds_break_no_law(part: int) -> None:
 
 def test_a_seed_gives_the_same_trace_in_every_process() -> None:
     program = (
-        "from lash.testing.simulation import Simulation\n"
-        "print([Simulation(seed).run().digest for seed in (3, 21, 198)])"
+        "from lash.testing.simulation import Simulation\nprint([Simulation(seed).run().digest for seed in (3, 198)])"
     )
-    here = str([Simulation(seed).run().digest for seed in (3, 21, 198)]) + "\n"
+    here = str([Simulation(seed).run().digest for seed in (3, 198)]) + "\n"
 
     elsewhere = {
         subprocess.run(

@@ -5,10 +5,11 @@
 - `parts`: small parts that a core is put together from.
 """
 
-from lash.core.core import DurableStorePeerRequired, LashCore, SessionDeleteReport
+from lash.core.core import DurableStorePeerRequired, LashCore
 from lash.core.models import MissingModel
 from lash.core.modes import RlmCore, StandardCore
 from lash.core.options import CoreOptions
+from lash.core.parts import SessionDeleteReport
 from lash.models.provider import Provider
 from lash.runtime.engine import CoreClosed
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -26,17 +26,16 @@ from lash.base.ids import IdSource, SystemIds, is_name
 from lash.base.json import JsonObject
 from lash.base.tier import DurabilityTier
 from lash.core.models import CoreModels
-from lash.core.parts import core_layer, machine_id, producer, tool_plugin
+from lash.core.parts import SessionDeleteReport, bind_host, core_layer, machine_id, tool_plugin
 from lash.effects.lease import LeaseTimings
 from lash.effects.ports import EffectHost
-from lash.hosts.choice import HostChoice, HostParts, Inline, Journal
+from lash.hosts.choice import HostChoice
 from lash.machine.prompt import PromptContribution, PromptLayer
 from lash.models.resolver import ModelChoice
 from lash.plugins.background import BackgroundServices
 from lash.plugins.host import PluginHost, PluginSession
 from lash.plugins.plugin import CoreServices, PluginFactory
 from lash.processes.environment import ProcessExecutionEnvSpec
-from lash.processes.handles import SessionDeleteReport as ProcessDeleteReport
 from lash.runtime.actor import SessionActor
 from lash.runtime.actors import SessionActors
 from lash.runtime.approvals import Approvals
@@ -78,21 +77,6 @@ class DurableStorePeerRequired(ConfigurationError):
     """A durable part was given an ephemeral one to work with."""
 
     code = "durable_store_peer_required"
-
-
-@dataclass(frozen=True, slots=True)
-class SessionDeleteReport:
-    """What the deletion of a session did.
-
-    `processes` is what became of its handles and wakes: none of its processes was stopped.
-    `subscription_count` triggers and schedules that it had registered are gone, and so are `wait_count`
-    approvals and detached calls that nobody had answered.
-    """
-
-    session_id: str
-    processes: ProcessDeleteReport = field(default_factory=ProcessDeleteReport)
-    subscription_count: int = 0
-    wait_count: int = 0
 
 
 class LashCore:
@@ -369,7 +353,7 @@ class LashCore:
     async def _start(self, store: Store) -> None:
         executor_id = f"{self._host_id or machine_id()}/{self._ids.new_token()}"
         attachments = self._attachment_choice or store.attachments
-        host = self._bind_host(store, executor_id)
+        host = bind_host(self._host_choice, store, self._clock, self._ids, executor_id, self._timings)
         if store.durability_tier() == "durable" and attachments.durability_tier() != "durable":
             raise DurableStorePeerRequired(
                 "store= is durable and attachment_store= is not; leave it out or pass a folder or S3"
@@ -436,24 +420,6 @@ class LashCore:
                 await self._worker.start_if_needed()
         if self._recover and host.durability_tier() == "durable":
             await recover(engine, lambda session_id: self._actor(session_id, self._models.policy()))
-
-    def _bind_host(self, store: Store, executor_id: str) -> EffectHost:
-        choice = self._host_choice
-        if choice is None:
-            choice = Journal() if store.durability_tier() == "durable" else Inline()
-        if not isinstance(choice, HostChoice):
-            return choice
-        parts = HostParts(
-            journal=store.journal,
-            waits=store.waits,
-            changes=store.changes,
-            clock=self._clock,
-            ids=self._ids,
-            executor_id=executor_id,
-            timings=self._timings,
-            producer=producer(),
-        )
-        return choice.bind(parts)
 
     def _actor(self, session_id: str, policy: SessionPolicy) -> SessionActor:
         engine = self._running()

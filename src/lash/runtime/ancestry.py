@@ -9,6 +9,8 @@ from lash.sessions.errors import StoreError
 from lash.sessions.meta import ChildSession
 from lash.sessions.store import SessionStore, SessionStoreFactory
 
+# A child of a child of … a session: so deep and no deeper (docs/spec/runtime.md, subagents).
+MAX_DEPTH = 5
 logger = logging.getLogger("lash.runtime")
 
 

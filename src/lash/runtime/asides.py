@@ -15,6 +15,7 @@ from lash.plugins.host import PluginSession
 from lash.plugins.protocol import ProtocolSession
 from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
+from lash.runtime.ancestry import MAX_DEPTH
 from lash.runtime.branching import attachment_ids
 from lash.runtime.child_start import completed_policy, first_state, record_attachments
 from lash.runtime.engine import Engine
@@ -53,6 +54,11 @@ def session_maker(
     """Makes child sessions of the session in `memory`."""
 
     async def create(plugin_id: str, request: CreateSession) -> None:
+        if len(memory.ancestors) >= MAX_DEPTH:
+            raise PluginSessionError(
+                f"plugin {plugin_id!r}: session {memory.session_id!r} is {MAX_DEPTH} children deep, "
+                "and no child may be deeper"
+            )
         request = request if mode is None else mode.configure_runtime_from_request(request)
         await make_child(engine, f"plugin {plugin_id!r}", ChildSession(memory.session_id), memory.policy, request)
 

@@ -20,7 +20,7 @@ from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.hooks import PluginSessionContext, PromptContext
 from lash.plugins.plugin import CoreServices
 from lash.plugins.registrar import PluginRegistrar
-from lash.runtime.worker.config import MAX_DEPTH
+from lash.runtime.ancestry import MAX_DEPTH
 from lash.stock.capabilities import Capability, Explore, Peer, SpawnRequest
 from lash.stock.spawning import PLUGIN_ID, ChildFacts, ChildTools, Mode, Spawner, SpawnTools
 from lash.tools.provider import ToolProvider

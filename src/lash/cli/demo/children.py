@@ -14,7 +14,7 @@ import msgspec
 import lash
 from lash.base.canonical import parse_json
 from lash.base.json import JsonObject
-from lash.cli.demo.child import Orders
+from lash.cli.demo.orders import Orders
 from lash.cli.demo.witness import DemoBroken
 
 # A boundary is reached in well under a second; a process that is silent for this long is stuck.

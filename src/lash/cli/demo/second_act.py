@@ -20,8 +20,8 @@ from lash.base.canonical import parse_json
 from lash.base.json import Json
 from lash.base.messages import ProcessOrigin
 from lash.cli.demo.boundaries import Execution, read_log
-from lash.cli.demo.child import Orders
 from lash.cli.demo.children import DEADLINE_S, Child
+from lash.cli.demo.orders import Orders
 from lash.cli.demo.programs import HIT_CALL, IN_BACKGROUND, MID_CELL, TWO_SLEEPS, Overview, Report
 from lash.cli.demo.second_facts import Background, Death, ProgramsSeen, Row, Settled, ran_again_of
 from lash.cli.demo.witness import DemoBroken
@@ -173,11 +173,13 @@ class SecondAct:
             await self._until(lambda: both_sleep(store), child, "two sleeps")
 
     async def _until_woken(self, child: Child) -> None:
-        async def is_woken() -> bool:
-            async with await self._open() as store:
-                return len(await (await self._session(store)).list_turns(self.session_id)) > 1
+        async with await self._open() as store:
+            session = await self._session(store)
 
-        await self._until(is_woken, child, "a turn that the background process woke")
+            async def is_woken() -> bool:
+                return len(await session.list_turns(self.session_id)) > 1
+
+            await self._until(is_woken, child, "turn that the background process woke")
 
     async def _until(self, is_so: Callable[[], Awaitable[bool]], child: Child, what: str) -> None:
         deadline = asyncio.get_running_loop().time() + DEADLINE_S

@@ -12,9 +12,9 @@ from typing import TypeAlias
 import lash
 from lash.cli.demo.audit import PROMPT
 from lash.cli.demo.boundaries import BOUNDARIES, Boundary, Execution, read_log
-from lash.cli.demo.child import Orders
 from lash.cli.demo.children import DEADLINE_S, Child
 from lash.cli.demo.evidence import Kill, Recorded, Seen, ran_again
+from lash.cli.demo.orders import Orders
 from lash.cli.demo.witness import DemoBroken, Witness
 
 

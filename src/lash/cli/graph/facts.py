@@ -92,7 +92,7 @@ def _turn(turn_id: str, outcome: str, turn_index: int, nodes: list[SessionNode])
     told = list(told_of(messages))
     asked = next((one.text for one in told if one.kind == "you"), "")
     woken_by = [message.origin.process_id for message in messages if isinstance(message.origin, ProcessOrigin)]
-    graphs = zip(turn_cells(nodes, turn_index), _came_of(told), strict=True)
+    graphs = zip(turn_cells(nodes, turn_index), _came_of(told), strict=False)
     cells = [_cell(graph, came_of) for graph, came_of in graphs]
     return TurnCells(turn_id, asked, outcome, cells, list(dict.fromkeys(woken_by)))
 

@@ -11,6 +11,7 @@ from lash.attachments.store import AttachmentStore
 from lash.effects.ports import EffectHost
 from lash.processes.registry import ProcessRegistry
 from lash.runtime.actor import SessionActor
+from lash.runtime.ancestry import MAX_DEPTH
 from lash.runtime.engine import Engine
 from lash.runtime.worker.engines import ProcessEngine
 from lash.sessions.store import SessionStoreFactory
@@ -20,8 +21,6 @@ from lash.triggers.store import TriggerStore
 CONCURRENCY = 64
 # A wait that lasts longer than so long is a row and no task.
 PARK_AFTER_MS = 1_000
-# A child of a child of … a session: so deep and no deeper (docs/spec/runtime.md, subagents).
-MAX_DEPTH = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class ProcessWorker:
         self._attempts = Attempts(config, self.slots)
         self._loop: asyncio.Task[None] | None = None
         self._runs: dict[str, asyncio.Task[None]] = {}
+        # Runs whose task has not come to its first step: one that is cancelled there does nothing of itself.
+        self._unbegun: dict[str, tuple[ClaimedProcess, Holding]] = {}
         self._holdings: dict[str, Holding] = {}
         self._watcher: asyncio.Task[None] | None = None
         self._seeing_to_turns: asyncio.Task[None] | None = None
@@ -145,13 +147,27 @@ class ProcessWorker:
             if left_ms <= 0:
                 break
             await first_of(self._until_idle(), self._engine.clock.sleep(left_ms))
-        for run in list(self._runs.values()):
-            run.cancel()
-        if self._runs:
-            await asyncio.wait(list(self._runs.values()))
+        await self._end_runs()
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.wait([self._loop])
+            await self._end_runs()  # what it has just taken
+
+    async def _end_runs(self) -> None:
+        runs = list(self._runs.values())
+        for run in runs:
+            run.cancel()
+        if runs:
+            await asyncio.wait(runs)
+        await self._give_back_unbegun()
+
+    async def _give_back_unbegun(self) -> None:
+        unbegun, self._unbegun = list(self._unbegun.values()), {}
+        for claimed, holding in unbegun:
+            self._engine.keeper.drop(holding)
+            del self._holdings[claimed.record.id], self._runs[claimed.record.id]
+            self.slots.give()
+        await self._return([claimed for claimed, _ in unbegun])
 
     async def _until_idle(self) -> None:
         if self._runs:
@@ -183,6 +199,9 @@ class ProcessWorker:
             if self._ahead:
                 with contextlib.suppress(Exception):
                     await asyncio.shield(self._give_back())
+            if self._engine.is_closing and self._unbegun:  # then every run is cancelled, too
+                with contextlib.suppress(Exception):
+                    await asyncio.shield(self._give_back_unbegun())
 
     async def _pause(self, error: Exception) -> None:
         logger.warning("the worker tries again in %d ms: %s", STORE_PAUSE_MS, error)
@@ -294,9 +313,20 @@ class ProcessWorker:
         for claimed, holding in waiting:
             self._engine.keeper.drop(holding)
             del self._holdings[claimed.record.id]
-        if waiting:
-            with contextlib.suppress(StoreError):  # the leases run out by themselves otherwise
-                await self._registry.give_back([claimed for claimed, _ in waiting])
+        await self._return([claimed for claimed, _ in waiting])
+
+    async def _return(self, claimed: list[ClaimedProcess]) -> None:
+        """Gives leases back, also while whoever does it is cancelled: what nobody runs must not be held."""
+        if not claimed:
+            return
+        writing = asyncio.ensure_future(self._registry.give_back(claimed))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            raise
+        except StoreError as error:  # the leases run out by themselves
+            logger.warning("%d processes could not be given back: %s", len(claimed), error)
 
     async def _end_alone(self, end: ProcessEnd) -> None:
         """Ends one process. What cannot be stored is a failure; if that cannot either, the lease is given back."""
@@ -370,6 +400,7 @@ class ProcessWorker:
     def _start(self, claimed: ClaimedProcess, holding: Holding) -> None:
         process_id = claimed.record.id
         self.slots.take()
+        self._unbegun[process_id] = (claimed, holding)
         self._runs[process_id] = self._engine.spawn(self._run(claimed, holding), f"process {process_id}")
         if self._watcher is None or self._watcher.done():
             self._watcher = self._engine.spawn(self._watch_cancels(), "process cancels")
@@ -377,6 +408,7 @@ class ProcessWorker:
     async def _run(self, claimed: ClaimedProcess, holding: Holding) -> None:
         """One run under its lease. Whatever happens, the lease is ended, parked or given back."""
         process_id, lease = claimed.record.id, claimed.lease
+        del self._unbegun[process_id]
         later_ms = 0
         is_kept = True
         has_ended = False
