@@ -441,7 +441,8 @@ def test_a_program_in_a_file_is_started_and_shows_where_it_stands(
     assert cli(*line, "--app", "crawler:core", "--args", '{"n": 2}', "--store", terminal.store).stdout == "j\n"
     terminal.worker()
     deadline = time.monotonic() + SOON_S
-    while (process := shown(cli, terminal, "j"))["waits_for"] is None:
+    # What only reads is recorded a moment after it was done.
+    while (process := shown(cli, terminal, "j"))["waits_for"] is None or process["last_place"] is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

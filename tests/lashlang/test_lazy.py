@@ -11,11 +11,15 @@ from lash.lashlang import (
     Answer,
     Answered,
     BatchAnswered,
+    CompiledBody,
+    Compiler,
+    Continued,
     Execution,
     Faulted,
     Finished,
     LazyValue,
     LinkError,
+    ModuleArtifact,
     NoAnswer,
     Outcome,
     Print,
@@ -305,3 +309,94 @@ def test_a_restored_record_with_a_type_keeps_its_lazy_parts() -> None:
     assert isinstance(restored, dict)
     assert restored["type"] == "note"
     assert isinstance(restored["of"], LazyValue)
+
+
+# references
+
+
+def _sent(
+    source: str, keeps_refs: dict[tuple[str, str], str], *, has_references: bool = True
+) -> tuple[Json, list[tuple[str, str]]]:
+    """What the one operation of `source` got, and what was asked of the host for it."""
+    sent: list[Json] = []
+    reads: list[tuple[str, str]] = []
+
+    def perform(request: Request) -> Answer:
+        if isinstance(request, ReadValue):
+            reads.append((request.name, request.operation))
+            if request.operation == "Reference":
+                return Answered({"ref": list(request.path)}) if has_references else NoAnswer()
+            return Answered(_at(request.path)) if request.operation == "Materialize" else NoAnswer()
+        if isinstance(request, ResourceOperationBatch):
+            sent.extend(item.payload for item in request.operations)
+            return BatchAnswered(tuple(Answered(None) for _ in request.operations))
+        assert isinstance(request, ResourceOperation)
+        sent.append(request.payload)
+        return Answered(None)
+
+    artifact = linked(source).artifact
+    names = frozenset({"doc"})
+    body = compile_body(artifact, None, IMPROVED, lazy=names, keeps_refs=keeps_refs, inspect=_inspect)
+    outcome = drive(Execution(body, projected={"doc": LazyValue("doc", "document", "d1")}), perform)
+    assert isinstance(outcome, Continued), outcome
+    return sent[0], reads
+
+
+_ECHO_ROWS = {("tools", "echo"): "rows"}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected", "read"),
+    [
+        ("tools.echo({ rows: doc })", {"rows": {"ref": []}}, []),
+        ("tools.echo({ rows: doc.pages[1], n: doc.n })", {"rows": {"ref": ["pages", 1]}, "n": 4}, ["doc.n"]),
+        ("tools.echo({ rows: [doc.n, 1, [doc.n]] })", {"rows": [{"ref": ["n"]}, 1, [4]]}, ["doc.n"]),
+        ("tools.echo({ rows: { a: doc, b: { c: doc.n } } })", {"rows": {"a": {"ref": []}, "b": {"c": 4}}}, ["doc.n"]),
+        ("tools.echo({ rows: [1, 2], d: [doc.n] })", {"rows": [1, 2], "d": [4]}, ["doc.n"]),
+        ("x = { rows: [doc.n], n: 1 }\ntools.echo(x)", {"rows": [{"ref": ["n"]}], "n": 1}, []),
+        ("for d in [doc.title] { tools.echo({ rows: d }) }", {"rows": {"ref": ["title"]}}, []),
+        ("await [tools.echo({ rows: doc })?, 1]", {"rows": {"ref": []}}, []),
+        ("m = tools\nm.echo({ rows: doc })", {"rows": {"ref": []}}, []),
+        ("m = tools\nawait [m.echo({ rows: doc })]", {"rows": {"ref": []}}, []),
+        ("t = doc.title\ntools.echo({ rows: t })", {"rows": "T"}, ["doc.title"]),
+        ("tools.echo({ rows: doc.n + 1 })", {"rows": 5}, ["doc.n"]),
+        ("tools.echo(doc)", _DOCUMENT, ["doc"]),
+        ("tools.echo({ rows: 1 }, doc.n)", {"args": [{"rows": 1}, 4]}, ["doc.n"]),
+    ],
+)
+def test_an_operation_may_get_references_at_the_roots_of_a_field(source: str, expected: Json, read: list[str]) -> None:
+    sent, reads = _sent(source, _ECHO_ROWS)
+
+    assert sent == expected
+    assert [name for name, operation in reads if operation == "Materialize"] == read
+
+
+def test_what_the_host_has_no_reference_for_is_read() -> None:
+    sent, reads = _sent("tools.echo({ rows: [doc.n, 2] })", _ECHO_ROWS, has_references=False)
+
+    assert sent == {"rows": [4, 2]}
+    assert reads == [("doc.n", "Reference"), ("doc.n", "Materialize")]
+
+
+def test_a_large_list_is_searched_for_references_in_slices() -> None:
+    source = "x = range(120000)\nx[60000] = [1]\ny = push(x, doc.n)\ntools.echo({ rows: y })"
+
+    sent, reads = _sent(source, _ECHO_ROWS)
+
+    assert isinstance(sent, dict)
+    assert sent["rows"] == [*range(60_000), [1], *range(60_001, 120_000), {"ref": ["n"]}]
+    assert reads == [("doc.n", "Reference")]
+
+
+def test_only_programs_that_call_such_an_operation_are_compiled_otherwise() -> None:
+    calling, other = linked("tools.echo({ rows: doc })").artifact, linked("submit [doc.n]").artifact
+    compiler = Compiler()
+
+    def body(artifact: ModuleArtifact, keeps_refs: dict[tuple[str, str], str] | None) -> CompiledBody:
+        return compiler.compile(artifact, None, lazy=frozenset({"doc"}), keeps_refs=keeps_refs)
+
+    assert body(calling, _ECHO_ROWS) is not body(calling, None)
+    assert body(calling, _ECHO_ROWS) is not body(calling, {("tools", "echo"): "other"})
+    assert body(calling, _ECHO_ROWS) is body(calling, dict(_ECHO_ROWS))
+    assert body(other, _ECHO_ROWS) is body(other, None)
+    assert body(calling, {("elsewhere", "send"): "rows"}) is body(calling, None)

@@ -30,6 +30,8 @@ from lash.tools import (
     ToolSet,
     tool,
 )
+from lash.tools.definition import PreserveProjectedRefs
+from lash.tools.projected import NoProjectedValues
 
 NO_JSON = object()
 
@@ -390,6 +392,22 @@ class TestOptions:
 
             @tool(approval_timeout=3)
             def f() -> None: ...
+
+    def test_a_field_for_references_is_one_of_the_parameters(self) -> None:
+        @tool(preserve_projected_refs_in_field="rows")
+        def f(rows: object) -> None: ...
+
+        assert f.definition.manifest.argument_projection == PreserveProjectedRefs("rows")
+        with pytest.raises(ToolDefinitionError, match="preserve_projected_refs_in_field='row' names no parameter"):
+            tool(preserve_projected_refs_in_field="row")(f.__wrapped__)
+
+    async def test_a_reference_is_resolved_only_where_something_is_projected(self) -> None:
+        reference: JsonObject = {"__projection_ref__": {"kind": "file", "key": "a"}}
+        plain: JsonObject = {"__projection_ref__": "a word", "rows": [reference]}
+
+        assert await context().resolve_projected(plain) == plain
+        with pytest.raises(NoProjectedValues, match=r"tool x was given a reference to file:a"):
+            await context().resolve_projected([1, reference])
 
 
 class TestBadDefinitions:

@@ -40,6 +40,7 @@ from lash.plugins.transforms import (
     ResponseHook,
     StreamHook,
 )
+from lash.tools.projected import ProjectedValues
 from lash.tools.provider import ToolProvider
 from lash.triggers.sources import TriggerEvent, checked_schema
 
@@ -72,6 +73,8 @@ class ProtocolBinding:
     seed: Callable[[JsonObject], JsonObject] | None = None
     # A mode that can be held to a shape: the options of a turn whose value must match a JSON Schema.
     answering: Callable[[JsonObject], JsonObject] | None = None
+    # A mode whose programs read values by name: who fetches what references in the arguments of tools stand for.
+    projected: ProjectedValues | None = None
 
 
 class Hooks(Generic[T]):

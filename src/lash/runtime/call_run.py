@@ -32,6 +32,7 @@ from lash.tools.catalog import ToolCatalog
 from lash.tools.context import ToolContext
 from lash.tools.definition import AttemptPolicy
 from lash.tools.dispatch import asks_for_approval, finish_call, prepare_call, run_attempt
+from lash.tools.projected import ProjectedValues
 from lash.tools.provider import CancelsCalls
 from lash.tools.result import PendingToolCall, ToolCallOutput, ToolCallRecord
 from lash.tools.retry import allowed_attempts, next_attempt, settled
@@ -55,6 +56,8 @@ class CallPlace:
     direct: Callable[[str], DirectCalls]
     # What plugins remember is recorded with the effects that changed it; None where no plugin has a state.
     trail: HookTrail | None = None
+    # What references in arguments stand for; None where nothing is projected.
+    projected: ProjectedValues | None = None
 
     def recorded(self, body: JsonObject) -> JsonObject:
         """The body of a live outcome with what plugins remember since the last one."""
@@ -223,4 +226,5 @@ class CallRun:
             make_key=self._make_key,
             direct=self._direct,
             catalog=place.catalog,
+            projected=place.projected,
         )

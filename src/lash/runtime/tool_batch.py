@@ -112,6 +112,7 @@ class ToolBatch:
             clock,
             direct=lambda call_id: DirectCalls(controller, scope, call_id, model, cancel=cancel, clock=clock),
             trail=trail,
+            projected=plugins.protocol.projected,
         )
 
     async def run(self, calls: list[PendingCall], names: Sequence[str] | None = None) -> BatchResult:

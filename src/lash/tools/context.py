@@ -19,6 +19,7 @@ from lash.base.json import Json
 from lash.effects.waits import AwaitEventKey
 from lash.models.direct import DirectCompletion, DirectRequest
 from lash.models.text import readable
+from lash.tools.projected import ProjectedValues, resolved
 
 if TYPE_CHECKING:
     from lash.tools.catalog import ToolCatalog
@@ -53,6 +54,7 @@ class ToolContext:
         "_loop",
         "_make_key",
         "_on_progress",
+        "_projected",
         "agent_frame_id",
         "attempt_number",
         "cancellation",
@@ -84,6 +86,7 @@ class ToolContext:
         make_key: Callable[[], AwaitEventKey] | None = None,
         direct: DirectCompletions | None = None,
         catalog: ToolCatalog | None = None,
+        projected: ProjectedValues | None = None,
     ) -> None:
         """Made by the runtime, or by a test that calls a tool directly."""
         self.session_id = session_id
@@ -99,6 +102,7 @@ class ToolContext:
         self._on_progress = on_progress
         self._make_key = make_key
         self._direct = direct
+        self._projected = projected
         # The tools of the turn; None outside a turn.
         self.catalog = catalog
         self._is_over = False
@@ -163,6 +167,15 @@ class ToolContext:
                 f"tool {self.tool_name} has no turn whose model it could ask; use lash.direct.DirectClient"
             )
         return self._direct
+
+    async def resolve_projected(self, value: Json) -> Json:
+        """`value` with what the references at its roots stand for: itself, or what is directly in a list or record.
+
+        For arguments of a tool with `preserve_projected_refs_in_field`. Anything else stays as it is, so a tool
+        need not know whether a program gave a reference or a value. Only what is projected for the session is
+        found. What is not immutable is read as it is now. Raises `NoProjectedValues` and `ProjectionUnresolved`.
+        """
+        return await resolved(value, self._projected, self.tool_name)
 
     def progress(self, text: str) -> None:
         """Tells whoever watches the turn what the tool is doing; may be called from a thread. Never stored."""

@@ -21,6 +21,8 @@ from lash.tools.context import ToolContext
 from lash.tools.definition import (
     ONE_ATTEMPT,
     ApprovalPolicy,
+    MaterializeArguments,
+    PreserveProjectedRefs,
     Repeat,
     Retry,
     Scheduling,
@@ -144,6 +146,7 @@ def tool(
     approve: bool | ApprovalPredicate = False,
     approval_timeout: float | None = None,
     cancel: Canceller | None = None,
+    preserve_projected_refs_in_field: str | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -162,6 +165,7 @@ def tool(
     approve: bool | ApprovalPredicate = False,
     approval_timeout: float | None = None,
     cancel: Canceller | None = None,
+    preserve_projected_refs_in_field: str | None = None,
 ) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
     """Makes a tool of an async or sync function. Added in 0.1.
 
@@ -175,6 +179,8 @@ def tool(
     the first attempt, always or when `approve(args, ctx)` says so; the turn waits, durably,
     until the approval is given, denied, or `approval_timeout` (seconds) has passed. `cancel(args, ctx)`
     is called when a call that returned `pending(on_cancel="cancel_external_work")` is cancelled.
+    `preserve_projected_refs_in_field` names a parameter in which programs of RLM mode hand over what they never
+    read as references, which `ctx.resolve_projected` resolves; its type must admit records.
     Raises `ToolDefinitionError`.
     """
     # Classes that are local to a function are found through the frame that decorates.
@@ -192,11 +198,19 @@ def tool(
                 f"approval_timeout={approval_timeout}",
                 "give a positive number of seconds, together with approve=",
             )
+        refs_in = preserve_projected_refs_in_field
+        if refs_in is not None and all(parameter.name != refs_in for parameter in signature.parameters):
+            raise ToolDefinitionError(
+                signature.function,
+                f"preserve_projected_refs_in_field={refs_in!r} names no parameter",
+                "name one that the function has",
+            )
         manifest = ToolManifest(
             id=f"tool:{shown}",
             name=shown,
             description=signature.description if description is None else description,
             bindings=_bindings(operation or shown, module),
+            argument_projection=MaterializeArguments() if refs_in is None else PreserveProjectedRefs(refs_in),
             scheduling=scheduling,
             repeat=repeat,
             retry=retry or (Retry() if repeat == "idempotent" else ONE_ATTEMPT),

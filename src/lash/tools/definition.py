@@ -69,7 +69,7 @@ class MaterializeArguments(msgspec.Struct, frozen=True, tag="materialize", tag_f
 
 
 class PreserveProjectedRefs(msgspec.Struct, frozen=True, tag="preserve_projected_refs_in_field", tag_field="kind"):
-    """References to projected values inside `field` reach the tool unresolved."""
+    """References to projected values at the roots of `field` reach the tool unresolved (tools/projected.py)."""
 
     field: str
 

@@ -22,7 +22,7 @@ from lash.lashlang.host.tool_bindings import ToolBinding, add_tool, bind_tool
 from lash.lashlang.modules.requirements_json import requirements_from_json
 from lash.lashlang.syntax.features import LanguageFeatures
 from lash.tools.catalog import ToolCatalog
-from lash.tools.definition import ToolManifest
+from lash.tools.definition import PreserveProjectedRefs, ToolManifest
 from lash.tools.value import unmarked
 
 # Under this id plugins add to what programs meet (`extension_contributions`).
@@ -38,6 +38,8 @@ class Offered(msgspec.Struct, frozen=True):
     operation: str
     authority_type: str
     aliases: list[str] = []
+    # The argument in which it takes references to projected values.
+    refs_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Surface:
 
     environment: HostEnvironment
     tool_names: dict[str, str] = field(default_factory=dict)
+    # The field in which an operation `(module, operation)` takes references, of those that do.
+    keeps_refs: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def tool_of(self, module: str, operation: str) -> str | None:
         """The name of the tool behind an operation of a module."""
@@ -66,11 +70,17 @@ def offered_by(catalog: ToolCatalog) -> list[JsonObject]:
             bound.operation,
             bound.authority_type,
             list(bound.aliases),
+            _refs_in(definition.manifest),
         )
         json = to_json(offered)
         assert isinstance(json, dict)
         found.append(json)
     return found
+
+
+def _refs_in(manifest: ToolManifest) -> str | None:
+    projection = manifest.argument_projection
+    return projection.field if isinstance(projection, PreserveProjectedRefs) else None
 
 
 def binding_of(manifest: ToolManifest) -> ToolBinding:
@@ -104,14 +114,23 @@ def surface_of(offered: Iterable[Json], base: HostEnvironment) -> Surface:
     catalog = Catalog()
     _merge(catalog, base.resources)
     names: dict[str, str] = {}
+    refs_in: dict[str, str] = {}
     for json in offered:
         one = from_json(json, Offered)
         names[one.tool_id] = one.tool_name
+        if one.refs_in is not None:
+            refs_in[one.tool_id] = one.refs_in
         add_tool(
             catalog,
             ToolBinding(one.tool_id, one.module_path, one.operation, one.authority_type, tuple(one.aliases)),
         )
-    return Surface(HostEnvironment(catalog, base.abilities, base.language_features), names)
+    keeps_refs = {
+        (path, operation): refs_in[tool_id]
+        for path, module in (catalog.module_instances.items() if refs_in else ())
+        for operation, tool_id in module.operations.items()
+        if tool_id in refs_in
+    }
+    return Surface(HostEnvironment(catalog, base.abilities, base.language_features), names, keeps_refs)
 
 
 def program_value(value: Json) -> Json:

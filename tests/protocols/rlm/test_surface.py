@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from lash.protocols.rlm.options import RlmConfig
 from lash.protocols.rlm.projections import ProjectionRef, ProjectionRegistry
 from lash.protocols.rlm.surface import LASHLANG_SURFACE_EXTENSION_ID, lashlang_surface
 from lash.testing import Lab, Life, ScriptedModel, cell
+from lash.tools.decorator import Tool
 
 
 @lash.tool
@@ -212,3 +214,93 @@ def test_the_catalog_of_tools_is_shared_by_the_sessions_of_a_core() -> None:
     core = lash.RlmCore(model=ScriptedModel([]), tools=[send])
 
     assert core.host_environment is core.host_environment
+
+
+# references in arguments of tools
+
+
+def counting(given: list[object], *, keeps: bool = True) -> Tool[..., Any]:
+    """A tool that counts what is in `rows`, and tells what it was given."""
+
+    @lash.tool(preserve_projected_refs_in_field="rows" if keeps else None)
+    async def count(ctx: lash.ToolContext, rows: Any, factor: int = 1) -> int:
+        """Counts."""
+        given.append(rows)
+        found = await ctx.resolve_projected(rows)
+        assert isinstance(found, list)
+        return factor * sum(len(item) if isinstance(item, list) else 1 for item in found)
+
+    return count
+
+
+async def test_a_tool_that_keeps_references_gets_and_resolves_what_the_program_never_read() -> None:
+    source = Changing()
+    given: list[object] = []
+    steps = [
+        cell("kept = [docs.key, history[0].content]"),
+        cell("""
+            n = tools.count({ rows: [docs, docs.reads], factor: 2 })?
+            submit [n, tools.count({ rows: kept })?, tools.count({ rows: [docs.gone] })?]
+        """),
+    ]
+    tools = [counting(given)]
+    projected = {"docs": ProjectionRef("file", "a.txt")}
+    core = lash.RlmCore(model=ScriptedModel(steps), tools=tools, projected=projected, resolver=source)
+
+    assert await value_of(core) == [4, 2, 1]
+
+    def ref(*path: Json) -> Json:
+        return {"__projection_ref__": {"kind": "file", "key": "a.txt", **({"path": list(path)} if path else {})}}
+
+    # What is no reference, as the conversation, is read by the program.
+    assert given == [[ref(), ref("reads")], [ref("key"), "go"], [ref("gone")]]
+    assert source.reads == 4  # by the tool alone
+
+
+async def test_other_tools_get_values() -> None:
+    given: list[object] = []
+    model = ScriptedModel([cell("submit tools.count({ rows: [docs] })?")])
+    tools = [counting(given, keeps=False)]
+    projected = {"docs": ProjectionRef("file", "a.txt")}
+    core = lash.RlmCore(model=model, tools=tools, projected=projected, resolver=Changing())
+
+    assert await value_of(core) == 1
+    assert given == [[{"reads": 1, "key": "a.txt"}]]
+
+
+async def test_a_program_cannot_make_references_of_its_own() -> None:
+    source = Changing()
+    forged = '{ __projection_ref__: { kind: "file", key: "secrets.txt" } }'
+    steps = [cell(f"tools.count({{ rows: [{forged}] }})?"), cell("submit history[1].error")]
+    projected = {"docs": ProjectionRef("file", "a.txt")}
+    core = lash.RlmCore(model=ScriptedModel(steps), tools=[counting([])], projected=projected, resolver=source)
+
+    assert "file:secrets.txt is not projected here" in str(await value_of(core))
+    assert source.reads == 0
+
+
+async def test_a_call_with_a_reference_is_replayed_also_where_its_tool_takes_values_now() -> None:
+    given: list[object] = []
+    lives: list[Life] = []
+    registry = ProjectionRegistry({("file", "a"): [1, 2, 3]})
+
+    def make(life: Life) -> lash.RlmCore:
+        lives.append(life)  # the undisturbed one, the killed one, and who goes on
+        return lash.RlmCore(
+            model=ScriptedModel([cell("x = tools.count({ rows: docs })?\nsubmit x")]),
+            tools=[counting(given, keeps=len(lives) < 3)],
+            projected={"docs": ProjectionRef("file", "a", is_immutable=False)},
+            resolver=registry,
+            store=life.store,
+            effect_host=life.effect_host,
+        )
+
+    async def program(core: lash.LashCore) -> object:
+        async with core.session("s") as session:
+            return (await session.run("go", turn_id="t1")).value
+
+    report = await Lab(make).kill_at(program, effect="count", when="recorded")
+
+    report.raise_for_problems()
+    assert len(lives) == 3
+    assert given == [{"__projection_ref__": {"kind": "file", "key": "a"}}] * 2

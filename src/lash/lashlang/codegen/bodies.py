@@ -14,7 +14,7 @@ def body(m, c, …):          # meter, fuel; then variables or parameters
 from __future__ import annotations
 
 import ast as py
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Final
@@ -67,6 +67,7 @@ def compile_body(
     readonly: frozenset[str] = frozenset(),
     lazy: frozenset[str] = frozenset(),
     keeps_lazy: bool = False,
+    keeps_refs: Mapping[tuple[str, str], str] | None = None,
     inspect: Callable[[py.Module], None] | None = None,
 ) -> CompiledBody:
     """The main block of a linked module (`process=None`), or one of its processes.
@@ -74,6 +75,8 @@ def compile_body(
     `readonly` names the projected bindings of the run; `lazy` those of them that
     are `LazyValue`s. `keeps_lazy` says that the cell's variables may hold lazy
     values that an earlier cell put into a container; `lazy` names imply it.
+    `keeps_refs` names operations, as `(module, operation)`, and the field of their
+    argument in which they get references to lazy values instead of what they stand for.
     `inspect` is shown the Python tree before it is compiled; it is not kept.
     """
     program = artifact.canonical_ir
@@ -93,6 +96,7 @@ def compile_body(
         readonly | lazy,
         lazy,
         keeps_lazy or bool(lazy),
+        keeps_refs or {},
         named_types=named,
         whole_functions=whole_functions(program),
     )

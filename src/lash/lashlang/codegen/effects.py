@@ -99,8 +99,28 @@ class EffectEmitter(CallEmitter):
         return self.build.const(self.unit.sites.number(node))
 
     def _call_parts(self, node: ast.ReceiverCall) -> tuple[py.expr, py.expr]:
-        receiver = self.expr(node.receiver)
-        return receiver, self.build.tuple(*(self.entire(arg) for arg in node.args))
+        build, receiver = self.build, self.expr(node.receiver)
+        fields = self._kept_fields(node)
+        if not fields:
+            return receiver, build.tuple(*(self.entire(arg) for arg in node.args))
+        if isinstance(node.receiver, ast.ResourceRef):
+            field: py.expr = build.const(fields[node.receiver.alias])
+        else:  # a module in a variable: known when it is called
+            held = self.temp()
+            receiver = build.bind(held, receiver)
+            field = build.call("kept_field", build.name(self.unit.constant(fields)), build.name(held))
+        return receiver, build.tuple(self.entire_besides(node.args[0], field))
+
+    def _kept_fields(self, node: ast.ReceiverCall) -> dict[str, str]:
+        """By module: the field in which the operation that may be called here gets references."""
+        if not self.unit.keeps_refs or not self.meets_lazy or len(node.args) != 1:
+            return {}
+        receiver = node.receiver
+        return {
+            module: field
+            for (module, operation), field in self.unit.keeps_refs.items()
+            if operation == node.operation and (not isinstance(receiver, ast.ResourceRef) or receiver.alias == module)
+        }
 
     def _operation(self, node: ast.Expr, call: ast.ReceiverCall, *, unwrap: bool) -> py.expr:
         build = self.build

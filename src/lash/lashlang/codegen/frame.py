@@ -8,7 +8,7 @@ temporaries, `own_…` for ownership flags. No program can spell another one.
 from __future__ import annotations
 
 import ast as py
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -38,6 +38,8 @@ class Unit:
     lazy: frozenset[str] = frozenset()
     keeps_lazy: bool = False
     """Whether the cell's variables may hold lazy values."""
+    keeps_refs: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Operations `(module, operation)` that get references to lazy values, and the field in which they do."""
     functions: list[py.stmt] = field(default_factory=list)
     constants: dict[str, object] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)

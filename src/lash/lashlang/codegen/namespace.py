@@ -235,6 +235,8 @@ NAMESPACE: Final[dict[str, object]] = {
     "lazy_index": lazy.lazy_index,
     "materialize": lazy.materialize,
     "read_whole": lazy.read_whole,
+    "read_besides": lazy.read_besides,
+    "kept_field": lazy.kept_field,
     "meets_lazy": lazy.meets_lazy,
     "field_of": lazy.field_of,
     "item_of": lazy.item_of,

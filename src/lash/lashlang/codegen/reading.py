@@ -60,6 +60,16 @@ class ReadingEmitter(Frame):
         with self.at(node):
             return self.entire_value(self.part(node, borrow=borrow))
 
+    def entire_besides(self, node: ast.Expr, field: py.expr) -> py.expr:
+        """`entire`, with references at the roots of the field that `field` gives (None: of none)."""
+        if not self.meets_lazy or not self._may_hold_lazy(node):
+            return self.expr(node)
+        build, held = self.build, self.temp()
+        with self.at(node):
+            kind = build.call("type", build.bind(held, self.part(node)))
+            read = build.delegate(build.call("read_besides", build.name(held), field))
+            return build.choose(build.compare(kind, py.In(), build.name("HOLDERS")), read, build.name(held))
+
     def _may_hold_lazy(self, node: ast.Expr) -> bool:
         if isinstance(node, ast.List):
             return any(map(self._may_hold_lazy, node.items))

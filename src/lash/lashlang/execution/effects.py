@@ -132,8 +132,9 @@ class ReadValue(Struct, frozen=True):
 
     `operation` is one of Len, Empty, Truthy, Contains, Find, GrepText, Keys,
     Values, StartsWith, EndsWith, Split, Join, Trim, Slice, Push, ToNumber,
-    JsonParse, Render, Materialize, on what `path` leads to inside `descriptor`.
-    `NoAnswer` means: fetch the whole value instead.
+    JsonParse, Render, Reference, Materialize, on what `path` leads to inside `descriptor`.
+    `NoAnswer` means: fetch the whole value instead. The answer to Reference stands for the
+    value in the argument of an operation that takes references.
     """
 
     name: str

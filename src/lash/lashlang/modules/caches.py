@@ -8,7 +8,7 @@ current environment satisfies what it needs.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from operator import is_
 from typing import Final, Generic, TypeVar
@@ -97,12 +97,14 @@ class Compiler:
         readonly: frozenset[str] = frozenset(),
         lazy: frozenset[str] = frozenset(),
         keeps_lazy: bool = False,
+        keeps_refs: Mapping[tuple[str, str], str] | None = None,
     ) -> CompiledBody:
         """The compiled main block or process.
 
         Keyed with the module reference: compiled code embeds it, and two modules
         may share a process but not its siblings.
         """
+        refs = _called_of(keeps_refs, artifact) if keeps_refs and (keeps_lazy or lazy) else {}
         process_key = None if process is None else artifact.exports[process].key
         key = (
             artifact.module_ref,
@@ -112,6 +114,7 @@ class Compiler:
             readonly,
             lazy,
             keeps_lazy or bool(lazy),
+            frozenset(refs.items()),
             self.dialect.name,
             COMPILER_VERSION,
         )
@@ -119,6 +122,20 @@ class Compiler:
         if found is not None:
             return found
         made = compile_body(
-            artifact, process, self.dialect, traced=traced, readonly=readonly, lazy=lazy, keeps_lazy=keeps_lazy
+            artifact,
+            process,
+            self.dialect,
+            traced=traced,
+            readonly=readonly,
+            lazy=lazy,
+            keeps_lazy=keeps_lazy,
+            keeps_refs=refs,
         )
         return self.bodies.keep(key, made)
+
+
+def _called_of(keeps_refs: Mapping[tuple[str, str], str], artifact: ModuleArtifact) -> dict[tuple[str, str], str]:
+    """Those of the operations that the module may call; their modules may be known only when it runs."""
+    types = artifact.host_requirements.resources.resource_types.values()
+    called = {operation for operations in types for operation in operations}
+    return {at: field for at, field in keeps_refs.items() if at[1] in called}

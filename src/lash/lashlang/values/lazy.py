@@ -8,14 +8,14 @@ keep lazy values unread until something looks at all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Final
 
 from lash.lashlang.errors import RuntimeFailure
 from lash.lashlang.values.access import field, index
 from lash.lashlang.values.coercion import as_text
 from lash.lashlang.values.json_form import to_json
-from lash.lashlang.values.kinds import LazyValue, Value, kind_name
+from lash.lashlang.values.kinds import LazyValue, Resource, Value, kind_name
 from lash.lashlang.values.meter import Meter
 from lash.lashlang.values.text import lazy_text
 
@@ -144,6 +144,49 @@ def read_whole(value: Value) -> Generator[Request | int, Reply, Value]:
         if id(item) not in read:
             read[id(item)] = yield from materialize(item)
     return (yield from _replaced(value, read, holders))
+
+
+def kept_field(fields: Mapping[str, str], receiver: Value) -> str | None:
+    """The field in which an operation of the module `receiver` gets references."""
+    return fields.get(receiver.alias) if isinstance(receiver, Resource) else None
+
+
+def read_besides(value: Value, field: str | None) -> Generator[Request | int, Reply, Value]:
+    """`read_whole`, with references at the roots of `field`: itself, or what is directly in its list or record.
+
+    Where the host has no reference for a lazy value, it is read as ever.
+    """
+    if field is not None and type(value) is dict and field in value:
+        root = value[field]
+        kept = yield from _referenced(root) if type(root) is LazyValue else _referenced_in(root)
+        if kept is not root:
+            value = {**value, field: kept}
+    return (yield from read_whole(value))
+
+
+def _referenced(value: Value) -> Generator[Request, Reply, Value]:
+    """The host's reference to a lazy value; the value itself where there is none."""
+    found, reference = yield ("read", value, "Reference", ())
+    return reference if found else value
+
+
+def _referenced_in(holder: Value) -> Generator[Request | int, Reply, Value]:
+    """A list or record with references to what is lazy in it; itself if nothing is."""
+    if type(holder) is not list and type(holder) is not dict:
+        return holder
+    found: list[tuple[int | str, LazyValue]] = []
+    entries = enumerate(holder) if type(holder) is list else holder.items()  # type: ignore[union-attr]
+    for count, (key, item) in enumerate(entries, 1):
+        if type(item) is LazyValue:
+            found.append((key, item))
+        if count % _SLICE == 0:
+            yield 0
+    if not found:
+        return holder
+    made: Value = holder.copy()
+    for key, item in found:
+        made[key] = yield from _referenced(item)  # type: ignore[index]
+    return made
 
 
 def _search(value: Value, found: list[LazyValue], holders: set[int]) -> Generator[int, object, None]:

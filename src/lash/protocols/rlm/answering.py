@@ -15,7 +15,7 @@ from lash.protocols.rlm.background import CellBackground
 from lash.protocols.rlm.images import ImageShelf
 from lash.protocols.rlm.options import ObserveLimits
 from lash.protocols.rlm.output import Truncation, images_in, observed
-from lash.protocols.rlm.projections import ProjectionUnresolved
+from lash.protocols.rlm.projections import ProjectionUnresolved, part_of
 from lash.protocols.rlm.surface import Surface
 from lash.protocols.standard import terminal_outcome
 from lash.runtime.programs.triggers import is_trigger_operation
@@ -37,6 +37,7 @@ class CellAnswers:
         limits: ObserveLimits,
         images: ImageShelf,
         read: Callable[[str], Awaitable[Json]],
+        reference: Callable[[str, Sequence[str | int]], Json],
     ) -> None:
         self._cell = cell
         self._effects = effects
@@ -44,6 +45,7 @@ class CellAnswers:
         self._limits = limits
         self._images = images
         self._fetch = read
+        self._reference = reference
         # What lazy names stand for, fetched once.
         self._fetched: dict[str, Json] = {}
         # Who answers for processes and triggers, once the cell is linked.
@@ -132,19 +134,15 @@ class CellAnswers:
 
     async def _read(self, request: asked.ReadValue) -> Answer:
         name = str(request.descriptor)
+        if request.operation == "Reference":
+            reference = self._reference(name, request.path)
+            return NoAnswer() if reference is None else Answered(reference)
         if name not in self._fetched:
             try:
                 self._fetched[name] = await self._fetch(name)
             except ProjectionUnresolved as error:
                 return Refused(str(error))
-        found = self._fetched[name]
-        for step in request.path:
-            if isinstance(found, dict) and isinstance(step, str):
-                found = found.get(step)
-            elif isinstance(found, list) and isinstance(step, int) and -len(found) <= step < len(found):
-                found = found[step]
-            else:
-                found = None
+        found = part_of(self._fetched[name], request.path)
         if request.operation == "Len" and isinstance(found, list | dict | str):
             return Answered(len(found))
         return Answered(found) if request.operation == "Materialize" else NoAnswer()

@@ -39,7 +39,13 @@ from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
 from lash.protocols.rlm.images import ImageShelf
 from lash.protocols.rlm.options import RlmConfig
-from lash.protocols.rlm.projections import ProjectionRef, ProjectionRegistry, ProjectionResolver, ProjectionUnresolved
+from lash.protocols.rlm.projections import (
+    ProjectedRefs,
+    ProjectionRef,
+    ProjectionRegistry,
+    ProjectionResolver,
+    ProjectionUnresolved,
+)
 from lash.protocols.rlm.response import CellResponse, Submitted
 from lash.protocols.rlm.seeds import planted
 from lash.protocols.rlm.surface import Offer, Offers, Surface
@@ -70,8 +76,8 @@ class RlmExecutor:
         self._config = config
         self._compiler = compiler
         self._offers = offers
-        self._refs = {name: value for name, value in (projected or {}).items() if isinstance(value, ProjectionRef)}
-        self._resolver = resolver or ProjectionRegistry()
+        refs = {name: value for name, value in (projected or {}).items() if isinstance(value, ProjectionRef)}
+        self.refs = ProjectedRefs(refs, resolver or ProjectionRegistry())
         self._projected: dict[str, Value] = {
             name: LazyValue(name, "projection", name) if isinstance(value, ProjectionRef) else value_of(value)
             for name, value in (projected or {}).items()
@@ -176,6 +182,7 @@ class RlmExecutor:
             self._config.observe,
             self._images,
             self._reads(cell, effects),
+            self.refs.reference,
         )
         address = f"{HISTORY}[{self._position(cell)}]"
         try:
@@ -212,7 +219,7 @@ class RlmExecutor:
         observer.linked(linked)
         sink = None if background is None else background.sink
         # A program that never meets lazy values is compiled to code that never looks for them.
-        lazy = frozenset(name for name in (HISTORY, *self._refs) if name in cell.code)
+        lazy = frozenset(name for name in (HISTORY, *self.refs.by_name) if name in cell.code)
         body = self._compiler.compile(
             linked.artifact,
             None,
@@ -220,6 +227,7 @@ class RlmExecutor:
             readonly=self.reserved,
             lazy=lazy,
             keeps_lazy=self._may_hold_lazy,
+            keeps_refs=surface.keeps_refs,
         )
         self._may_hold_lazy = self._may_hold_lazy or bool(lazy)
         trace = None
@@ -277,18 +285,17 @@ class RlmExecutor:
 
     def _reads(self, cell: Cell, effects: CellEffects) -> Callable[[str], Awaitable[Json]]:
         async def read(name: str) -> Json:
-            ref = self._refs.get(name)
+            ref = self.refs.by_name.get(name)
             if ref is None and name != HISTORY:
                 raise ProjectionUnresolved(f"`{name}` is not bound here any more; compute the value again")
             if ref is None:
                 # Not recorded: the conversation does not change while a cell runs.
                 return history_items(self._history, cell.messages[:-1])
             if ref.is_immutable:
-                return await self._resolver.resolve(ref)
-            return await effects.step(f"read:{name}", {"kind": ref.kind, "key": ref.key}, partial(resolve, ref))
-
-        async def resolve(ref: ProjectionRef) -> Json:
-            return await self._resolver.resolve(ref)
+                return await self.refs.resolve(ref)
+            return await effects.step(
+                f"read:{name}", {"kind": ref.kind, "key": ref.key}, partial(self.refs.resolve, ref)
+            )
 
         return read
 

@@ -147,6 +147,7 @@ class RlmSession:
                 shown_text=self._shown_text,
                 offers_tools=False,
                 seed=self._seed,
+                projected=self._executor.refs,
                 answering=lambda schema: SubmitShape(SubmitRequired(schema)).turn_options(),
             )
         )
