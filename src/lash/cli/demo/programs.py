@@ -97,14 +97,12 @@ submit { largest: done.value, left_to_do: total, advice: advice }
 """
 
 
-def programmer(log: ExecutionLog, brake: Brake) -> ScriptedModel:
+def programmer(log: ExecutionLog) -> ScriptedModel:
     """The model: two programs when it is asked, two when it is woken."""
 
-    async def answer(request: LlmRequest) -> Answer:
+    def answer(request: LlmRequest) -> Answer:
         place = request.place
         assert place is not None
-        if place.turn_index > 1 and brake.stops_at(IN_BACKGROUND):
-            await asyncio.Event().wait()  # this process is about to be killed; the next one is woken
         log.started(place.turn_id, f"model:{place.turn_id}:{place.iteration}", "model call")
         asked = [
             cell(COUNTING, prose="I follow a script; program, files and processes are real."),

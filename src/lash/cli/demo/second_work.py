@@ -19,10 +19,13 @@ async def work(orders: Orders) -> None:
     log = ExecutionLog(Path(orders.log), orders.number)
     brake = Brake(orders.stop_at)
     core = lash.RlmCore(
-        model=programmer(log, brake),
+        model=programmer(log),
         tools=folder_tools(Path(orders.folder), log, brake),
         plugins=[holder(brake)],
         store=orders.store,
+        # The third process only finishes the first turn. On a slow machine the background process would
+        # otherwise wake it in that turn's last moments, and its word would become part of that turn.
+        workers=0 if brake.stops_at(IN_BACKGROUND) else 1,
     )
     # What turns must submit that nobody asked for with `run`: here those that a process wakes.
     options: JsonObject = {"rlm_protocol": submit_shape(Report).turn_options()}
