@@ -26,15 +26,17 @@ from lash.lashlang import (
     WaitSignal,
     child_run_id,
     compile_body,
+    link,
     render,
     request_key,
     run_body,
     static_map,
 )
 from lash.lashlang.execution.state import SnapshotError
+from lash.lashlang.syntax import ast
 from lash.lashlang.tracking.observations import Observation
 from lash.lashlang.tracking.trace_events import TraceGraph, TraceIdentity, TraceWriter
-from lashlang.running import drive, error_of, linked, run, submitted
+from lashlang.running import ENVIRONMENT, drive, error_of, linked, run, submitted
 
 
 def _execution(source: str, process: str | None = None, **options: object) -> Execution:
@@ -119,6 +121,20 @@ def test_a_broken_batch_answer_fails_the_cell(answer: Answer, text: str) -> None
 
     assert isinstance(outcome, Faulted)
     assert str(outcome.error) == text
+
+
+@pytest.mark.parametrize("word", [ast.Finish, ast.Fail, ast.Yield, ast.Wake, ast.Print, ast.Submit])
+def test_a_tree_without_source_may_not_use_a_word_in_the_wrong_body(word: type[ast.Expr]) -> None:
+    body = ast.Block((word(ast.Null()),))  # type: ignore[call-arg]
+    name = word.__name__.lower()
+    if word in (ast.Print, ast.Submit):
+        made = ast.Program((ast.ProcessDeclaration("p", (), (), None, None, body),), ast.Block(()))
+        process, text = "p", f"`{name}` can't be used inside a process body"
+    else:
+        made, process, text = ast.Program((), body), None, f"`{name}` can only be used inside a process body"
+    ended = drive(Execution(compile_body(link(made, ENVIRONMENT).artifact, process, IMPROVED)))
+    assert isinstance(ended, Faulted)
+    assert str(ended.error) == text
 
 
 def test_a_host_may_veto_or_transform_a_submit() -> None:

@@ -30,7 +30,7 @@ def hint_of(source: str) -> str | None:
         ("x++", "there is no `++`: write `x = x + 1`"),
         ('print(f"{x}")', 'text is put together with `+`, or with `format("{} items", count)`'),
         ("if x { print 1", "a `{` is not closed"),
-        ('x = "abc', 'a string ends on its line; write \\n in it, or put longer texts between """'),
+        ('x = "abc', 'no `"` closes this string; write \\" for a quote inside it, or put the text between """'),
         ("await orders.totl({})", "`orders` has `total`, `list`"),
         ("await order.total({})", "modules are `orders`"),
         ("print pushh([], 1)", "did you mean `push`?"),

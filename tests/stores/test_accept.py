@@ -8,7 +8,7 @@ import pytest
 from lash.effects.errors import LeaseLost
 from lash.sessions.accept import Idle, Owned, Settled, Waiting
 from lash.sessions.commit import StoredTurn
-from lash.sessions.errors import SessionDeleted, TurnInputConflict
+from lash.sessions.errors import QueuedWorkClaimExpired, SessionDeleted, TurnInputConflict
 from lash.sessions.graph import ActivePath
 from lash.sessions.queue import QueuedWorkDraft, TurnInputPayload
 from lash.sessions.store import SessionStore
@@ -218,6 +218,54 @@ async def test_a_new_owner_takes_what_a_checkpoint_had_claimed(session: SessionS
     assert claim is not None
     assert claim.fencing_token > taken.fencing_token
     assert await session.reclaim_batches(first.lease, "claim-late", [joined.batch_id], 60_000) is None
+
+
+async def test_a_checkpoint_takes_early_work_under_its_lease(session: SessionStore) -> None:
+    owned = await accepted(session, "t1", claimant("a"))
+    joined = await session.enqueue_queued_work(draft(SESSION, "join me", EARLY))
+
+    claim = await session.claim_at_checkpoint(owned.lease, "claim-early", 10, 60_000)
+
+    assert claim is not None
+    assert [batch.batch_id for batch in claim.batches] == [joined.batch_id]
+    assert await session.claim_at_checkpoint(owned.lease, "claim-more", 10, 60_000) is None
+
+
+async def test_a_turn_that_lost_its_session_takes_nothing_more(session: SessionStore) -> None:
+    """Not even where the same executor has the session again, with another turn."""
+    first = await accepted(session, "t1", claimant("a", ttl_ms=0))
+    await accepted(session, "t1", claimant("a2", ttl_ms=0))
+    joined = await session.enqueue_queued_work(draft(SESSION, "join me", EARLY))
+
+    with pytest.raises(LeaseLost):
+        await session.claim_at_checkpoint(first.lease, "claim-late", 10, 60_000)
+
+    assert [batch.batch_id for batch in await session.list_pending_queued_work(SESSION)][-1] == joined.batch_id
+
+
+async def test_a_turn_in_flight_gets_its_input_whoever_else_claimed_it(session: SessionStore) -> None:
+    first = await accepted(session, "t1", claimant("a", ttl_ms=0))
+    [batch] = first.claim.batches
+    stranger = await session.claim_ready_queued_work_by_batch_ids(SESSION, "stranger", "idle", 60_000, [batch.batch_id])
+    assert stranger is not None
+
+    second = await accepted(session, "t1", claimant("b"))
+
+    assert [taken.batch_id for taken in second.claim.batches] == [batch.batch_id]
+    with pytest.raises(QueuedWorkClaimExpired):
+        await session.renew_queued_work_claim(stranger, 60_000)
+
+
+async def test_the_input_of_a_turn_in_flight_is_neither_taken_back_nor_changed(session: SessionStore) -> None:
+    """Its owner may be dead and its claim over: whoever goes on with the turn needs what it began with."""
+    first = await accepted(session, "t1", claimant("a", ttl_ms=0))
+    [batch] = first.claim.batches
+
+    assert await session.cancel_queued_work_batch(SESSION, batch.batch_id) is None
+    assert await session.replace_queued_input(SESSION, batch.batch_id, TurnInputPayload({"text": "other"})) is None
+
+    second = await accepted(session, "t1", claimant("b"))
+    assert second.claim.batches[0].items == batch.items
 
 
 async def test_a_heartbeat_renews_leases_and_claims_and_tells_of_cancels(store: Store, session: SessionStore) -> None:

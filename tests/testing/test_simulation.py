@@ -35,13 +35,13 @@ from lash.testing.simulation import (
     simulate,
 )
 
-# The hundred of every run, in parts that several workers share.
-PARTS = 4
+# The two hundred of every run, in parts that several workers share.
+PARTS = 8
 PART = 25
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_hundred_seeds_break_no_law(part: int) -> None:
+def test_two_hundred_seeds_break_no_law(part: int) -> None:
     assert simulate(range(part * PART, (part + 1) * PART)) == PART
 
 

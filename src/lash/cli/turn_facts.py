@@ -8,13 +8,11 @@ from lash.base.json import Json
 from lash.cli.effect_keys import parse_key, short_key
 from lash.cli.explain import EffectFact, EffectStatus, Explanation, Row, next_steps, settled_effect
 from lash.cli.failure import NotFound
-from lash.cli.graph.picture import picture_of
 from lash.cli.stores import open_store, shown
 from lash.effects.journal import JournalRow
 from lash.effects.scope import ExecutionScope
 from lash.hosts.outcomes import unpack_outcome
 from lash.machine.outcome import outcome_name
-from lash.protocols.rlm.graph import turn_cells
 from lash.runtime.model_call import llm_answer
 from lash.runtime.settle import message_ids, stored_summary
 from lash.sessions.accept import turn_id_of
@@ -69,6 +67,9 @@ async def _operations(session: SessionStore, turn_index: int, effects: list[list
     """What is called at the places of a turn's programs, by their ids."""
     if not any(":exec_code:" in str(effect[0]) for effect in effects):
         return {}
+    from lash.cli.graph.picture import picture_of  # the language is loaded for those who ran programs
+    from lash.protocols.rlm.graph import turn_cells
+
     stored = await session.load_session(FullGraph())
     cells = turn_cells([] if stored is None else stored.graph.nodes, turn_index)
     places = [place for cell in cells for place in picture_of(cell).places.values()]

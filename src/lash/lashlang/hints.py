@@ -22,7 +22,7 @@ STARTS: Final = (
     ),
     ("unexpected `&`", "write `and` (or `&&`)"),
     ("unexpected `'`", 'strings use double quotes: "text"'),
-    ("unterminated string", 'a string ends on its line; write \\n in it, or put longer texts between """'),
+    ("unterminated string", 'no `"` closes this string; write \\" for a quote inside it, or put the text between """'),
     ("expected `}`, found end of input", "a `{` is not closed"),
     ("expected `]`, found end of input", "a `[` is not closed"),
     ("expected `)`, found end of input", "a `(` is not closed"),

@@ -335,7 +335,7 @@ class TurnDrive:
             environment=environment,
             tools=tools,
             plugins=self._plugins,
-            queue=QueueInbox(self._store, memory.session_id, self._holding, engine.ids, engine.options.timings),
+            queue=QueueInbox(self._store, self._holding, engine.ids, engine.options.timings),
             history=HistoryRef(memory.leaf_node_id, memory.frame_id),
             scope=scope,
             frame_id=memory.frame_id,

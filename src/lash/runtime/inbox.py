@@ -19,11 +19,8 @@ MAX_INJECTED_BATCHES = 16
 class QueueInbox:
     """Claims early work for one turn and keeps the claims until its commit."""
 
-    def __init__(
-        self, store: SessionStore, session_id: str, holding: Holding, ids: IdSource, timings: LeaseTimings
-    ) -> None:
+    def __init__(self, store: SessionStore, holding: Holding, ids: IdSource, timings: LeaseTimings) -> None:
         self._store = store
-        self._session_id = session_id
         self._holding = holding
         self._ids = ids
         self._timings = timings
@@ -41,12 +38,11 @@ class QueueInbox:
             return messages, batch_ids
         self._holding.has_new_work = False
         while len(batch_ids) < MAX_INJECTED_BATCHES:
-            claim = await self._store.claim_ready_queued_work(
-                self._session_id,
-                self._holding.lease.owner,
-                "active_turn_checkpoint",
-                self._timings.ttl_ms,
+            claim = await self._store.claim_at_checkpoint(
+                self._holding.lease,
+                self._ids.new_token(),
                 MAX_INJECTED_BATCHES - len(batch_ids),
+                self._timings.ttl_ms,
             )
             if claim is None:
                 break

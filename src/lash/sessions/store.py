@@ -191,6 +191,12 @@ class SessionStore(AttachmentManifest, Protocol):
         """Gives the lease back; a lost one is left alone. The turn in flight stays named."""
         ...
 
+    async def claim_at_checkpoint(
+        self, lease: Lease, claim_token: str, max_batches: int, ttl_ms: int
+    ) -> QueuedWorkClaim | None:
+        """Claims early work for the running turn that holds the lease. Raises `LeaseLost`."""
+        ...
+
     async def reclaim_batches(
         self, lease: Lease, claim_token: str, batch_ids: Sequence[str], ttl_ms: int
     ) -> QueuedWorkClaim | None:

@@ -99,6 +99,14 @@ class SqlQueue(Facet):
         rows = await self._driver.run(sql.list_batches(session_id))
         return [decode_batch(row) for row in rows if not row.is_live]
 
+    async def claim_at_checkpoint(
+        self, lease: Lease, claim_token: str, max_batches: int, ttl_ms: int
+    ) -> QueuedWorkClaim | None:
+        """Claims early work for the running turn that holds the lease. Raises `LeaseLost`."""
+        claimer = claims.Claimer(lease.owner, claim_token, ttl_ms, lease.fence)
+        stamped = await self._driver.run(claims.claim_under_lease(lease, claimer, max_batches))
+        return None if stamped is None else claim_of(lease.key, claimer, stamped)
+
     async def reclaim_batches(
         self, lease: Lease, claim_token: str, batch_ids: Sequence[str], ttl_ms: int
     ) -> QueuedWorkClaim | None:

@@ -146,8 +146,9 @@ class CaseWorld:
             case effects.ProcessEvent(kind=kind, value=value, text=text):
                 log.events.append({"process": run_id, "kind": kind, "value": value, "text": text})
             case effects.WaitSignal(name=name):
-                queue = self.queues.get(name or "process.signal", [])
-                return effects.Answered(queue.pop(0)) if queue else effects.Refused(f"no signal `{name}`")
+                queued = name or "process.signal"
+                queue = self.queues.get(queued, [])
+                return effects.Answered(queue.pop(0)) if queue else effects.Refused(f"no signal `{queued}`")
             case effects.SignalRun(run=run, name=name, payload=payload):
                 log.sent_signals.append({"run": run, "name": name, "payload": payload})
             case effects.ReadValue():

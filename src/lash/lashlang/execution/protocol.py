@@ -151,18 +151,27 @@ class BodyProtocol:
     def _ask_cancel(self, number: int, value: Value) -> tuple[Pending, effects.Request]:
         return Pending("cancel"), effects.CancelHandle(self.handing.out(value), self._silent(number))
 
+    def _refuse_outside(self, kind: str, text: str) -> None:
+        """Refuses a word in the wrong kind of body, which only a tree made without source can hold (§3.10)."""
+        if self.body.entry.kind != kind:
+            raise Thrown(RuntimeFailure(text))
+
     def _ask_print(self, value: Value) -> tuple[Pending, effects.Request]:
+        self._refuse_outside("main", "`print` can't be used inside a process body")
         return Pending("print"), effects.Print(self.handing.out(value), self.handing.text(value))
 
     def _ask_submit(self, _number: int, value: Value) -> tuple[Pending, effects.Request]:
+        self._refuse_outside("main", "`submit` can't be used inside a process body")
         return Pending("submit"), effects.Submit(self.handing.out(value))
 
     def _ask_finish(self, number: int, value: Value) -> tuple[Pending, effects.Request]:
+        self._refuse_outside("process", "`finish` can only be used inside a process body")
         result = self.handing.out(value)
         at, site = self._started(number)
         return Pending("finish", [at]), effects.Finish(result, site)
 
     def _ask_fail(self, number: int, value: Value) -> tuple[Pending, effects.Request]:
+        self._refuse_outside("process", "`fail` can only be used inside a process body")
         reason, text = self.handing.out(value), self.handing.text(value)
         at, site = self._started(number)
         return Pending("fail", [at], text=text), effects.Fail(reason, text, site)
@@ -196,6 +205,7 @@ class BodyProtocol:
             raise Large from None
 
     def _ask_event(self, number: int, kind: str, value: Value) -> tuple[Pending, effects.Request]:
+        self._refuse_outside("process", f"`{kind}` can only be used inside a process body")
         payload, text = self.handing.out(value), self.handing.text(value)
         at, site = self._started(number)
         sequence, self._events = self._events, self._events + 1

@@ -79,7 +79,6 @@ _PRECISE: Final[dict[str, TypeExpr]] = {
     "split": ListType(STR),
     "range": ListType(INT),
     "format": STR,
-    "find": UnionType((INT, NULL)),
 }
 _SAME_AS_FIRST: Final = frozenset(("slice", "sort", "sort_by", "unique", "reverse"))
 _COMPARISONS: Final = frozenset(

@@ -50,13 +50,13 @@ class Lowering:
         self.functions = inference.functions
 
     def _module_path(self, name: str) -> str | None:
-        """What a bare call may have meant: a tool by its id or, where operations are named as tools are, its name."""
+        """What a bare call may have meant: a tool by its id, or by the name in an id like `tool:name`."""
         by_name: str | None = None
         for path, module in self.catalog.module_instances.items():
             for operation, host in module.operations.items():
                 if host == name:
                     return f"{path}.{operation}"
-                if operation == name and by_name is None and self.rules.dialect.expression_spans:
+                if by_name is None and host.rpartition(":")[2] == name and self.rules.dialect.expression_spans:
                     by_name = f"{path}.{operation}"
         return by_name
 

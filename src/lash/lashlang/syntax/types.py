@@ -147,7 +147,18 @@ def type_text(type_: TypeExpr) -> str:
         case LiteralType():
             return "str"
         case UnionType(members):
-            return " | ".join(type_text(member) for member in members) if members else "never"
+            return " | ".join(_member_texts(members)) if members else "never"
+
+
+def _member_texts(members: tuple[TypeExpr, ...]) -> list[str]:
+    """The texts of a union's members; those that differ only in what no text shows, strings known by their text, once."""
+    shown: dict[str, TypeExpr] = {}
+    texts: list[str] = []
+    for member in members:
+        text = type_text(member)
+        if shown.setdefault(text, member) == member:
+            texts.append(text)
+    return texts
 
 
 def union_of(*types: TypeExpr) -> TypeExpr:

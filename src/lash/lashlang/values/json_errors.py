@@ -59,6 +59,9 @@ def explain_surrogate(text: str) -> str:
 
 
 def _placed(message: str, text: str, at: int) -> str:
+    if text[at : at + 1] == "\n":
+        # The line break was read before it was found wrong.
+        return f"{message} at line {text.count(chr(10), 0, at) + 2} column 0"
     start = text.rfind("\n", 0, at) + 1
     column = len(text[start:at].encode("utf-8", "surrogatepass")) + (at < len(text))
     return f"{message} at line {text.count(chr(10), 0, at) + 1} column {column}"

@@ -158,7 +158,10 @@ def reclaim_batches(lease: Lease, claimer: Claimer, batch_ids: Sequence[str]) ->
     row = yield from one(GET_LEASE, lease.key)
     if row is None or row.lease_token != lease.token:
         return None
-    return (yield from _claim_all(lease.key, claimer, batch_ids, row.now_ms))
+    rows = yield from _found(lease.key, batch_ids)
+    if not rows or len(rows) != len(batch_ids) or not all(_is_free(each, claimer) for each in rows):
+        return None
+    return (yield from stamp(lease.key, claimer, rows, row.now_ms))
 
 
 def _is_ready(draft: DraftRow) -> bool:
@@ -217,24 +220,23 @@ def _continue(
 ) -> Steps[OwnedRow | None]:
     """The turn in flight, with exactly its batches. It is fresh only in a repeat of its first claim."""
     turn = decode_in_flight(session_id, claimed.turn_json or "")
-    stamped = yield from _claim_all(session_id, claimer, turn.batch_ids, claimed.claimed_at_ms)
-    if stamped is None:
-        # Its batches are gone or claimed outside the lease: the turn is continued without them.
+    # Whoever else claimed them, the lease that names the turn decides whose they are.
+    rows = yield from _found(session_id, turn.batch_ids)
+    if rows:
+        stamped = yield from stamp(session_id, claimer, rows, claimed.claimed_at_ms)
+    else:  # taken out of the database: the turn can only be settled
         stamped = Stamped("", 0, claimed.claimed_at_ms, claimed.expires_at_ms, [])
     is_repeat = bool(stamped.rows) and all(row.claim_token == claimer.token for row in stamped.rows)
     return OwnedRow(lease, stamped, turn, is_repeat and stamped.fencing_token == 1, place.head_revision, True)
 
 
-def _claim_all(session_id: str, claimer: Claimer, batch_ids: Sequence[str], now_ms: int) -> Steps[Stamped | None]:
+def _found(session_id: str, batch_ids: Sequence[str]) -> Steps[list[BatchRow]]:
     rows: list[BatchRow] = []
     for batch_id in batch_ids:
         row = yield from one(BY_ID, session_id, batch_id)
-        if row is None or not _is_free(row, claimer):
-            return None
-        rows.append(row)
-    if not rows:
-        return None
-    return (yield from stamp(session_id, claimer, rows, now_ms))
+        if row is not None:
+            rows.append(row)
+    return rows
 
 
 def _is_free(row: BatchRow, claimer: Claimer) -> bool:

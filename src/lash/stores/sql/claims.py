@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lash.effects.errors import LeaseLost
+from lash.effects.lease import Lease
 from lash.sessions.errors import QueuedWorkClaimExpired
 from lash.sessions.queue import Boundary, QueuedWorkClaim, ReadyBatch, select_prefix
 from lash.stores.dialect import Statement
@@ -119,6 +121,7 @@ HELD_FENCE = Query(
     Fence,
     "SELECT fence FROM lash_session_leases WHERE session_id = ?1 AND owner = ?2 AND lease_token <> ''",
 )
+HELD = Query(Now, "SELECT {now} FROM lash_session_leases WHERE session_id = ?1 AND lease_token = CAST(?2 AS TEXT)")
 RENEW_CLAIM = Query(
     Stamp,
     """
@@ -219,6 +222,20 @@ def claim_ready(session_id: str, claimer: Claimer, boundary: Boundary, max_batch
         return None
     now = yield from one(NOW)
     return (yield from stamp(session_id, claimer, rows, 0 if now is None else now.now_ms))
+
+
+@program("write")
+def claim_under_lease(lease: Lease, claimer: Claimer, max_batches: int) -> Steps[Stamped | None]:
+    """Claims the leading prefix of what a running turn may take in. Raises `LeaseLost`.
+
+    A turn that has lost its session must not claim anything: the next owner would wait for what nobody works on.
+    """
+    yield from lock(session_lock(lease.key))
+    held = yield from one(HELD, lease.key, lease.token)
+    if held is None:
+        raise LeaseLost(lease.kind, lease.key, lease.fence)
+    rows = yield from take_prefix(lease.key, claimer, "active_turn_checkpoint", max_batches)
+    return (yield from stamp(lease.key, claimer, rows, held.now_ms)) if rows else None
 
 
 @program("write")

@@ -20,8 +20,8 @@ from lash.stores.program import (
     write,
 )
 from lash.stores.program import Write as Part
-from lash.stores.records import BatchRow
-from lash.stores.sql.leases import refuse_deleted, session_lock
+from lash.stores.records import BatchRow, decode_in_flight
+from lash.stores.sql.leases import GET_LEASE, refuse_deleted, session_lock
 
 BATCH_COLUMNS = """
   enqueue_seq, batch_id, session_id, source_key, coalesce_key, delivery_policy, slot_policy, merge_key_json,
@@ -196,7 +196,7 @@ def cancel_batch(session_id: str, batch_id: str, now_ms: int) -> Steps[BatchRow 
     """Removes a batch that nobody is working on, leaving a receipt."""
     yield from lock(session_lock(session_id))
     row = yield from one(BY_ID, session_id, batch_id)
-    if row is None or row.is_live:
+    if row is None or row.is_live or (yield from _is_in_flight(session_id, batch_id)):
         return None
     yield from execute(CANCEL_RECEIPT, session_id, batch_id, now_ms)
     yield from execute(CANCEL_BATCH, session_id, batch_id)
@@ -208,10 +208,20 @@ def cancel_batch(session_id: str, batch_id: str, now_ms: int) -> Steps[BatchRow 
 def replace_payload(session_id: str, batch_id: str, payloads_json: str, payload_hash: str) -> Steps[BatchRow | None]:
     """Changes the content of a batch that nobody is working on."""
     yield from lock(session_lock(session_id))
+    if (yield from _is_in_flight(session_id, batch_id)):
+        return None
     if not (yield from execute(REPLACE_PAYLOAD, session_id, batch_id, payloads_json, payload_hash)):
         return None
     yield from notify()
     return (yield from one(BY_ID, session_id, batch_id))
+
+
+def _is_in_flight(session_id: str, batch_id: str) -> Steps[bool]:
+    """Whether a turn that began with it has not ended, though nobody may be at work on it now."""
+    lease = yield from one(GET_LEASE, session_id)
+    if lease is None or lease.turn_json is None:
+        return False
+    return batch_id in decode_in_flight(session_id, lease.turn_json).batch_ids
 
 
 @program("read")
