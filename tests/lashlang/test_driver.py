@@ -123,15 +123,27 @@ def test_a_broken_batch_answer_fails_the_cell(answer: Answer, text: str) -> None
     assert str(outcome.error) == text
 
 
-@pytest.mark.parametrize("word", [ast.Finish, ast.Fail, ast.Yield, ast.Wake, ast.Print, ast.Submit])
-def test_a_tree_without_source_may_not_use_a_word_in_the_wrong_body(word: type[ast.Expr]) -> None:
-    body = ast.Block((word(ast.Null()),))  # type: ignore[call-arg]
-    name = word.__name__.lower()
-    if word in (ast.Print, ast.Submit):
+@pytest.mark.parametrize(
+    "word",
+    [
+        ast.Finish(ast.Null()),
+        ast.Fail(ast.Null()),
+        ast.Yield(ast.Null()),
+        ast.Wake(ast.Null()),
+        ast.Print(ast.Null()),
+        ast.Submit(ast.Null()),
+    ],
+    ids=lambda word: type(word).__name__,
+)
+def test_a_tree_without_source_may_not_use_a_word_in_the_wrong_body(word: ast.Expr) -> None:
+    body = ast.Block((word,))
+    name = type(word).__name__.lower()
+    process: str | None = None
+    if isinstance(word, ast.Print | ast.Submit):
         made = ast.Program((ast.ProcessDeclaration("p", (), (), None, None, body),), ast.Block(()))
         process, text = "p", f"`{name}` can't be used inside a process body"
     else:
-        made, process, text = ast.Program((), body), None, f"`{name}` can only be used inside a process body"
+        made, text = ast.Program((), body), f"`{name}` can only be used inside a process body"
     ended = drive(Execution(compile_body(link(made, ENVIRONMENT).artifact, process, IMPROVED)))
     assert isinstance(ended, Faulted)
     assert str(ended.error) == text
