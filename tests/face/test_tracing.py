@@ -14,7 +14,7 @@ from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
 from lash.machine.llm import LlmRequest
 from lash.stores.store import Store
-from lash.testing import ScriptedModel, calls, says
+from lash.testing import ScriptedModel, calls, cell, says
 from lash.tools import ToolResult
 from lash.tracing import CallableTrace, InMemoryTrace, JsonlTrace, TraceContext, TraceLevel, TraceRecord
 
@@ -267,6 +267,16 @@ async def test_a_file_that_outlives_its_writer_has_every_end_once(durable: Place
     assert len(set(map(str, ended))) == len(ended)
     assert sum(line["type"] == "llm_call_completed" for line in lines) == 3
     assert sum(line["type"] == "tool_call_completed" for line in lines) == 2
+
+
+async def test_programs_are_steps_of_their_mode() -> None:
+    sink = InMemoryTrace()
+    model = ScriptedModel([cell('submit await tools.lookup({ name: "order 7" })?')])
+    async with lash.RlmCore(model=model, tools=[lookup], trace_sink=sink) as core, core.session("s") as session:
+        await session.run("go")
+
+    [step] = sink.of("protocol_step")
+    assert step.payload == {"plugin_id": "rlm_protocol", "payload": {"cell": 3, "calls": 1, "is_ok": True}}
 
 
 async def test_a_core_without_a_sink_is_not_traced_at_all(tmp_path: Path) -> None:

@@ -111,6 +111,12 @@ class TurnTrace:
             self._is_open = False
             self._emit("turn_left", self._place, {"reason": reason})
 
+    # the mode
+
+    def stepped(self, iteration: int, plugin_id: str, payload: JsonObject) -> None:
+        """The mode did something of its own: it ran a program."""
+        self._emit("protocol_step", self._at(iteration), {"plugin_id": plugin_id, "payload": payload})
+
     # the model
 
     def prompt_built(self, iteration: int, system_prompt: str, tools: Sequence[ToolSpec]) -> None:

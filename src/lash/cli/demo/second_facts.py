@@ -183,7 +183,7 @@ def _lost(seen: ProgramsSeen) -> int:
 
 
 def _sleeps(seen: ProgramsSeen) -> Iterator[SleepSeen]:
-    """Each sleep that was killed in: its hour stayed, and nobody went on before it."""
+    """Each sleep that was killed in: it kept its due time, and nobody went on before it."""
     dues: dict[str, list[int]] = {}
     rows = {row.key: row for death in seen.deaths for row in death.rows if row.due_at_ms is not None}
     for death in seen.deaths:

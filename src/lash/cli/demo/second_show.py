@@ -71,7 +71,7 @@ def verdict(screen: Console, found: ProgramsVerdict) -> None:
     for one in found.sleeps:
         who = "the background process" if one.is_background else "the program"
         across = f"{one.kills} kill{'' if one.kills == 1 else 's'}"
-        said = f"{who} slept across {across}: its hour stayed, and it went on {one.late_ms} ms after that"
+        said = f"{who} slept across {across}: it kept its due time, and went on {one.late_ms} ms after it"
         fact_line(screen, one.is_kept, said)
     fact_line(screen, found.is_woken, "the background process went on after the restart, and woke the session")
     fact_line(
