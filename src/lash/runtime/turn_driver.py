@@ -313,12 +313,12 @@ class TurnDriver:
             )
         if self._trace is not None and not self._controller.has_recorded_beyond(effect.id):
             mode = self._plugins.registrations.protocol.item
-            step: JsonObject = {
-                "cell": effect.id,
-                "calls": len(cell.trace.records),
-                "is_ok": response.get("error") is None,
-            }
-            self._trace.stepped(self._machine.iteration, "" if mode is None else mode.plugin_id, step)
+            is_ok, calls = response.get("error") is None, len(cell.trace.records)
+            self._trace.stepped(
+                self._machine.iteration,
+                "" if mode is None else mode.plugin_id,
+                {"cell": effect.id, "calls": calls, "is_ok": is_ok},
+            )
         self._machine.answer(ExecCompleted(effect.id, response))
 
     async def _look_for_input(self, effect: Checkpoint) -> None:
