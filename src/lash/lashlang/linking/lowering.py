@@ -51,14 +51,15 @@ class Lowering:
 
     def _module_path(self, name: str) -> str | None:
         """What a bare call may have meant: a tool by its id, or by the name in an id like `tool:name`."""
-        by_name: str | None = None
+        named: list[tuple[bool, str]] = []
         for path, module in self.catalog.module_instances.items():
             for operation, host in module.operations.items():
                 if host == name:
                     return f"{path}.{operation}"
-                if by_name is None and host.rpartition(":")[2] == name and self.rules.dialect.expression_spans:
-                    by_name = f"{path}.{operation}"
-        return by_name
+                if host.rpartition(":")[2] == name and self.rules.dialect.expression_spans:
+                    # Of one operation and its aliases, the spelling that is the tool's own.
+                    named.append((operation != name, f"{path}.{operation}"))
+        return min(named)[1] if named else None
 
     def require(self, ability: str, node: ast.Node) -> None:
         """Fails if the host does not offer `ability`."""
