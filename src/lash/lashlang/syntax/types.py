@@ -151,7 +151,7 @@ def type_text(type_: TypeExpr) -> str:
 
 
 def _member_texts(members: tuple[TypeExpr, ...]) -> list[str]:
-    """The texts of a union's members; those that differ only in what no text shows, strings known by their text, once."""
+    """The texts of a union's members; members that no text tells apart are told once."""
     shown: dict[str, TypeExpr] = {}
     texts: list[str] = []
     for member in members:
