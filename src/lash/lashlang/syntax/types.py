@@ -151,7 +151,7 @@ def type_text(type_: TypeExpr) -> str:
 
 
 def _member_texts(members: tuple[TypeExpr, ...]) -> list[str]:
-    """The texts of a union's members; members that no text tells apart are told once."""
+    """The texts of a union's members; of different members with the same text, the first."""
     shown: dict[str, TypeExpr] = {}
     texts: list[str] = []
     for member in members:
