@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     is_soak = config.getoption("markexpr") == "soak"
     settings.register_profile("lash", deadline=None, derandomize=not is_soak)
     settings.load_profile("lash")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in its background deaf to Ctrl-C, and so are all children: tests press it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

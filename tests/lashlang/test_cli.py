@@ -159,7 +159,10 @@ def test_run_really_sleeps_and_ctrl_c_ends_it(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.readline() == "asleep\n"
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate()
+        try:
+            output, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
 
     assert process.returncode != 0
     assert output == ""
