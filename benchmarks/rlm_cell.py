@@ -83,7 +83,7 @@ async def iteration_ms(where: Path, source: Callable[[str, int], str], rounds: i
         for number in range(rounds):
             async with core.session(f"s{number}") as session:
                 # The place of a request counts from the session's first call: each session gets its own steps.
-                core._model.provider._steps = steps[number * (ITERATIONS + 1) :]  # type: ignore[attr-defined]
+                core._models.default.provider._steps = steps[number * (ITERATIONS + 1) :]  # type: ignore[attr-defined]
                 one = await turn_ms(session)
                 many = await turn_ms(session)
             short.append(one)
