@@ -7,14 +7,8 @@ meets the one that is there.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Final
-
-from lash.base.codec import from_json, to_json
-from lash.base.errors import InvalidArgument
+from lash.base.codec import to_json
 from lash.base.json import Json, JsonObject
-from lash.lashlang.errors import LanguageError
 from lash.lashlang.execution import effects as asked
 from lash.lashlang.execution.effects import Answered, Refused, Request
 from lash.lashlang.execution.keys import child_run_id
@@ -22,32 +16,14 @@ from lash.lashlang.host.catalog import Catalog
 from lash.lashlang.modules.artifact import ModuleArtifact
 from lash.plugins.background import BackgroundServices
 from lash.plugins.execution import CellEffects
-from lash.processes.errors import (
-    HandleNotVisible,
-    InvalidProcessHandle,
-    ProcessAlreadyTerminal,
-    ProcessError,
-    UndeclaredEventType,
-)
-from lash.processes.events import cancel_requested
-from lash.processes.events import signal as signal_event
-from lash.processes.handles import (
-    ProcessCancelSummary,
-    handle_value,
-    process_id_of,
-)
-from lash.processes.outputs import ProcessAwaitOutput, SuccessOutput
-from lash.processes.record import ProcessRecord
+from lash.processes.errors import HandleNotVisible, InvalidProcessHandle
+from lash.processes.handles import handle_value, process_id_of
 from lash.processes.scopes import ProcessProvenance, SessionScope
-from lash.runtime.process_handle import UnknownSignal, signals_of
-from lash.runtime.programs.modules import DEFAULT_SIGNAL, Modules, ProgramUnavailable
+from lash.runtime.programs.commands import answer_of, refusable, request_cancel, result_of, send_signal, signalled
+from lash.runtime.programs.modules import DEFAULT_SIGNAL, Modules
 from lash.runtime.programs.starting import ProgramStart, start_program
 from lash.runtime.programs.tracing import ExecutionSink
 from lash.runtime.programs.triggers import ProgramTriggers
-from lash.triggers.errors import TriggerError
-
-# What a program hears of; anything else is no fault of it, and the drive meets it.
-_ITS_FAULT: Final = (ProcessError, TriggerError, ProgramUnavailable, LanguageError, InvalidArgument)
 
 
 class CoreBackground:
@@ -118,7 +94,7 @@ class CellBackground:
             )
             return await triggers.perform(request.operation, request.payload, self._catalog, name)
 
-        return _answer(await self._effects.command(key, command, _refusable(perform)))
+        return answer_of(await self._effects.command(key, command, refusable(perform)))
 
     async def _start(self, request: asked.StartProcess) -> Answered | Refused:
         seed = f"runtime-replay:{self._effects.replay_key}"
@@ -139,7 +115,7 @@ class CellBackground:
             self._services.poke()
             return handle_value(process_id)
 
-        return _answer(await self._effects.command(f"start:{_place(request.site)}", command, _refusable(start)))
+        return answer_of(await self._effects.command(f"start:{_place(request.site)}", command, refusable(start)))
 
     async def _await(self, request: asked.AwaitHandle) -> Answered | Refused:
         try:
@@ -152,8 +128,9 @@ class CellBackground:
             return to_json(await self._registry.await_process(process_id))
 
         command: JsonObject = {"op": "await", "process_id": process_id}
-        answer = _answer(await self._effects.wait(f"await:{_place(request.site)}", command, _refusable(ended)))
-        return answer if isinstance(answer, Refused) else _result(answer.value)
+        return result_of(
+            answer_of(await self._effects.wait(f"await:{_place(request.site)}", command, refusable(ended)))
+        )
 
     async def _cancel(self, request: asked.CancelHandle) -> Answered | Refused:
         try:
@@ -163,20 +140,19 @@ class CellBackground:
 
         async def cancel() -> Json:
             await self._check_visible(process_id)
-            with contextlib.suppress(ProcessAlreadyTerminal):  # it was quicker; the summary says so
-                await self._registry.append_event(process_id, cancel_requested(process_id))
+            summary = await request_cancel(self._registry, process_id)
             self._services.poke()
-            return to_json(ProcessCancelSummary.of(await self._record(process_id)))
+            return summary
 
         command: JsonObject = {"op": "cancel", "process_id": process_id}
-        return _answer(await self._effects.command(f"cancel:{_place(request.site)}", command, _refusable(cancel)))
+        return answer_of(await self._effects.command(f"cancel:{_place(request.site)}", command, refusable(cancel)))
 
     async def _signal(self, request: asked.SignalRun) -> Answered | Refused:
         name = request.name or DEFAULT_SIGNAL
         try:
-            process_id = process_id_of(request.run)
-        except InvalidProcessHandle:
-            return Refused("signal_run expects a process handle")
+            process_id = signalled(request.run)
+        except InvalidProcessHandle as error:
+            return Refused(str(error))
         key = f"signal:{name}:{request.sequence}"
         signal_id = f"{self._effects.replay_key}:{key}"
         command: JsonObject = {
@@ -189,28 +165,17 @@ class CellBackground:
 
         async def send() -> Json:
             await self._check_visible(process_id)
-            try:
-                await self._registry.append_event(
-                    process_id, signal_event(process_id, name, request.payload, signal_id)
-                )
-            except UndeclaredEventType:
-                raise UnknownSignal(process_id, name, signals_of(await self._record(process_id))) from None
+            await send_signal(self._registry, process_id, name, request.payload, signal_id)
             self._services.poke()
             return None
 
-        return _answer(await self._effects.command(key, command, _refusable(send)))
+        return answer_of(await self._effects.command(key, command, refusable(send)))
 
     async def _captured(self) -> str:
         """What the processes of this cell run with; kept once, however many it starts."""
         if self._env_ref is None:
             self._env_ref = await self._services.capture()
         return self._env_ref
-
-    async def _record(self, process_id: str) -> ProcessRecord:
-        record = await self._registry.get_process(process_id)
-        if record is None:
-            raise HandleNotVisible(process_id)
-        return record
 
     async def _check_visible(self, process_id: str) -> None:
         if not await self._registry.has_handle_grant(self._scope, process_id):
@@ -219,29 +184,3 @@ class CellBackground:
 
 def _place(site: asked.CallSite) -> str:
     return f"{site.node_id}:{site.occurrence}"
-
-
-def _refusable(perform: Callable[[], Awaitable[Json]]) -> Callable[[], Awaitable[Json]]:
-    """What is answered, or why it was refused: both are recorded, so that every drive hears the same."""
-
-    async def run() -> Json:
-        try:
-            return {"value": await perform()}
-        except _ITS_FAULT as error:
-            return {"refused": str(error)}
-
-    return run
-
-
-def _answer(recorded: Json) -> Answered | Refused:
-    assert isinstance(recorded, dict)
-    if "refused" in recorded:
-        return Refused(str(recorded["refused"]))
-    return Answered(recorded["value"])
-
-
-def _result(recorded: Json) -> Answered | Refused:
-    output: ProcessAwaitOutput = from_json(recorded, ProcessAwaitOutput)  # type: ignore[arg-type]  # a union
-    if isinstance(output, SuccessOutput):
-        return Answered(output.value)
-    return Refused(output.message)
