@@ -37,8 +37,9 @@ class RowBook:
         self._store = store
         self._clock = clock
         self._trusted_s = timings.renew_ms / 1000
-        # When the store last said that the lease is ours: it was claimed or its rows were loaded just now.
-        self._proved_at = clock.monotonic()
+        # When the store last said that the lease is ours: when it was claimed, which a paused process may hear of late.
+        claimed_at_ms = lease.expires_at_ms - timings.ttl_ms
+        self._proved_at = clock.monotonic() - max(0, clock.now_ms() - claimed_at_ms) / 1000
         self.rows = {row.replay_key: row for row in rows}
         # Outcomes of effects that only read, not yet encoded: the commit drops most of their rows.
         self.unencoded: dict[str, EffectOutcome] = {}
