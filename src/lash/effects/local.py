@@ -7,7 +7,8 @@ what may cut them short.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TypeAlias, TypeVar
 
 from lash.base.cancel import CancelToken
@@ -106,3 +107,39 @@ class EffectRequest:
 # is sent their outcomes. Groups take branches instead of coroutines because an
 # engine that replays by position must be the one that decides who goes on next.
 Branch: TypeAlias = Generator[EffectRequest, EffectOutcome, T]
+
+
+async def through(branch: Branch[T], execute: Callable[[EffectEnvelope, Local], Awaitable[EffectOutcome]]) -> T:
+    """Runs one branch to its end: each effect that it asks for is executed, its outcome or failure sent back."""
+    try:
+        request = next(branch)
+        while True:
+            try:
+                outcome = await execute(request.envelope, request.local)
+            except Exception as error:
+                request = branch.throw(error)
+            else:
+                request = branch.send(outcome)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        branch.close()
+
+
+async def together(
+    branches: Sequence[Branch[T]], execute: Callable[[EffectEnvelope, Local], Awaitable[EffectOutcome]]
+) -> list[T]:
+    """Runs branches concurrently as tasks; results in request order.
+
+    Outcomes are found by key, so the order in which branches finish never matters.
+    The first failure cancels the other branches and is raised alone.
+    """
+    if len(branches) == 1:
+        return [await through(branches[0], execute)]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(through(branch, execute)) for branch in branches]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]

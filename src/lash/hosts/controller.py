@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TypeVar
 
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
 from lash.effects.journal import JournalRow
-from lash.effects.local import Branch, Local
+from lash.effects.local import Branch, Local, together
 from lash.effects.ports import EffectSummary
 from lash.effects.scope import ExecutionScope
 
@@ -39,19 +38,8 @@ class ScopedController(ABC):
         """Executes or replays one effect."""
 
     async def run_group(self, branches: Sequence[Branch[T]]) -> list[T]:
-        """Runs branches concurrently as tasks; results in request order.
-
-        Outcomes are found by key, so the order in which branches finish never matters.
-        The first failure cancels the other branches and is raised alone.
-        """
-        if len(branches) == 1:
-            return [await self._run_branch(branches[0])]
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._run_branch(branch)) for branch in branches]
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return [task.result() for task in tasks]
+        """Runs branches concurrently as tasks; results in request order."""
+        return await together(branches, self.execute)
 
     async def barrier(self) -> None:  # noqa: B027 - most controllers hold nothing back
         """Nothing is ever pending here."""
@@ -81,19 +69,3 @@ class ScopedController(ABC):
         """Nothing is recorded here."""
         del effect_number
         return False
-
-    async def _run_branch(self, branch: Branch[T]) -> T:
-        try:
-            request = next(branch)
-            while True:
-                try:
-                    outcome = await self.execute(request.envelope, request.local)
-                except Exception as error:
-                    request = branch.throw(error)
-                else:
-                    request = branch.send(outcome)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        finally:
-            branch.close()

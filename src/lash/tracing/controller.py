@@ -11,13 +11,10 @@ from typing import Any, TypeVar, cast
 
 from lash.base.codec import from_json
 from lash.base.json import JsonObject
-from lash.base.tier import DurabilityTier
+from lash.effects.around import ControllerAround
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
-from lash.effects.journal import JournalRow
 from lash.effects.local import Branch, EffectRequest, Local
-from lash.effects.ports import EffectController, EffectSummary
-from lash.effects.scope import ExecutionScope
-from lash.effects.waits import AwaitEventKey, WaitIdentity
+from lash.effects.ports import EffectController
 from lash.machine.values import PendingCall
 from lash.tools.result import ToolCallOutput, ToolCallRecord
 from lash.tracing.records import TraceContext
@@ -26,11 +23,11 @@ from lash.tracing.turn import TurnTrace
 T = TypeVar("T")
 
 
-class TracedController:
+class TracedController(ControllerAround):
     """Another controller, watched."""
 
     def __init__(self, inner: EffectController, trace: TurnTrace) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._trace = trace
         if trace.tracer.recalls:
             trace.remember(inner.summary())
@@ -52,42 +49,6 @@ class TracedController:
         return await self._inner.run_group(
             [_BranchTrace(self._trace, self._inner).follow(branch) for branch in branches]
         )
-
-    def execution_scope(self) -> ExecutionScope:
-        return self._inner.execution_scope()
-
-    def scope_id(self) -> str:
-        return self._inner.scope_id()
-
-    def turn_id(self) -> str | None:
-        return self._inner.turn_id()
-
-    def durability_tier(self) -> DurabilityTier:
-        return self._inner.durability_tier()
-
-    async def barrier(self) -> None:
-        await self._inner.barrier()
-
-    async def retract(self) -> list[JournalRow]:
-        return await self._inner.retract()
-
-    def restore(self, rows: list[JournalRow]) -> None:
-        self._inner.restore(rows)
-
-    def summary(self) -> list[EffectSummary]:
-        return self._inner.summary()
-
-    async def load_blob(self, ref: str) -> bytes | None:
-        return await self._inner.load_blob(ref)
-
-    def has_recorded(self, replay_key: str) -> bool:
-        return self._inner.has_recorded(replay_key)
-
-    def has_recorded_beyond(self, effect_number: int) -> bool:
-        return self._inner.has_recorded_beyond(effect_number)
-
-    def completion_key(self, wait: WaitIdentity) -> AwaitEventKey:
-        return self._inner.completion_key(wait)
 
 
 class _Watched:

@@ -6,14 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from lash.base.tier import DurabilityTier
+from lash.effects.around import ControllerAround
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
 from lash.effects.errors import SleepCut
-from lash.effects.journal import JournalRow
-from lash.effects.local import Branch, Local
-from lash.effects.ports import EffectSummary
-from lash.effects.scope import ExecutionScope
-from lash.effects.waits import AwaitEventKey, WaitIdentity
+from lash.effects.local import Branch, Local, through
 from lash.runtime.worker.run import Park, ProcessRun, RunCut
 
 T = TypeVar("T")
@@ -22,28 +18,12 @@ T = TypeVar("T")
 AT_ONCE = Park(until_ms=0)
 
 
-class ParkingController:
+class ParkingController(ControllerAround):
     """While everything that a run does sleeps or waits, its process may be parked."""
 
     def __init__(self, run: ProcessRun) -> None:
+        super().__init__(run.controller)
         self._run = run
-        self._inner = run.controller
-
-    def execution_scope(self) -> ExecutionScope:
-        """See `EffectController`."""
-        return self._inner.execution_scope()
-
-    def scope_id(self) -> str:
-        """See `EffectController`."""
-        return self._inner.scope_id()
-
-    def turn_id(self) -> str | None:
-        """See `EffectController`."""
-        return self._inner.turn_id()
-
-    def durability_tier(self) -> DurabilityTier:
-        """See `EffectController`."""
-        return self._inner.durability_tier()
 
     async def execute(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         """Executes; a pause or a wait holds no slot, and a long one ends the run."""
@@ -90,53 +70,10 @@ class ParkingController:
                 raise error
         return [task.result() for task in tasks]
 
-    async def barrier(self) -> None:
-        """See `EffectController`."""
-        await self._inner.barrier()
-
-    async def retract(self) -> list[JournalRow]:
-        """See `EffectController`."""
-        return await self._inner.retract()
-
-    def restore(self, rows: list[JournalRow]) -> None:
-        """See `EffectController`."""
-        self._inner.restore(rows)
-
-    def summary(self) -> list[EffectSummary]:
-        """See `EffectController`."""
-        return self._inner.summary()
-
-    async def load_blob(self, ref: str) -> bytes | None:
-        """See `EffectController`."""
-        return await self._inner.load_blob(ref)
-
-    def has_recorded(self, replay_key: str) -> bool:
-        """See `EffectController`."""
-        return self._inner.has_recorded(replay_key)
-
-    def has_recorded_beyond(self, effect_number: int) -> bool:
-        """See `EffectController`."""
-        return self._inner.has_recorded_beyond(effect_number)
-
-    def completion_key(self, wait: WaitIdentity) -> AwaitEventKey:
-        """See `EffectController`."""
-        return self._inner.completion_key(wait)
-
     async def _through(self, branch: Branch[T], ended: Callable[[], None]) -> T:
         try:
-            request = next(branch)
-            while True:
-                try:
-                    outcome = await self.execute(request.envelope, request.local)
-                except Exception as error:
-                    request = branch.throw(error)
-                else:
-                    request = branch.send(outcome)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+            return await through(branch, self.execute)
         finally:
-            branch.close()
             ended()
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import lash
+from lash.effects.around import ControllerAround
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
 from lash.effects.errors import EffectControllerError
 from lash.effects.invocation import Invocation, RuntimeScope
-from lash.effects.local import Local
+from lash.effects.local import Branch, Local, together
 from lash.effects.scope import ExecutionScope
 from lash.hosts.inline import InlineController, InlineEffectHost
 from lash.plugins.errors import PluginSessionError
@@ -24,29 +25,25 @@ from lash.testing.conformance.worker_drafts import Tools, core_over, ended, sess
 from lash.testing.script import says
 from lash.testing.scripted import ScriptedModel
 
+T = TypeVar("T")
+
 PROCESS_RUNNER: Suite[lash.Store] = Suite("process_runner")
 law = PROCESS_RUNNER.law
 
 
-class Recording:
+class Recording(ControllerAround):
     """A controller that performs, and notes what crossed it."""
 
     def __init__(self, inner: InlineController) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.seen: list[EffectEnvelope] = []
 
     async def execute(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         self.seen.append(envelope)
         return await self._inner.execute(envelope, local)
 
-    async def run_group(self, branches: Any) -> Any:
-        return await InlineController.run_group(cast("Any", self), branches)
-
-    async def _run_branch(self, branch: Any) -> Any:
-        return await InlineController._run_branch(cast("Any", self), branch)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
+    async def run_group(self, branches: Sequence[Branch[T]]) -> list[T]:
+        return await together(branches, self.execute)
 
 
 class _Rejecting(InlineEffectHost):
@@ -119,7 +116,7 @@ async def a_supplied_controller_carries_the_child(store: lash.Store, row: Rows) 
     async with core_over(store, model=model, effect_host=host) as core:
         controller = await recording_controller(ExecutionScope.process("scoped-session-turn"))
         output = await ProcessRunner(core.process_worker_config()).run_process_with_scoped_effect_controller(
-            session_turn("scoped-session-turn", "scoped-child"), cast("Any", controller)
+            session_turn("scoped-session-turn", "scoped-child"), controller
         )
         turn_ids = {envelope.invocation.scope.turn_id for envelope in controller.seen}
         row("PR-11", isinstance(output, SuccessOutput), output)
@@ -161,7 +158,7 @@ async def what_nobody_refers_to_is_cancelled(store: lash.Store, row: Rows) -> No
     await processes.grant_handle(other, "shared", DESCRIPTOR)
     controller = await recording_controller(ExecutionScope.runtime_operation("op"))
 
-    cancelled = await ProcessControl(processes, cast("Any", controller), "root").cancel_unreferenced({"keep"})
+    cancelled = await ProcessControl(processes, controller, "root").cancel_unreferenced({"keep"})
 
     row("PR-50", [record.id for record in cancelled] == ["sole"], cancelled)
     grants = [grant.process_id for grant, _ in await processes.list_handle_grants(root)]
@@ -190,7 +187,7 @@ async def commands_inside_a_turn_are_its_effects(store: lash.Store, row: Rows) -
     key = "root:turn-process-scope:process-control"
     parent = Invocation.effect(RuntimeScope("root", "turn-process-scope", 1, 0), "1", "exec_code", key)
     controller = await recording_controller(ExecutionScope.turn("root", "turn-process-scope"))
-    control = ProcessControl(processes, cast("Any", controller), "root", parent)
+    control = ProcessControl(processes, controller, "root", parent)
 
     await control.transfer(target, ["transfer-me"])
     row("PR-56", await processes.has_handle_grant(target, "transfer-me"))
@@ -207,7 +204,7 @@ async def commands_inside_a_turn_are_its_effects(store: lash.Store, row: Rows) -
 @law("PR-61", "PR-62", "PR-63", "PR-64")
 async def without_a_registry_nothing_can_be_asked(store: lash.Store, row: Rows) -> None:
     del store
-    controller = cast("Any", await recording_controller(ExecutionScope.runtime_operation("op")))
+    controller = await recording_controller(ExecutionScope.runtime_operation("op"))
     control = ProcessControl(None, controller, "root")
 
     async def said(attempt: Callable[[], Any]) -> str:

@@ -215,7 +215,7 @@ async def one_program_signals_another(store: lash.Store, row: Rows) -> None:
         controller = await recording_controller(ExecutionScope.process("signal-sender"))
         worker.poke()
         output = await ProcessRunner(core.process_worker_config()).run_process_with_scoped_effect_controller(
-            sender, cast("Any", controller)
+            sender, controller
         )
         target = await ended(store, "signal-target")
         await worker.drain()

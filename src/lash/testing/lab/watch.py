@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from lash.base.cancel import CancelToken
 from lash.base.tier import DurabilityTier
+from lash.effects.around import ControllerAround
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
-from lash.effects.journal import JournalRow
 from lash.effects.lease import Lease
-from lash.effects.local import Local
-from lash.effects.ports import EffectController, EffectHost, EffectSummary
+from lash.effects.local import Branch, Local, together
+from lash.effects.ports import EffectController, EffectHost
 from lash.effects.scope import ExecutionScope
-from lash.effects.waits import AwaitEventKey, OpenWait, Resolution, ResolveOutcome, WaitIdentity
+from lash.effects.waits import AwaitEventKey, OpenWait, Resolution, ResolveOutcome
 from lash.hosts.choice import HostParts, Journal
-from lash.hosts.controller import ScopedController
 from lash.testing.lab.power import Power
+
+T = TypeVar("T")
 
 # before: about to run; done-not-recorded: it happened and nobody wrote it down; recorded: written down, nobody told
 When: TypeAlias = Literal["before", "done-not-recorded", "recorded"]
@@ -126,17 +127,13 @@ class WatchedHost:
         await self._inner.cancel_await_events_for_session(session_id)
 
 
-class WatchedController(ScopedController):
+class WatchedController(ControllerAround):
     """Notes what runs, and dies where it must."""
 
     def __init__(self, scope: ExecutionScope, inner: EffectController, watch: EffectWatch) -> None:
-        super().__init__(scope)
-        self._inner = inner
+        super().__init__(inner)
+        self._scope = scope
         self._watch = watch
-
-    def durability_tier(self) -> DurabilityTier:
-        """See `EffectController`."""
-        return self._inner.durability_tier()
 
     async def execute(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         """See `EffectController`."""
@@ -169,37 +166,9 @@ class WatchedController(ScopedController):
 
         return Local(run, impact=local.impact, cancel=local.cancel, deadline_ms=local.deadline_ms)
 
-    async def barrier(self) -> None:
+    async def run_group(self, branches: Sequence[Branch[T]]) -> list[T]:
         """See `EffectController`."""
-        await self._inner.barrier()
-
-    async def retract(self) -> list[JournalRow]:
-        """See `EffectController`."""
-        return await self._inner.retract()
-
-    def restore(self, rows: list[JournalRow]) -> None:
-        """See `EffectController`."""
-        self._inner.restore(rows)
-
-    def summary(self) -> list[EffectSummary]:
-        """See `EffectController`."""
-        return self._inner.summary()
-
-    async def load_blob(self, ref: str) -> bytes | None:
-        """See `EffectController`."""
-        return await self._inner.load_blob(ref)
-
-    def has_recorded(self, replay_key: str) -> bool:
-        """See `EffectController`."""
-        return self._inner.has_recorded(replay_key)
-
-    def has_recorded_beyond(self, effect_number: int) -> bool:
-        """See `EffectController`."""
-        return self._inner.has_recorded_beyond(effect_number)
-
-    def completion_key(self, wait: WaitIdentity) -> AwaitEventKey:
-        """See `EffectController`."""
-        return self._inner.completion_key(wait)
+        return await together(branches, self.execute)
 
 
 def name_of(envelope: EffectEnvelope) -> str:
