@@ -177,12 +177,12 @@ class SimulatedDriver:
         self._refuse()
         if trouble == "refused":
             raise StoreTrouble(f"{program.name}: the store cannot be reached; nothing was written, try again")
-        value, failure, has_news = None, None, False
+        value, failure, has_news, is_cancelled = None, None, False, False
         try:
             value = self._world.run(program, self._host)
             has_news = self._world.has_news
             if trouble == "repeated":
-                await self._on_the_way_back(delay_ms)
+                is_cancelled = await self._on_the_way_back(delay_ms)
                 self._refuse()
                 value = self._world.run(program, self._host)
         except Exception as error:
@@ -191,7 +191,7 @@ class SimulatedDriver:
             self._world.notify(self._host)
         self.counters.transactions += program.mode != "read"
         self.counters.programs += 1
-        is_cancelled = await self._on_the_way_back(delay_ms * random.random())
+        is_cancelled = await self._on_the_way_back(delay_ms * random.random()) or is_cancelled
         self._refuse()
         if has_news:
             self.on_commit()
