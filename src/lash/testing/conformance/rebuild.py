@@ -17,6 +17,7 @@ from lash.models.spec import ModelFacts
 from lash.processes.inputs import SessionTurnInput
 from lash.processes.outputs import ProcessAwaitOutput, SuccessOutput
 from lash.processes.registration import ProcessRegistration
+from lash.processes.registry import ProcessQuery
 from lash.processes.scopes import ProcessProvenance, SessionScope
 from lash.sessions.frames import SessionPolicy
 from lash.testing.conformance.laws import Rows, Suite
@@ -172,11 +173,10 @@ async def _waits(store: lash.Store) -> bool:
 async def _events(store: lash.Store) -> dict[str, list[tuple[str, str]]]:
     """What every process has told, by process."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for change in (await store.processes.processes_changed_since(0)).changes:
-        events = await store.processes.events_after(change.process_id, 0)
-        told = [(event.event_type, _said(event.payload)) for event in events]
-        found[change.process_id] = told
-    return dict(sorted(found.items()))
+    for record in await store.processes.list_processes(ProcessQuery()):
+        events = await store.processes.events_after(record.id, 0)
+        found[record.id] = [(event.event_type, _said(event.payload)) for event in events]
+    return found
 
 
 def _said(payload: Json) -> str:
