@@ -76,14 +76,12 @@ async def iteration_ms(where: Path, source: Callable[[str, int], str], rounds: i
     for number in range(rounds):
         steps += [cell(source(f"a{number}_", 0) + "\nsubmit 1")]
         steps += [cell(source(f"b{number}_", n)) for n in range(ITERATIONS - 1)] + [cell("submit 1")]
-    core = lash.RlmCore(model=ScriptedModel(steps), tools=[look], store=str(where))
+    core = lash.RlmCore(model=ScriptedModel(steps, order="calls"), tools=[look], store=str(where))
     short: list[tuple[float, float]] = []
     added: list[tuple[float, float]] = []
     async with core:
         for number in range(rounds):
             async with core.session(f"s{number}") as session:
-                # The place of a request counts from the session's first call: each session gets its own steps.
-                core._models.default.provider._steps = steps[number * (ITERATIONS + 1) :]  # type: ignore[attr-defined]
                 one = await turn_ms(session)
                 many = await turn_ms(session)
             short.append(one)

@@ -110,6 +110,7 @@ class Bound:
 
 
 async def test_x_32_a_durable_host_refuses_to_run_turns_over_memory(file: Place, memory: Place) -> None:
+    """X-32."""
     durable_core = await file.core(ScriptedModel([]))
     model = ScriptedModel([says("never")])
     core = await memory.core(model, effect_host=Bound(durable_core.effect_host))
