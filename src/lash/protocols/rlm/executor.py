@@ -38,6 +38,7 @@ from lash.protocols.rlm.bound import bound_text
 from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
 from lash.protocols.rlm.images import ImageShelf
+from lash.protocols.rlm.keeping import only_kept
 from lash.protocols.rlm.options import RlmConfig
 from lash.protocols.rlm.projections import (
     ProjectedRefs,
@@ -185,6 +186,7 @@ class RlmExecutor:
             self.refs.reference,
         )
         address = f"{HISTORY}[{self._position(cell)}]"
+        before = dict(self._variables or {})
         try:
             outcome, error = await self._run(cell, effects, surface, answers, observer)
         except LanguageError as problem:  # the text is no program, or does not fit the host
@@ -193,6 +195,8 @@ class RlmExecutor:
             error = render(problem, cell.code, environment=surface.environment, variables=known)
         except CellCut:
             outcome, error = Continued(), "the turn was cancelled; the cell was stopped here"
+        unkept = await only_kept(self._variables or {}, before)
+        error = "\n".join([*([error] if error else []), *unkept]) or None
         response = CellResponse(
             address=address,
             output=answers.output,
