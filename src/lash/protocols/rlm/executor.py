@@ -35,6 +35,7 @@ from lash.plugins.execution import Cell, CellCut, CellEffects, CellsBegin
 from lash.protocols.rlm.answering import CellAnswers
 from lash.protocols.rlm.background import CellBackground, CoreBackground
 from lash.protocols.rlm.bound import bound_text
+from lash.protocols.rlm.cells import cut_short
 from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
 from lash.protocols.rlm.images import ImageShelf
@@ -190,9 +191,9 @@ class RlmExecutor:
         try:
             outcome, error = await self._run(cell, effects, surface, answers, observer)
         except LanguageError as problem:  # the text is no program, or does not fit the host
-            known = self._variables or {}
+            known = [*(self._variables or {}), *self.reserved]
             outcome = Continued()
-            error = render(problem, cell.code, environment=surface.environment, variables=known)
+            error = render(problem, cell.code, environment=surface.environment, variables=known) + cut_short(problem)
         except CellCut:
             outcome, error = Continued(), "the turn was cancelled; the cell was stopped here"
         unkept = await only_kept(self._variables or {}, before)

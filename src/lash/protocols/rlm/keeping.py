@@ -15,7 +15,7 @@ from lash.lashlang.values.kinds import Value
 
 
 async def only_kept(variables: dict[str, Value], before: Mapping[str, Value]) -> list[str]:
-    """Gives variables that cannot be kept their values of `before`, and says so; those that are the same are not walked."""
+    """Gives variables that cannot be kept their values of `before`, and says so; unchanged ones are not walked."""
     problems: list[str] = []
     for name, value in list(variables.items()):
         if not isinstance(value, list | dict | str) or value is before.get(name):

@@ -24,7 +24,7 @@ from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, Rl
 from lash.protocols.rlm.projection import RlmProjection
 from lash.protocols.rlm.projections import ProjectionRef, ProjectionResolver
 from lash.protocols.rlm.prompt import execution_prompt, tools_prompt
-from lash.protocols.rlm.seeds import seed_record
+from lash.protocols.rlm.seeds import is_variable_name, seed_record
 from lash.protocols.rlm.submitting import SubmitShape
 from lash.protocols.rlm.surface import LASHLANG_SURFACE_EXTENSION_ID, Offers, Surface, base_environment
 from lash.tools.catalog import ToolCatalog
@@ -53,6 +53,11 @@ class RlmProtocol:
             raise PluginRegistrationError(
                 f"projected names {HISTORY!r}, which is the conversation; choose another name"
             )
+        for name in self._projected:
+            if not is_variable_name(name):
+                raise PluginRegistrationError(
+                    f"projected names {name!r}, which programs cannot read; use letters, digits and _"
+                )
         self._grammar: CellGrammar = grammar or FencedCells()
         self._compiler = Compiler()
         self._resolver = resolver

@@ -24,7 +24,8 @@ MAX_DESCRIBED: Final = 100
 
 _FRAME: Final = """You act by writing programs in lashlang. Each reply holds exactly one fenced block with the \
 tag `lashlang`; \
-what stands before it is your reasoning, and nothing may follow it. The block runs at once, and you see what \
+what stands before it is your reasoning, and nothing may follow it. A block that holds three back quotes itself \
+is opened and closed with four. The block runs at once, and you see what \
 it printed in the next message. Keep blocks small and each to one purpose: look first, then compute, then submit. \
 Variables live on in later blocks. `print value` shows a value to you, `submit value` ends the turn with it; \
 a block does not have to submit. When a block fails, what it assigned before stays; mend the rest of it."""
