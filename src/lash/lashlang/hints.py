@@ -12,6 +12,7 @@ from typing import Final
 
 from lash.lashlang.habits import habit_hint, method_hint
 from lash.lashlang.host.environment import HostEnvironment
+from lash.lashlang.syntax.types import key_text
 from lash.lashlang.values.builtins import BUILTINS
 from lash.lashlang.values.more_builtins import MORE_BUILTINS
 
@@ -66,14 +67,15 @@ def suggestion(text: str, environment: HostEnvironment, variables: Iterable[str]
     """What there is in place of what is not: operations, modules, names that are spelled alike."""
     modules = environment.resources.module_instances
     if found := _NO_OPERATION.match(text):
+        if elsewhere := _elsewhere(found[2], environment):
+            return elsewhere
         for path, module in modules.items():
             if module.resource_type == found[1]:
                 return f"`{path}` has {_listed(found[2], module.operations)}"
     if found := _NO_MODULE.match(text):
-        if not any(found[1] in module.operations for module in modules.values()):
-            method = method_hint(found[1], _builtins(environment))
-            if method is not None:
-                return method
+        better = _elsewhere(found[1], environment) or method_hint(found[1], _builtins(environment))
+        if better is not None:
+            return better
         return f"modules are {_listed('', modules)}" if modules else "there are no modules here"
     if found := _NO_NAME.match(text):
         known = [*variables, *modules] if found[1] == "name" else [*_builtins(environment)]
@@ -81,6 +83,15 @@ def suggestion(text: str, environment: HostEnvironment, variables: Iterable[str]
             return f"a process sees its parameters only: give it `{found[2]}` as one"
         close = get_close_matches(found[2], known, 1, 0.7)
         return f"did you mean `{close[0]}`?" if close else None
+    return None
+
+
+def _elsewhere(operation: str, environment: HostEnvironment) -> str | None:
+    """Where an operation is that was looked for in the wrong module, or by the name of its tool."""
+    for path, module in environment.resources.module_instances.items():
+        for name in module.operations:
+            if operation in (name, f"{path}.{name}".replace(".", "_")):
+                return f"it is `{path}.{key_text(name)}`"
     return None
 
 

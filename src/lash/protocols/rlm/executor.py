@@ -151,10 +151,9 @@ class RlmExecutor:
         """What the tools of this drive are to programs; the same object while they are the same."""
         return [] if self._offer is None else self._offer.offered
 
-    @property
-    def told(self) -> list[PromptContribution]:
-        """What the model is told of the language and of these tools."""
-        return [] if self._offer is None else self._offer.told
+    def told(self, concealed: frozenset[str]) -> list[PromptContribution]:
+        """What the model is told of the language and of these tools, but those that are concealed."""
+        return [] if self._offer is None else self._offers.told(self._offer, concealed)
 
     def environment_of(self, catalog: ToolCatalog) -> HostEnvironment:
         """What programs are linked against with these tools."""

@@ -105,8 +105,8 @@ class RlmProtocol:
         assert self._offers is not None, "no session was built"
         return self._offers.of(catalog).surface.environment
 
-    def _told(self, catalog: ToolCatalog, surface: Surface) -> list[PromptContribution]:
-        tools = tools_prompt(catalog, surface.environment)
+    def _told(self, catalog: ToolCatalog, surface: Surface, concealed: frozenset[str]) -> list[PromptContribution]:
+        tools = tools_prompt(catalog, surface.environment, concealed)
         told = [
             PromptContribution("execution", execution_prompt(surface.environment, self.config.prompt_features)),
             PromptContribution("execution", tools, title="Host Surface"),
@@ -170,5 +170,4 @@ class RlmSession:
         return "" if self._grammar.find(text).code is not None else text
 
     def _contribute(self, context: PromptContext) -> list[PromptContribution]:
-        del context
-        return self._executor.told
+        return self._executor.told(context.concealed)

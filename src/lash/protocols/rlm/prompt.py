@@ -257,10 +257,13 @@ def _sections(environment: HostEnvironment, features: PromptFeatures) -> Iterato
     yield _CONTEXT + (f"\n\n{_CONTINUE}" if can_continue else "")
 
 
-def tools_prompt(catalog: ToolCatalog, environment: HostEnvironment) -> str:
-    """Every operation with its types and what it does; then data types, constructors and trigger sources."""
+def tools_prompt(catalog: ToolCatalog, environment: HostEnvironment, concealed: frozenset[str] = frozenset()) -> str:
+    """Every operation with its types and what it does; then data types, constructors and trigger sources.
+
+    Nothing is said of tools that are `concealed`.
+    """
     lines: list[str] = []
-    definitions = sorted(catalog.definitions(), key=_place)
+    definitions = sorted((one for one in catalog.definitions() if one.name not in concealed), key=_place)
     for definition in definitions[:MAX_DESCRIBED]:
         lines += _described(definition)
     if len(definitions) > MAX_DESCRIBED:
