@@ -52,7 +52,7 @@ _HABITS: Final = tuple(
         ("unexpected `/`", r"/\*", "comments start with `#`"),
         ("unexpected `*`", r"\*\*", "there is no power: multiply"),
         ("unexpected `=`", r"===|!==", "write `==` or `!=`"),
-        ("unexpected `=`", "", "an assignment is a statement of its own"),
+        ("unexpected `=`", r"=\s*[A-Za-z_]\w*\s*=[^=]", "an assignment is a statement of its own"),
         ("`print` can't be used inside a `process`", "", "`yield value` tells whoever watches"),
         ("`submit` can't be used inside a `process`", "", "a process ends with `finish value`"),
         ("can't read `.length`", "", "write `len(x)`"),
