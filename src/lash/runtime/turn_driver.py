@@ -6,9 +6,10 @@ them. It holds no rule of its own beyond what each effect needs to run live.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
@@ -60,6 +61,9 @@ from lash.runtime.tool_batch import ToolBatch, first_suffixes
 from lash.runtime.turn_tools import TurnTools
 from lash.tools.result import ToolCallRecord
 from lash.tracing.turn import TurnTrace
+
+# After so many model calls of one turn others have their turn.
+_BREATH: Final = 8
 
 
 @dataclass(slots=True)
@@ -194,6 +198,9 @@ class TurnDriver:
         self._machine.answer(answer)
 
     async def _call_model(self, effect: LlmCall) -> None:
+        if self._machine.iteration % _BREATH == _BREATH - 1:
+            # A replay waits for nothing, nor does a model that answers at once: others have their turn all the same.
+            await asyncio.sleep(0)
         envelope = self._envelope(effect.id, llm_command(effect.request, self._history))
         if self._plugins.protocol_session is not None:
             asking = ModeQuestion(self._runtime_scope(), effect.id, self._controller, envelope.replay_key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -595,3 +596,22 @@ async def test_a_full_context_is_warned_of_once_a_frame() -> None:
     [warning] = [one for one in told if isinstance(one, CustomEvent) and one.name == "rlm_context_budget_warning"]
     assert isinstance(warning.payload, dict)
     assert warning.payload["limit_tokens"] == 10
+
+
+async def test_a_model_that_never_waits_leaves_others_their_turn(tmp_path: Path) -> None:
+    model = ScriptedModel(lambda _: says("once more"))
+    seen: list[int] = []
+
+    async def watch() -> None:
+        while not seen or seen[-1] < 60:
+            seen.append(len(model.requests))
+            await asyncio.sleep(0)
+
+    core = lash.RlmCore(model=model, store=str(tmp_path / "agent.db"))
+    async with core, core.session("s") as session:
+        watching = asyncio.create_task(watch())
+        turn = await session.run("go", max_turns=64)
+        await watching
+
+    assert turn.outcome == Stopped("max_turns")
+    assert max(later - former for former, later in pairwise(seen)) <= 8
