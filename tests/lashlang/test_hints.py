@@ -10,6 +10,7 @@ from lash.lashlang.host.environment import ALL_ABILITIES
 from lash.lashlang.syntax.features import ALL_FEATURES
 
 CATALOG = Catalog().add_operation("orders", "Orders", "total", "t").add_operation("orders", "Orders", "list", "l")
+CATALOG.add_operation("tools", "Tools", "get-docs", "g")
 LOOP = "functions are no values: write a `for` loop, and grow a list with `xs = push(xs, v)`"
 RECORD = "an operation takes one record: write `module.operation({ name: value })`"
 REFUSED = "`?` unwrapped failed module operation: invalid arguments for total:"
@@ -34,7 +35,8 @@ def hint_of(source: str) -> str | None:
         ("if x { print 1", "a `{` is not closed"),
         ('x = "abc', 'no `"` closes this string; write \\" for a quote inside it, or put the text between """'),
         ("await orders.totl({})", "`orders` has `total`, `list`"),
-        ("await order.find_all({})", "modules are `orders`"),
+        ("await order.find_all({})", "modules are `orders`, `tools`"),
+        ("await tools.get-docs({})", 'a name with `-` is quoted: write `tools."get-docs"({ … })`'),
         ("await tools.total({})", "it is `orders.total`"),
         ("await tools.orders_total({})", "it is `orders.total`"),
         ("print pushh([], 1)", "did you mean `push`?"),

@@ -71,7 +71,9 @@ def suggestion(text: str, environment: HostEnvironment, variables: Iterable[str]
             return elsewhere
         for path, module in modules.items():
             if module.resource_type == found[1]:
-                return f"`{path}` has {_listed(found[2], module.operations)}"
+                # Dotted aliases are those of the reference; nobody needs to be told of them.
+                names = [name for name in module.operations if "." not in name]
+                return f"`{path}` has {_listed(found[2], names)}"
     if found := _NO_MODULE.match(text):
         better = _elsewhere(found[1], environment) or method_hint(found[1], _builtins(environment))
         if better is not None:
@@ -81,6 +83,8 @@ def suggestion(text: str, environment: HostEnvironment, variables: Iterable[str]
         known = [*variables, *modules] if found[1] == "name" else [*_builtins(environment)]
         if found[1] == "name" and found[2] in known:
             return f"a process sees its parameters only: give it `{found[2]}` as one"
+        if found[1] == "builtin" and (quoted := _quoted(found[2], environment)):
+            return quoted
         close = get_close_matches(found[2], known, 1, 0.7)
         return f"did you mean `{close[0]}`?" if close else None
     return None
@@ -92,6 +96,15 @@ def _elsewhere(operation: str, environment: HostEnvironment) -> str | None:
         for name in module.operations:
             if operation in (name, f"{path}.{name}".replace(".", "_")):
                 return f"it is `{path}.{key_text(name)}`"
+    return None
+
+
+def _quoted(tail: str, environment: HostEnvironment) -> str | None:
+    """`tools.get-docs(…)` is read as a difference: operations with such names are quoted."""
+    for path, module in environment.resources.module_instances.items():
+        for name in module.operations:
+            if name.endswith(f"-{tail}") and "." not in name:
+                return f"a name with `-` is quoted: write `{path}.{key_text(name)}({{ … }})`"
     return None
 
 
