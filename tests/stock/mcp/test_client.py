@@ -247,3 +247,22 @@ async def test_names_that_could_not_be_told_apart_are_refused() -> None:
         await mcp.detach("b")
     with pytest.raises(InvalidArgument, match="positive"):
         McpServer(server, call_timeout_ms=0)
+
+
+async def test_a_name_of_two_servers_is_the_first_ones_whoever_answers_first() -> None:
+    from mcp.types import Tool
+
+    one, other = (McpServer(Stdio("true"), prefix="same_") for _ in range(2))
+    mcp = McpServers({"one": one, "other": other})
+    tools = [Tool(name=name, input_schema={"type": "object"}) for name in ("find", "list")]
+    mcp._offer.learn("other", other, tools)
+    mcp._offer.learn("one", one, tools[:1])
+
+    assert {each.name: each.id for each in mcp._offer.tool_manifests()} == {
+        "same_find": "mcp:one:find",
+        "same_list": "mcp:other:list",
+    }
+    assert {name: status.tools for name, status in mcp.status().items()} == {
+        "one": ["same_find"],
+        "other": ["same_list"],
+    }

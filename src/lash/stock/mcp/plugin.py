@@ -108,6 +108,10 @@ class McpServers:
             found[name] = McpServerStatus(name, is_connected, self._offer.names_of(name), problem)
         return found
 
+    def names(self) -> list[str]:
+        """The servers, in the order in which they were given."""
+        return list(self._servers)
+
     async def call(self, server: str, tool: str, execution: ToolExecution) -> ToolCallOutput:
         """Calls a tool of a server; every failure is an output."""
         from mcp import MCPError
@@ -146,6 +150,8 @@ class _Offer(ToolProvider):
     def __init__(self, plugin: McpServers) -> None:
         self._plugin = plugin
         self._by_server: dict[str, dict[str, tuple[ToolDefinition, str]]] = {}
+        # What comes of them, until one changes.
+        self._found: dict[str, tuple[str, ToolDefinition]] | None = None
 
     def learn(self, name: str, server: McpServer, tools: Sequence[Tool]) -> None:
         """What a server offers now."""
@@ -155,33 +161,39 @@ class _Offer(ToolProvider):
                 definition = definition_of(name, server, tool)
                 known.setdefault(definition.name, (definition, tool.name))
         self._by_server[name] = known
+        self._found = None
 
     def forget(self, name: str) -> None:
         """A server is gone for good."""
         self._by_server.pop(name, None)
+        self._found = None
 
     def clear(self) -> None:
         """All are."""
         self._by_server.clear()
+        self._found = None
 
     def names_of(self, server: str) -> list[str]:
-        """How the tools of a server are called here."""
-        return list(self._by_server.get(server, ()))
+        """How the tools of a server are called here, without those that an earlier server has."""
+        return [name for name, (owner, _) in self._offered().items() if owner == server]
 
     def tool_manifests(self) -> Sequence[ToolManifest]:
         """By server, in its order. A name that two servers have is the first one's."""
-        found: dict[str, ToolManifest] = {}
-        for tools in self._by_server.values():
-            for name, (definition, _) in tools.items():
-                found.setdefault(name, definition.manifest)
-        return list(found.values())
+        return [definition.manifest for _, definition in self._offered().values()]
 
     def resolve_contract(self, name: str) -> ToolContract | None:
         """The schemas a server gave."""
-        for tools in self._by_server.values():
-            if name in tools:
-                return tools[name][0].contract
-        return None
+        found = self._offered().get(name)
+        return None if found is None else found[1].contract
+
+    def _offered(self) -> dict[str, tuple[str, ToolDefinition]]:
+        """Every name with its server: in the application's order, not in that of who answered first."""
+        if self._found is None:
+            self._found = {}
+            for server in self._plugin.names():
+                for name, (definition, _) in self._by_server.get(server, {}).items():
+                    self._found.setdefault(name, (server, definition))
+        return self._found
 
     async def execute(self, call: ToolExecution) -> object:
         """Calls the server that the tool's id names."""
