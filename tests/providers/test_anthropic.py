@@ -20,6 +20,7 @@ from lash.machine.llm import (
     TextBlock,
     TextPart,
     ToolCallBlock,
+    ToolCallPart,
     ToolResultBlock,
     ToolSpec,
 )
@@ -250,6 +251,26 @@ class TestTheStream:
             usage=TokenUsage(4, 5),
             served_model="m-1",
         )
+
+    async def test_a_call_whose_input_is_given_whole_keeps_it(
+        self, server: WireServer, wire: AnthropicMessages
+    ) -> None:
+        blocks = [{"type": "tool_use", "id": name, "name": "find", "input": {"q": name}} for name in ("a", "b")]
+        server.plays(
+            streams(
+                {"type": "message_start", "message": {"usage": {"input_tokens": 1}}},
+                *({"type": "content_block_start", "index": at, "content_block": one} for at, one in enumerate(blocks)),
+                *({"type": "content_block_stop", "index": at} for at in (1, 0)),
+                {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+                {"type": "message_stop"},
+                done=False,
+            )
+        )
+
+        answer = await wire.complete(REQUEST)
+
+        calls = [part for part in answer.parts if isinstance(part, ToolCallPart)]
+        assert sorted((call.call_id, call.input_json) for call in calls) == [("a", '{"q": "a"}'), ("b", '{"q": "b"}')]
 
     @pytest.mark.parametrize(
         ("stop", "reason"),

@@ -6,6 +6,7 @@ Content comes in blocks, one after another, each opened, grown and closed. The e
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from lash.base.json import JsonObject
@@ -38,12 +39,14 @@ _REASONS: Final[dict[str, TerminalReason]] = {
 class _Block:
     """A content block that is still growing."""
 
-    __slots__ = ("call_id", "input", "kind", "name", "redacted", "signature", "text")
+    __slots__ = ("call_id", "given", "input", "kind", "name", "redacted", "signature", "text")
 
     def __init__(self, block: JsonObject) -> None:
         self.kind = text_at(block, "type")
         self.call_id = text_at(block, "id")
         self.name = text_at(block, "name")
+        # Empty where the input follows in pieces; some servers give it whole.
+        self.given = object_at(block, "input")
         self.redacted = text_at(block, "data")
         self.signature = text_at(block, "signature")
         self.text: list[str] = []
@@ -136,7 +139,8 @@ class MessagesReader(PartTeller):
                 self._done(ReasoningPart("", {"redacted_data": block.redacted}))
             case "tool_use":
                 arguments = "".join(block.input)
-                self._done(ToolCallPart(block.call_id, block.name, arguments if arguments.strip() else "{}"))
+                given = json.dumps(block.given, ensure_ascii=False)
+                self._done(ToolCallPart(block.call_id, block.name, arguments if arguments.strip() else given))
             case _:
                 pass  # the server's own tools, which lash did not ask for
 
