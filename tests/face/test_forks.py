@@ -376,7 +376,7 @@ async def test_a_parked_session_is_dropped_and_resumed(durable: Place) -> None:
 
 async def test_sessions_that_nobody_holds_are_forgotten_but_for_the_last_few(memory: Place) -> None:
     core = await memory.core(ScriptedModel([says("x")] * 5, order="calls"))
-    core._actors = SessionActors(idle_sessions=2)
+    core._running().actors = SessionActors(idle_sessions=2)
     seen: list[weakref.ref[SessionActor]] = []
     for number in range(5):
         async with core.session(f"s{number}") as session:
