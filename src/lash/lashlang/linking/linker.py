@@ -5,7 +5,9 @@ The order of the checks decides which error is reported: the first one wins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace as replaced
 
 from lash.lashlang.dialect import IMPROVED, Dialect
 from lash.lashlang.errors import LinkError, Span
@@ -188,5 +190,5 @@ def _lower_declaration(item: ast.Declaration, lowering: Lowering) -> ast.Declara
         if isinstance(item, ast.FunctionDeclaration):
             names = {param.name: param.type for param in item.params}
             scope = Scope("fn", names, gradual=lowering.rules.gradual)
-            return replace(item, body=lowering.block(item.body, scope))
-        return replace(item, body=lowering.block(item.body, _process_scope(item, lowering.rules)))
+            return replaced(item, body=lowering.block(item.body, scope))
+        return replaced(item, body=lowering.block(item.body, _process_scope(item, lowering.rules)))

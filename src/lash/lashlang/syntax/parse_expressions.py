@@ -243,7 +243,7 @@ class ExpressionReader(TypeReader):
             return inner
         if kind == NUMBER:
             self.at += 1
-            return ast.Number(self.tokens.values[start], span=self.span_from(start))
+            return ast.Number(float(self.texts[start]), span=self.span_from(start))
         if kind == STRING:
             self.at += 1
             return ast.String(self.texts[start], span=self.span_from(start))
