@@ -56,7 +56,18 @@ def link(
     program: ast.Program, environment: HostEnvironment, *, dialect: Dialect = IMPROVED, source: str | None = None
 ) -> LinkedModule:
     """`program` resolved against `environment`. Raises `LinkError` at the first misfit."""
-    _check_labels(program, environment)
+    try:
+        linked = _linked(program, environment, dialect, source)
+    except LinkError:
+        # A label where none is allowed is told before anything else.
+        _check_labels(program, environment)
+        raise
+    if linked.requirements.language_features.label_annotations:
+        _check_labels(program, environment)
+    return linked
+
+
+def _linked(program: ast.Program, environment: HostEnvironment, dialect: Dialect, source: str | None) -> LinkedModule:
     _check_declarations(program, environment)
     declared = {item.name: item.type for item in program.types()}
     rules = TypeRules(declared, environment.resources, dialect)
@@ -102,7 +113,7 @@ def _check_labels(program: ast.Program, environment: HostEnvironment) -> None:
 
 
 def _has_label(body: ast.Expr) -> bool:
-    return any(isinstance(node, ast.LabelAnnotated) for node in descendants(body))
+    return ast.LabelAnnotated in map(type, descendants(body))
 
 
 def _check_declarations(program: ast.Program, environment: HostEnvironment) -> None:

@@ -33,9 +33,19 @@ class Atoms:
         for text in texts:
             atom = known.get(text)
             if atom is None:
-                data = text.encode("utf-8", "surrogatepass")
-                atom = known[text] = b"%d:%b;" % (len(data), data)
+                atom = known[text] = _atom(text)
             parts.append(atom)
+
+    def reserve(self) -> int:
+        """Leaves room for an atom that is not known yet."""
+        self._parts.append(b"")
+        return len(self._parts) - 1
+
+    def fill(self, places: list[int], text: str) -> None:
+        """Writes an atom into the room that was left for it."""
+        parts, atom = self._parts, _atom(text)
+        for place in places:
+            parts[place] = atom
 
     def count(self, number: int) -> None:
         """Adds a number atom."""
@@ -48,6 +58,11 @@ class Atoms:
     def digest(self) -> str:
         """The SHA-256 of the atoms, in hex."""
         return hashlib.sha256(b"".join(self._parts)).hexdigest()
+
+
+def _atom(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogatepass")
+    return b"%d:%b;" % (len(data), data)
 
 
 def number_bits(value: float) -> str:
