@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast as py
 from typing import Final
 
+from lash.lashlang.codegen import nodes
 from lash.lashlang.codegen.attempts import FAST_STEPS, STEPS_AT_ONCE, first_slot
 from lash.lashlang.codegen.costs import weight_of
 from lash.lashlang.codegen.frame import NotSure
@@ -56,13 +57,12 @@ class FunctionEmitter(StatementEmitter):
         if self.uses_limits:
             lines.append(build.assign("cap", build.call("item_limit", build.name("m"))))
             lines.append(build.assign("text_room", build.call("text_limit", build.name("m"))))
-        lines += [build.assign(flag, build.const(None)) for flag in sorted(self.owned)]
-        return lines
+        return lines + build.assign_all(sorted(self.owned), build.const(None))
 
     def give_turn(self, allocated: int = 0) -> py.stmt:
         """Lets the driver look around; it is told what may have been allocated, and answers with new steps."""
         build = self.build
-        turn = py.Yield(build.const(allocated), **build.at())
+        turn = nodes.Yield(build.const(allocated), build.line)
         if self.counts_itself:
             return build.assign("n", turn)
         return build.store_item(build.name("c"), build.const(0), turn)
