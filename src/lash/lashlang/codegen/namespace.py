@@ -149,8 +149,9 @@ def counted(meter: Meter, items: list[Value]) -> list[Value]:
 
 def branch(meter: Meter, site: int, test: bool) -> bool:
     """Reports the arm that a branch takes; gives its test back."""
-    if meter.sites is not None:
-        meter.sites.branch(site, "then" if test else "else")
+    sites = meter.sites
+    if sites is not None:
+        sites.branch(site, "then" if test else "else")
     return test
 
 
