@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast as py
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
+from lash.lashlang.codegen import nodes
 from lash.lashlang.codegen.kinds import ANY, CONTAINER, LIST, NUMBER, RECORD, TEXT, UNSET
 from lash.lashlang.codegen.operators import OperatorEmitter
 from lash.lashlang.codegen.ownership import COPIES_OUTER, READS_ONLY
@@ -87,7 +89,7 @@ class ExpressionEmitter(OperatorEmitter):
 
     def number(self, value: float) -> py.expr:
         """A number constant; Python has no literal for infinity."""
-        if value == float("inf"):
+        if value == inf:
             return self.build.name("inf")
         return self.build.const(float(value))
 
@@ -98,7 +100,7 @@ class ExpressionEmitter(OperatorEmitter):
         if kind & UNSET:
             self.unset_reads.add(name)
             unknown = build.call("unknown_name", build.const(name))
-            local = build.choose(build.compare(local, py.IsNot(), build.name("UNSET")), local, unknown)
+            local = build.choose(build.compare(local, nodes.IS_NOT, build.name("UNSET")), local, unknown)
             self.kinds[name] = kind & ANY or ANY
         flag = self.own_flag(name)
         if flag is None or borrow or not kind & (LIST | RECORD):

@@ -152,6 +152,9 @@ def added(left: int, right: int) -> int:
 
 def join(into: Kinds, *arms: Kinds) -> None:
     """Replaces `into` by what holds after any of the arms."""
+    if arms[0] == arms[-1] and len(arms) == 2:
+        into.update(arms[0])
+        return
     names = set().union(*arms)
     for name in names:
         total = 0
@@ -254,11 +257,10 @@ def assigned_names(body: ast.Expr) -> set[str]:
     stack: list[tuple[ast.Expr, frozenset[str]]] = [(body, frozenset())]
     while stack:
         node, own = stack.pop()
-        kind = type(node)
-        if kind is ast.Assign:
+        if type(node) is ast.Assign:
             if node.root not in own:
                 found.add(node.root)
             continue
-        inner = own | {node.binding} if kind is ast.For else own
+        inner = own | {node.binding} if type(node) is ast.For else own
         stack.extend([(child, inner) for child in nested_statements(node)])
     return found

@@ -12,6 +12,25 @@ from typing import Final
 
 LOAD: Final = py.Load()
 STORE: Final = py.Store()
+# Operators have no place in the text, so one of each is enough.
+LESS: Final = py.Lt()
+IS: Final = py.Is()
+IS_NOT: Final = py.IsNot()
+AT_MOST: Final = py.LtE()
+MORE: Final = py.Gt()
+IN: Final = py.In()
+EQUAL: Final = py.Eq()
+NOT_EQUAL: Final = py.NotEq()
+ADD: Final = py.Add()
+SUBTRACT: Final = py.Sub()
+MULTIPLY: Final = py.Mult()
+DIVIDE: Final = py.Div()
+MODULO: Final = py.Mod()
+AND: Final = py.And()
+OR: Final = py.Or()
+NOT: Final = py.Not()
+NEGATE: Final = py.USub()
+AT_LEAST: Final = py.GtE()
 
 
 class Name(py.Name):

@@ -7,13 +7,12 @@ expression: that is how a run-time error finds its span at no cost while running
 from __future__ import annotations
 
 import ast as py
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from lash.lashlang.codegen import nodes
 from lash.lashlang.codegen.nodes import LOAD, STORE
 
 Stmts: TypeAlias = list[py.stmt]
-SUBTRACT: Final = py.Sub()
 
 
 class Builder:
@@ -91,19 +90,19 @@ class Builder:
 
     def is_type(self, value: py.expr, kind: str) -> py.expr:
         """`type(value) is kind`."""
-        return self.compare(self.call("type", value), py.Is(), self.name(kind))
+        return self.compare(self.call("type", value), nodes.IS, self.name(kind))
 
     def both(self, *tests: py.expr) -> py.expr:
         """`a and b and …`."""
-        return tests[0] if len(tests) == 1 else nodes.BoolOp(py.And(), list(tests), self.line)
+        return tests[0] if len(tests) == 1 else nodes.BoolOp(nodes.AND, list(tests), self.line)
 
     def either(self, *tests: py.expr) -> py.expr:
         """`a or b or …`."""
-        return tests[0] if len(tests) == 1 else nodes.BoolOp(py.Or(), list(tests), self.line)
+        return tests[0] if len(tests) == 1 else nodes.BoolOp(nodes.OR, list(tests), self.line)
 
     def negated(self, test: py.expr) -> py.expr:
         """`not test`."""
-        return py.UnaryOp(py.Not(), test, **self.at())
+        return py.UnaryOp(nodes.NOT, test, **self.at())
 
     def choose(self, test: py.expr, then: py.expr, otherwise: py.expr) -> py.expr:
         """`then if test else otherwise`."""
@@ -141,12 +140,12 @@ class Builder:
 
     def subtract_from(self, name: str, amount: int) -> py.stmt:
         """`name -= amount`."""
-        return nodes.AugAssign(self.target(name), SUBTRACT, self.const(amount), self.line)
+        return nodes.AugAssign(self.target(name), nodes.SUBTRACT, self.const(amount), self.line)
 
     def subtract_first(self, name: str, amount: int) -> py.stmt:
         """`name[0] -= amount`."""
         place = nodes.Subscript(self.name(name), self.const(0), STORE, self.line)
-        return nodes.AugAssign(place, SUBTRACT, self.const(amount), self.line)
+        return nodes.AugAssign(place, nodes.SUBTRACT, self.const(amount), self.line)
 
     def store_item(self, container: py.expr, key: py.expr, value: py.expr) -> py.stmt:
         """`container[key] = value` on a proved container."""

@@ -203,10 +203,10 @@ class Inference:
         if type(node) is ast.Field and (path := self.module_of(node, scope)) is not None:
             return RefType(self.catalog.module_instances[".".join(path)].resource_type)
         target = self.type_of(node.target, scope)
-        if type(node) is ast.Index:
-            plain = self.rules.resolved(target)
-            return plain.item if isinstance(plain, ListType) and plain.item != NEVER else ANY
-        return self.field_type(target, node.name)
+        if type(node) is ast.Field:
+            return self.field_type(target, node.name)
+        plain = self.rules.resolved(target)
+        return plain.item if isinstance(plain, ListType) and plain.item != NEVER else ANY
 
     def field_type(self, target: TypeExpr, name: str) -> TypeExpr:
         """The type of `.name` on a value of type `target`."""

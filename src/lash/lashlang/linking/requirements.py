@@ -21,6 +21,7 @@ from lash.lashlang.syntax.types import (
     UnionType,
 )
 
+
 def collect_requirements(program: ast.Program, catalog: Catalog | None = None) -> HostRequirements:
     """The requirements of a linked program.
 

@@ -64,7 +64,7 @@ class Cursor:
     def span_from(self, start: int) -> Span:
         """The span from token `start` to the last token consumed."""
         last = self.at - 1
-        return (self.starts[start], self.ends[last if last > start else start])
+        return (self.starts[start], self.ends[max(start, last)])
 
     def accept(self, kind: str) -> bool:
         """Consumes the token if it is of `kind`."""

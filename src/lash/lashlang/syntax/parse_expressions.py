@@ -232,22 +232,26 @@ class ExpressionReader(TypeReader):
 
     def _items(self, closer: str) -> tuple[ast.Expr, ...]:
         items: list[ast.Expr] = []
-        while not self.accept(closer):
+        kinds = self.kinds
+        while kinds[self.at] != closer:
             items.append(self.expression())
-            if not self.accept(","):
-                self.expect(closer)
+            if kinds[self.at] != ",":
                 break
+            self.at += 1
+        self.expect(closer)
         return tuple(items)
 
     def _named(self, closer: str) -> tuple[tuple[str, ast.Expr], ...]:
         entries: list[tuple[str, ast.Expr]] = []
-        while not self.accept(closer):
+        kinds = self.kinds
+        while kinds[self.at] != closer:
             name = self.key()
             self.expect(":")
             entries.append((name, self.expression()))
-            if not self.accept(","):
-                self.expect(closer)
+            if kinds[self.at] != ",":
                 break
+            self.at += 1
+        self.expect(closer)
         return tuple(entries)
 
     def _primary(self) -> ast.Expr:

@@ -137,12 +137,11 @@ class BodySites:
         work: list[tuple[ast.Expr, Path]] = [(body, None)]
         while work:
             node, path = work.pop()
-            kind = type(node)
-            named = _SITE_KINDS.get(kind)
+            named = _SITE_KINDS.get(type(node))
             if named is not None:
                 self._numbers[id(node)] = len(self.sites)
                 self.sites.append(Site(entry, path, *named(node)))
-            if kind is ast.LabelAnnotated:
+            if type(node) is ast.LabelAnnotated:
                 work.append((node.inner, path))
                 continue
             inner = children(node)
