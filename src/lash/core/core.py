@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 
 from lash.artifacts.environments import persist_process_env
 from lash.attachments.store import AttachmentStore
+from lash.base.arguments import checked_max_turns, checked_names
 from lash.base.clock import Clock, SystemClock
 from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.base.ids import IdSource, SystemIds, is_name
@@ -112,8 +113,6 @@ class LashCore:
         clock: Clock | None = None,
         ids: IdSource | None = None,
     ) -> None:
-        if max_turns is not None and max_turns < 1:
-            raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
         if workers not in (0, 1):
             raise InvalidArgument(
                 f"workers={workers}: a core has one inline worker, or 0 when others run its processes"
@@ -133,7 +132,7 @@ class LashCore:
         self._plugin_options = _options(plugin_options, self._plugin_host) or {}
         self._prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, core_layer(instructions, prompt))
         self._has_cells = protocol.id == "rlm_protocol"
-        self._max_turns = max_turns
+        self._max_turns = checked_max_turns(max_turns)
         self._residency = residency
         self._workers = workers
         self._worker_concurrency = worker_concurrency
@@ -242,10 +241,10 @@ class LashCore:
         if not is_name(session_id):
             raise InvalidArgument(f"session id {session_id!r} is empty or no plain text; choose another")
         prompt = prompt_json(None, prompt_contributions)
-        policy = self._models.policy(max_turns=max_turns, prompt=prompt)
+        policy = self._models.policy(max_turns=checked_max_turns(max_turns), prompt=prompt)
+        access = ToolAccess(checked_names("tools", tools), checked_names("hidden_tools", hidden_tools))
         actor = self._actor(session_id, policy)
         if tools is not None or hidden_tools is not None or plugin_options is not None:
-            access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
             is_limited = tools is not None or hidden_tools is not None
             actor.assign(access if is_limited else None, _options(plugin_options, self._plugin_host))
         home = SessionHome(self._models, self.session, self._forget, self._background_work, self._has_cells)
