@@ -221,7 +221,7 @@ async def test_a_choice_of_a_turn_that_is_none_is_refused(memory: Place, choice:
     core = await memory.core(ScriptedModel([]))
     async with core.session("s") as session:
         with pytest.raises(InvalidArgument):
-            await session.run("go", **{choice: wrong})  # type: ignore[misc]
+            await session.run("go", **{choice: wrong})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -369,7 +369,7 @@ class TestOptions:
 
     def test_an_option_of_a_later_release_does_not_exist(self) -> None:
         with pytest.raises(TypeError, match="remote"):
-            tool(remote=True)  # type: ignore[call-overload, untyped-decorator]
+            tool(remote=True)  # type: ignore[call-overload]
 
     def test_who_is_asked_before_a_call_is_part_of_the_manifest(self) -> None:
         @tool(approve=True, approval_timeout=1.5)
