@@ -12,7 +12,7 @@ from face.places import Place, recorded, settled, texts, until
 from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
 from lash.base.messages import unsettled_tool_calls
-from lash.effects import Accepted, AlreadyResolved, ResolvedOk, UnknownOrRevoked
+from lash.effects import Accepted, AlreadyResolved, ResolvedOk, TimedOut, UnknownOrRevoked
 from lash.machine.outcome import Stopped
 from lash.plugins.directives import ReplaceToolArgs
 from lash.plugins.hooks import BeforeToolCall
@@ -303,6 +303,31 @@ async def test_a_deadline_that_passes_is_a_denial(memory: Place) -> None:
         assert "nobody approved" in results(session)[0]
         assert bank.paid == []
         assert isinstance(await core.approvals.approve(approval_), AlreadyResolved)
+
+
+async def test_an_approval_after_the_deadline_approves_nothing_though_nobody_was_there_to_notice(
+    durable: Place,
+) -> None:
+    bank = Bank(approval_timeout=3600)
+    core = await durable.core(ScriptedModel(SCRIPT), tools=[bank.pay])
+    session = await core.session("s").open()
+    lost = asyncio.create_task(session.run("go", turn_id="t"))
+    [approval_] = await asked(core)
+    await durable.crash(core)
+    await asyncio.gather(lost, return_exceptions=True)
+    assert approval_.deadline_ms is not None
+    clock = VirtualClock(approval_.deadline_ms)  # nothing ran in the last hour
+
+    async with lash.StandardCore(
+        model=ScriptedModel([]), store=await durable.open_store(), clock=clock
+    ).only_asking() as asking:
+        assert await asking.approvals.approve(approval_.id) == AlreadyResolved(TimedOut())
+        assert await asking.approvals.pending() == []
+
+    again = await durable.core(ScriptedModel(SCRIPT), tools=[bank.pay])
+    turn = await again.session("s").run("go", turn_id="t")
+    assert error_of(turn).code == "approval_timeout"
+    assert bank.paid == []
 
 
 async def test_cancelling_a_turn_that_asks_leaves_a_valid_history(place: Place) -> None:
