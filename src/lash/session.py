@@ -167,7 +167,11 @@ class Session:
         slot_policy: SlotPolicy = "exclusive",
         max_turns: int | None = None,
     ) -> QueuedWorkBatch:
-        """Stores input for a later turn, durably. The same `id` is the same input, also after it ran."""
+        """Stores input for a later turn, durably. The same `id` is the same input, also after it ran.
+
+        With `earliest_safe_boundary` the running turn takes it in, unless input that may not be waits in
+        front of it: nothing overtakes.
+        """
         if id is not None and not is_name(id):
             raise InvalidArgument(f"id={id!r} is empty or no plain text; leave it out or give the input's own id")
         check_one_of("delivery_policy", delivery_policy, DeliveryPolicy)
