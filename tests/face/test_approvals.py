@@ -284,6 +284,20 @@ async def test_a_chat_can_ask_in_place(place: Place) -> None:
 # deadlines, cancels, deletes
 
 
+async def test_calls_that_ask_within_one_millisecond_are_listed_in_their_order(memory: Place) -> None:
+    bank = Bank()
+    model = ScriptedModel([[calls("pay", amount=amount) for amount in range(20)], says("ok")])
+    core = lash.StandardCore(model=model, tools=[bank.pay], store=await memory.open_store(), clock=VirtualClock())
+    memory.cores.append(await core.open())
+    async with core.session("s") as session:
+        running = asyncio.create_task(session.run("go"))
+        approvals = await asked(core, 20)
+        assert [approval_.args["amount"] for approval_ in approvals] == list(range(20))
+        for approval_ in approvals:
+            await core.approvals.deny(approval_)
+        await running
+
+
 async def test_a_deadline_that_passes_is_a_denial(memory: Place) -> None:
     bank = Bank(approval_timeout=60)
     clock = VirtualClock()
