@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -284,12 +285,11 @@ async def test_a_chat_can_ask_in_place(place: Place) -> None:
 # deadlines, cancels, deletes
 
 
-async def test_calls_that_ask_within_one_millisecond_are_listed_in_their_order(memory: Place) -> None:
+async def test_calls_that_ask_within_one_millisecond_are_listed_in_their_order(tmp_path: Path) -> None:
     bank = Bank()
     model = ScriptedModel([[calls("pay", amount=amount) for amount in range(20)], says("ok")])
-    core = lash.StandardCore(model=model, tools=[bank.pay], store=await memory.open_store(), clock=VirtualClock())
-    memory.cores.append(await core.open())
-    async with core.session("s") as session:
+    core = lash.StandardCore(model=model, tools=[bank.pay], store=str(tmp_path / "agent.db"), clock=VirtualClock())
+    async with core, core.session("s") as session:
         running = asyncio.create_task(session.run("go"))
         approvals = await asked(core, 20)
         assert [approval_.args["amount"] for approval_ in approvals] == list(range(20))
