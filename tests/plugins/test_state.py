@@ -201,7 +201,7 @@ async def test_a_version_that_could_not_be_read_back_is_not_stored(file: Place) 
     assert (await again.session("s").run("go")).text == "ok"
 
 
-@pytest.mark.parametrize("given", [Tally, "tally", Tally.begin], ids=repr)
+@pytest.mark.parametrize("given", [Tally, "tally", Tally.begin], ids=["a class", "a name", "a function"])
 async def test_what_is_no_plugin_is_refused_where_it_is_given(given: object) -> None:
     with pytest.raises(PluginRegistrationError, match="is no plugin"):
         lash.StandardCore(model=echo(), plugins=[given])  # type: ignore[list-item]
