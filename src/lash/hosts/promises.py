@@ -65,12 +65,20 @@ class Promises:
         return make_key(scope, wait, self._secret)
 
     async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
-        """First writer wins; a forged key is `UnknownOrRevoked`."""
+        """First writer wins; a forged key is `UnknownOrRevoked`.
+
+        A deadline that has passed was first, also when no process was there to notice: an approval
+        that comes too late approves nothing.
+        """
         await self.open()
         assert self._secret is not None
         if not is_genuine(key, self._secret):
             return UnknownOrRevoked()
-        return await self._store.resolve(key, resolution)
+        row = await self._store.get_wait(key)
+        if row is None or row.deadline_ms is None or self._clock.now_ms() < row.deadline_ms:
+            return await self._store.resolve(key, resolution)
+        outcome = await self._store.resolve(key, TimedOut())
+        return AlreadyResolved(TimedOut()) if isinstance(outcome, Accepted) else outcome
 
     async def perform(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         """The `await_event` effect: the same for every controller."""
