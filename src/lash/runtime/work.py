@@ -299,6 +299,8 @@ def _input_of(what: object, args: JsonObject) -> ProcessInput:
                 raise InvalidWork("external work takes no args; put them into metadata=")
             if not is_name(label):
                 raise InvalidWork(f"label={label!r} of external work is empty; say what it is")
+            if isinstance(what.signals, str):
+                raise InvalidWork(f"signals={what.signals!r} is one text; give a list of names, [{what.signals!r}]")
             fields = {"label": label, **(metadata or {})}
             return ExternalInput(return_json(fields, "metadata"))
         case msgspec.Struct() if isinstance(what, ProcessInput):
