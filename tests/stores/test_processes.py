@@ -37,7 +37,7 @@ from lash.processes.scopes import HostOriginator, ProcessProvenance, SessionScop
 from lash.processes.status import SignalWait, WaitState
 from lash.sessions.errors import StoreUnavailable
 from lash.sessions.store import SessionCreate
-from lash.stores import Store
+from lash.stores import Store, process_upkeep
 from lash.stores.processes import SqlProcesses
 from lash.stores.sql import process_retention
 from lash.testing.conformance.process_drafts import LONG_MS, complete, event, external, job, places, plain, wake
@@ -388,6 +388,25 @@ async def test_pruning_forgets_what_is_of_no_use_and_keeps_the_id_taken(store: S
             await attempt
     [change] = await feed_up_to(store, cursor, {"free"})
     assert (change.process_id, change.is_pruned) == ("free", True)
+
+
+async def test_what_is_kept_does_not_stand_before_what_can_be_forgotten(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_upkeep, "PAGE", 2)
+    processes = store.processes
+    for process_id in ("a-seen", "b-seen", "c-seen", "d-free", "e-free", "f-free"):
+        await processes.register_process(external(process_id))
+        if process_id.endswith("seen"):
+            await processes.grant_handle(ROOT, process_id, ProcessHandleDescriptor())
+        await complete(processes, process_id)
+
+    first = await processes.prune_terminal_processes(FAR_MS, PruneFilter(limit=2))
+    second = await processes.prune_terminal_processes(FAR_MS, PruneFilter(limit=2))
+
+    assert first.pruned == ["d-free", "e-free"]
+    assert [blocked.process_id for blocked in first.blocked] == ["a-seen", "b-seen"]
+    assert second.pruned == ["f-free"]
 
 
 async def test_live_processes_say_what_they_refer_to(store: Store) -> None:
