@@ -610,6 +610,21 @@ async def test_a_session_sees_its_own_processes_and_no_others(place: Place) -> N
         assert await waiting in ({"mine": SuccessOutput(2)}, {})
 
 
+async def test_a_session_lets_go_of_what_it_has_seen(place: Place) -> None:
+    core = await place.core(model())
+    async with core.session("s") as session:
+        await session.processes.start(DEPLOY, id="p", wake=False)
+        await core.processes.complete("p")
+        kept = await core.processes.prune(timedelta(0))
+
+        await session.processes.forget("p")
+        await session.processes.forget("p")
+
+        assert [blocked.reason for blocked in kept.blocked] == ["granted"]
+        assert await session.processes.list_all() == []
+        assert (await core.processes.prune(timedelta(0))).pruned == ["p"]
+
+
 async def test_deleting_a_session_reports_its_processes_and_triggers_and_stops_none(place: Place) -> None:
     core = await place.core(model())
     async with core.session("s") as session:

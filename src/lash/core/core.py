@@ -49,7 +49,7 @@ from lash.runtime.observation.replay import LiveReplayStore, RecentEvents
 from lash.runtime.process_admin import ProcessAdmin
 from lash.runtime.prompting import Prompting
 from lash.runtime.recovery import recover
-from lash.runtime.trigger_admin import TriggerAdmin
+from lash.runtime.trigger_admin import CoreTriggers
 from lash.runtime.worker.config import CONCURRENCY, ProcessWorkerConfig
 from lash.runtime.worker.contributed import engines_of
 from lash.runtime.worker.environment import SURFACE_EXTENSION
@@ -293,7 +293,7 @@ class LashCore:
         return self._background_work().processes
 
     @property
-    def triggers(self) -> TriggerAdmin:
+    def triggers(self) -> CoreTriggers:
         """What starts processes: events, schedules (docs/how-to/reminders.md, docs/how-to/webhooks.md)."""
         return self._background_work().triggers
 

@@ -1,4 +1,4 @@
-"""What a host does with triggers: emit, subscribe, put schedules, look, cancel (docs/design/api.md).
+"""What a host does with triggers: emit, subscribe, put schedules, look, cancel, forget (docs/design/api.md).
 
 Everything here is a short way to say something to the trigger store and the router.
 """
@@ -161,18 +161,21 @@ class TriggerAdmin:
         args: Mapping[str, Json] | None = None,
         inputs: Mapping[str, Json] | None = None,
         wake: WakeChoice | SessionScope | None = None,
-        overlap: Overlap = "skip",
+        overlap: Overlap | None = None,
         catch_up: CatchUpMode = "one",
         catch_up_limit: int = 10,
     ) -> Schedule:
         """Starts a process by a cron expression in a zone, or at every multiple of a time span.
 
-        `start`, `args`, `inputs` and `wake` are those of `subscribe`. Putting the same
+        While an earlier run has not ended the next one is dropped (`overlap="skip"`), unless all that was
+        missed is made up for (`catch_up="all"`): then they follow each other (`overlap="queue"`). `start`, `args`, `inputs` and `wake` are those of `subscribe`. Putting the same
         again changes nothing, so a host may do it at every start. `key` is the
-        schedule's id: with one, another time or target changes the schedule; without, it is another
-        schedule. Raises `InvalidSchedule` naming the field, and `ZoneDataMissing`.
+        schedule's id: with one, another time, target or session changes the schedule; without, it is
+        another schedule. Raises `InvalidSchedule` naming the field, and `ZoneDataMissing`.
         """
         spec: ScheduleSpec
+        if overlap is None:
+            overlap = "queue" if catch_up == "all" else "skip"
         if isinstance(when, str):
             spec = Cron(when, tz)
         else:
@@ -239,7 +242,9 @@ class TriggerAdmin:
         wakes = scope_of(wake)
         target = await self._target(start, args, inputs, wakes)
         if key is None:
-            parts = (self._registrant.scope_id, struct_to_json(spec), target.input, dict(inputs or {}))
+            parts = [self._registrant.scope_id, struct_to_json(spec), target.input, dict(inputs or {})]
+            if wakes is not None:  # whoever reminds two sessions of one thing means both
+                parts.append(wakes.id)
             key = f"schedule:{tagged_hash('lash.trigger.schedule_id/v1', *parts)}"
         draft = ScheduleDraft(schedule_id=key, registrant=self._registrant, spec=spec, catch_up=catch_up)
         subscription = SubscriptionDraft(
@@ -284,3 +289,17 @@ class TriggerAdmin:
             plan = plan.waking()
         work, event_types = as_target(plan)
         return TriggerTarget(work, plan.identity, plan.env_ref, event_types)
+
+
+class CoreTriggers(TriggerAdmin):
+    """`core.triggers`: the triggers of a host, who also keeps house. Added in 0.1."""
+
+    async def prune(self, older_than: timedelta, *, limit: int = 500) -> int:
+        """Forgets what happened so long ago, and its deliveries; how many events that were. Added in 0.1.
+
+        Kept is what has not been started yet, and what started a process that has not ended.
+        """
+        if limit < 1:
+            raise InvalidTrigger(f"limit={limit}: ask for one at least")
+        before_ms = self._ticker.now_ms() - older_than // timedelta(milliseconds=1)
+        return await self._store.prune_occurrences(before_ms, limit)
