@@ -221,6 +221,36 @@ async def test_a_schedule_that_means_nothing_is_refused(
     assert await core.triggers.schedules() == []
 
 
+async def test_what_is_no_trigger_cancels_none(memory: Place) -> None:
+    core = await memory.core(model())
+    kept = await core.triggers.subscribe("shop.paid", lash.External("book"))
+
+    for nothing in (None, 7):
+        with pytest.raises(InvalidTrigger, match="cannot be cancelled"):
+            await core.triggers.cancel(nothing)  # type: ignore[arg-type]
+
+    assert await core.triggers.cancel("") is False
+    assert await core.triggers.list() == [kept]
+
+
+async def test_questions_that_mean_nothing_are_refused(memory: Place) -> None:
+    core = await memory.core(model())
+    triggers = core.triggers
+
+    for asked, says in (
+        (triggers.emit("shop.paid", float("nan"), key="d-1"), "payload of the event is not JSON"),
+        (triggers.emit("shop.paid", 1, key="d-1", source=float("nan")), "source of the event is not JSON"),
+        (triggers.deliveries(DeliveryFilter(limit=-1)), "limit=-1"),
+        (triggers.every(5, start=lash.External("x")), "neither a cron expression nor a timedelta"),  # type: ignore[arg-type]
+        (triggers.every("@daily", start=lash.SessionTurn("x", session_id="one")), "leave session_id out"),
+        (triggers.subscribe("shop.paid", lash.SessionTurn("x", tools="book")), "give a list of names"),
+    ):
+        with pytest.raises(lash.InvalidArgument, match=says):
+            await asked
+
+    assert (await triggers.list(), await triggers.schedules()) == ([], [])
+
+
 async def test_deleting_a_session_takes_its_triggers_away(place: Place) -> None:
     core = await place.core(model())
     async with core.session("s") as session:

@@ -11,15 +11,16 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from lash.base.canonical import tagged_hash
+from lash.base.canonical import canonical_json_bytes, tagged_hash
 from lash.base.codec import struct_to_json
+from lash.base.errors import NotCanonical
 from lash.base.json import Json, JsonObject
 from lash.base.schema import compile_schema
 from lash.processes.inputs import ProcessIdentity
 from lash.runtime.process_admin import WakeChoice, scope_of
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_router import TriggerEmitReport, TriggerRouter
-from lash.runtime.work import InvalidWork, Work, WorkPlanner, as_target
+from lash.runtime.work import InvalidWork, SessionTurn, Work, WorkPlanner, as_target
 from lash.triggers.delivery import Delivery, DeliveryFilter
 from lash.triggers.errors import InvalidSchedule, InvalidTrigger
 from lash.triggers.occurrence import OccurrenceRequest
@@ -93,7 +94,8 @@ class TriggerAdmin:
         `source` says to which one of its type it happened; `{}` when left out. Raises `InvalidTrigger`
         and `OccurrenceConflict`; an event that a plugin declares must say what was declared.
         """
-        source = {} if source is None else source
+        source = {} if source is None else _json(source, "source")
+        _json(payload, "payload")
         if (event := self._declared.get(source_type)) is not None:
             problems = compile_schema(event.payload_schema).problems(payload)
             if problems:
@@ -130,8 +132,9 @@ class TriggerAdmin:
         wakes `wake`, a session or its id. With a `key` the
         call may be repeated: it changes the subscription instead of adding one. Raises `InvalidTrigger`.
         """
-        source = {} if source is None else source
+        source = {} if source is None else _json(source, "source")
         wakes = scope_of(wake)
+        _check_repeats(start)
         target = await self._target(start, args, inputs, wakes)
         draft = SubscriptionDraft(
             registrant=self._registrant,
@@ -176,8 +179,11 @@ class TriggerAdmin:
         spec: ScheduleSpec
         if overlap is None:
             overlap = "queue" if catch_up == "all" else "skip"
+        _check_repeats(start)
         if isinstance(when, str):
             spec = Cron(when, tz)
+        elif not isinstance(when, timedelta):
+            raise InvalidSchedule("every", when, "is neither a cron expression nor a timedelta")
         else:
             # Counted from the epoch: a restart neither moves nor postpones it.
             spec = Every(when // timedelta(milliseconds=1), 0)
@@ -209,6 +215,8 @@ class TriggerAdmin:
 
     async def deliveries(self, wanted: DeliveryFilter | None = None) -> list[Delivery]:
         """What occurrences started, and what they still have to start."""
+        if wanted is not None and wanted.limit < 1:
+            raise InvalidTrigger(f"limit={wanted.limit}: ask for one at least")
         return await self._store.list_deliveries(wanted)
 
     async def cancel(self, what: Subscription | Schedule | str) -> bool:
@@ -219,6 +227,8 @@ class TriggerAdmin:
         if isinstance(what, Schedule):
             return await self._store.cancel_schedule(what.schedule_id)
         handle = what.handle if isinstance(what, Subscription) else what
+        if not isinstance(handle, str):
+            raise InvalidTrigger(f"{what!r} cannot be cancelled; give a subscription, a schedule, a handle or an id")
         for found in await self._store.list_subscriptions(SubscriptionFilter(handle=handle)):
             return await self._store.cancel_registrant_subscription(found.draft.registrant.scope_id, found.handle)
         return isinstance(what, str) and await self._store.cancel_schedule(what)
@@ -289,6 +299,23 @@ class TriggerAdmin:
             plan = plan.waking()
         work, event_types = as_target(plan)
         return TriggerTarget(work, plan.identity, plan.env_ref, event_types)
+
+
+def _json(value: Json, what: str) -> Json:
+    try:
+        canonical_json_bytes(value)
+    except NotCanonical as error:
+        raise InvalidTrigger(f"{what} of the event is not JSON: {error.message}") from error
+    return value
+
+
+def _check_repeats(start: Startable) -> None:
+    """Raises `InvalidWork` for what could be started only once."""
+    if isinstance(start, SessionTurn) and start.session_id is not None:
+        raise InvalidWork(
+            f"session_id={start.session_id!r}: every start makes a session of its own, and this one only once; "
+            "leave session_id out"
+        )
 
 
 class CoreTriggers(TriggerAdmin):
