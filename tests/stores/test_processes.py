@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
+from lash.base.clock import SystemClock
 from lash.base.json import Json
 from lash.processes.authority import (
     AbandonRequest,
@@ -32,7 +33,7 @@ from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
 from lash.processes.inputs import LashlangProcessInput, ToolCallInput
 from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.processes.registration import ProcessRegistration
-from lash.processes.registry import ProcessChange, ProcessEnd, ProcessQuery, PruneFilter, WakeDrain
+from lash.processes.registry import ClaimedProcess, ProcessChange, ProcessEnd, ProcessQuery, PruneFilter, WakeDrain
 from lash.processes.scopes import HostOriginator, ProcessProvenance, SessionScope
 from lash.processes.status import SignalWait, WaitState
 from lash.sessions.errors import StoreUnavailable
@@ -42,6 +43,7 @@ from lash.stores.processes import SqlProcesses
 from lash.stores.sql import process_retention
 from lash.testing.conformance.process_drafts import LONG_MS, complete, event, external, job, places, plain, wake
 from lash.tools.calls import PreparedToolCall
+from services.shared import PgSchema
 
 FAR_MS = 10**15
 SOON_S = 30.0  # generous for a busy machine; what never comes fails all the same
@@ -536,3 +538,36 @@ async def test_events_are_waited_for_until_the_process_has_ended(store: Store) -
     assert await store.processes.wait_events_after("p", 2) == []
     with pytest.raises(UnknownProcess):
         await store.processes.wait_events_after("unknown", 0)
+
+
+class AheadClock(SystemClock):
+    """A host whose clock runs an hour ahead."""
+
+    def now_ms(self) -> int:
+        return super().now_ms() + 3_600_000
+
+
+async def test_a_host_whose_clock_runs_ahead_holds_nothing_back(pg_store_schema: PgSchema) -> None:
+    url, schema = pg_store_schema
+    clock = AheadClock()
+    async with await Store.open(url, schema=schema, clock=clock) as ahead, await Store.open(url, schema=schema) as right:
+
+        async def claims() -> list[ClaimedProcess]:
+            return await right.processes.claim_due_processes("w", LONG_MS, 5)
+
+        await ahead.processes.register_process(job("p", plain("news")))
+        [fresh] = await claims()
+        await ahead.processes.register_process(external("child"))
+        assert await right.processes.park_process(fresh.lease, seen_sequence=0, awaited=["child"])
+        assert await claims() == []
+        await complete(ahead.processes, "child")
+        [awoken] = await claims()
+        assert await right.processes.park_process(awoken.lease, seen_sequence=0)
+        await ahead.processes.append_event("p", event("news"))
+        [told] = await claims()
+        soon_ms = clock.now_ms() + 1
+        assert await ahead.processes.park_process(told.lease, seen_sequence=1, until_ms=soon_ms)
+        while not (rested := await claims()):
+            await asyncio.sleep(0.001)
+
+        assert [claimed.record.id for claimed in (fresh, awoken, told, *rested)] == ["p"] * 4
