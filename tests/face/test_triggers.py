@@ -237,7 +237,7 @@ async def test_questions_that_mean_nothing_are_refused(memory: Place) -> None:
     core = await memory.core(model())
     triggers = core.triggers
 
-    for asked, says in (
+    for asked, words in (
         (triggers.emit("shop.paid", float("nan"), key="d-1"), "payload of the event is not JSON"),
         (triggers.emit("shop.paid", 1, key="d-1", source=float("nan")), "source of the event is not JSON"),
         (triggers.deliveries(DeliveryFilter(limit=-1)), "limit=-1"),
@@ -245,7 +245,7 @@ async def test_questions_that_mean_nothing_are_refused(memory: Place) -> None:
         (triggers.every("@daily", start=lash.SessionTurn("x", session_id="one")), "leave session_id out"),
         (triggers.subscribe("shop.paid", lash.SessionTurn("x", tools="book")), "give a list of names"),
     ):
-        with pytest.raises(lash.InvalidArgument, match=says):
+        with pytest.raises(lash.InvalidArgument, match=words):
             await asked
 
     assert (await triggers.list(), await triggers.schedules()) == ([], [])

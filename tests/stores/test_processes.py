@@ -550,7 +550,10 @@ class AheadClock(SystemClock):
 async def test_a_host_whose_clock_runs_ahead_holds_nothing_back(pg_store_schema: PgSchema) -> None:
     url, schema = pg_store_schema
     clock = AheadClock()
-    async with await Store.open(url, schema=schema, clock=clock) as ahead, await Store.open(url, schema=schema) as right:
+    async with (
+        await Store.open(url, schema=schema, clock=clock) as ahead,
+        await Store.open(url, schema=schema) as right,
+    ):
 
         async def claims() -> list[ClaimedProcess]:
             return await right.processes.claim_due_processes("w", LONG_MS, 5)
@@ -565,9 +568,7 @@ async def test_a_host_whose_clock_runs_ahead_holds_nothing_back(pg_store_schema:
         assert await right.processes.park_process(awoken.lease, seen_sequence=0)
         await ahead.processes.append_event("p", event("news"))
         [told] = await claims()
-        soon_ms = clock.now_ms() + 1
-        assert await ahead.processes.park_process(told.lease, seen_sequence=1, until_ms=soon_ms)
-        while not (rested := await claims()):
-            await asyncio.sleep(0.001)
+        assert await ahead.processes.park_process(told.lease, seen_sequence=1, until_ms=clock.now_ms())
+        [rested] = await claims()
 
-        assert [claimed.record.id for claimed in (fresh, awoken, told, *rested)] == ["p"] * 4
+        assert {claimed.record.id for claimed in (fresh, awoken, told, rested)} == {"p"}

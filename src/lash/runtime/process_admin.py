@@ -235,13 +235,15 @@ class ProcessAdmin:
         if status not in _STATUSES:
             raise InvalidArgument(f"status={status!r}: give one of {', '.join(_STATUSES)}")
         _check_limit(limit)
+        kind: str | None = None
+        label: str | None = None
         match definition:
             case Tool():
                 kind, label = "tool", definition.name
             case ProcessDefinition():
                 kind, label = "lashlang", definition.process_name
             case _:
-                kind, label = None, definition
+                label = definition
         query = ProcessQuery(
             status=None if status == "any" else status,
             waiting=waiting,

@@ -171,10 +171,11 @@ class TriggerAdmin:
         """Starts a process by a cron expression in a zone, or at every multiple of a time span.
 
         While an earlier run has not ended the next one is dropped (`overlap="skip"`), unless all that was
-        missed is made up for (`catch_up="all"`): then they follow each other (`overlap="queue"`). `start`, `args`, `inputs` and `wake` are those of `subscribe`. Putting the same
-        again changes nothing, so a host may do it at every start. `key` is the
-        schedule's id: with one, another time, target or session changes the schedule; without, it is
-        another schedule. Raises `InvalidSchedule` naming the field, and `ZoneDataMissing`.
+        missed is made up for (`catch_up="all"`): then they follow each other (`overlap="queue"`). `start`,
+        `args`, `inputs` and `wake` are those of `subscribe`. Putting the same again changes nothing, so a
+        host may do it at every start. `key` is the schedule's id: with one, another time, target or session
+        changes the schedule; without, it is another schedule. Raises `InvalidSchedule` naming the field, and
+        `ZoneDataMissing`.
         """
         spec: ScheduleSpec
         if overlap is None:
@@ -252,7 +253,7 @@ class TriggerAdmin:
         wakes = scope_of(wake)
         target = await self._target(start, args, inputs, wakes)
         if key is None:
-            parts = [self._registrant.scope_id, struct_to_json(spec), target.input, dict(inputs or {})]
+            parts: list[Json] = [self._registrant.scope_id, struct_to_json(spec), target.input, dict(inputs or {})]
             if wakes is not None:  # whoever reminds two sessions of one thing means both
                 parts.append(wakes.id)
             key = f"schedule:{tagged_hash('lash.trigger.schedule_id/v1', *parts)}"
