@@ -34,7 +34,7 @@ from lash.runtime.completions import Completions
 from lash.runtime.doubt import RunAgain, settle_doubt
 from lash.runtime.engine import CoreClosed, DoubtfulEffect, RecoveryReport
 from lash.runtime.process_admin import ProcessAdmin
-from lash.runtime.trigger_admin import TriggerAdmin
+from lash.runtime.trigger_admin import CoreTriggers
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.worker import ProcessWorker
 from lash.session import Session, SessionHome
@@ -191,7 +191,7 @@ class LashCore:
         return self._background_work().processes
 
     @property
-    def triggers(self) -> TriggerAdmin:
+    def triggers(self) -> CoreTriggers:
         """What starts processes: events, schedules (docs/how-to/reminders.md, docs/how-to/webhooks.md)."""
         return self._background_work().triggers
 

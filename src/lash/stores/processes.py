@@ -262,7 +262,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
 
     async def complete_process_lease(self, completion: ProcessLeaseCompletion, *, due_at_ms: int = 0) -> None:
         """See `ProcessRegistry`."""
-        await self._driver.run(process_leases.release(completion, due_at_ms))
+        await self._driver.run(process_leases.release(completion, self._pause_until(due_at_ms)))
 
     async def give_back(self, claims: Sequence[ClaimedProcess]) -> None:
         """See `ProcessRegistry`."""
@@ -279,10 +279,14 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         wait_ids: Sequence[str] = (),
     ) -> bool:
         """See `ProcessRegistry`."""
-        due_at_ms = NEVER_MS if until_ms is None else until_ms
+        pause_ms = NEVER_MS if until_ms is None else self._pause_until(until_ms)
         return await self._driver.run(
-            process_leases.park(lease, seen_sequence, due_at_ms, sorted(set(awaited)), wait_ids)
+            process_leases.park(lease, seen_sequence, pause_ms, sorted(set(awaited)), wait_ids)
         )
+
+    def _pause_until(self, at_ms: int) -> int:
+        """How far away a moment is by this host's clock."""
+        return max(0, at_ms - self._clock.now_ms())
 
     # Work
 

@@ -132,8 +132,8 @@ CANCEL_OPEN = Statement(
 HOLD_PROCESS = Query(ProcessRow, "SELECT process_id FROM lash_processes WHERE process_id = ?1 {for_update}")
 WAKE_PROCESS = Statement(
     """
-    UPDATE lash_processes SET due_at_ms = CAST(?2 AS BIGINT), change_seq = {change}
-    WHERE process_id = ?1 AND status = 'running' AND lease_token = '' AND due_at_ms > CAST(?2 AS BIGINT)
+    UPDATE lash_processes SET due_at_ms = {now}, change_seq = {change}
+    WHERE process_id = ?1 AND status = 'running' AND lease_token = '' AND due_at_ms > {now}
     """
 )
 
@@ -199,7 +199,7 @@ def resolve(key: AwaitEventKey, terminal_json: str, now_ms: int) -> Steps[tuple[
         return state, False
     changed = yield from execute(RESOLVE, *_identity(key), terminal_json, now_ms)
     if process_id is not None:
-        yield from execute(WAKE_PROCESS, process_id, now_ms)
+        yield from execute(WAKE_PROCESS, process_id)
     yield from notify()
     return (yield from _state(key)), changed > 0
 
