@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 import threading
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -389,6 +390,26 @@ class TestOptions:
             "never",
         ]
         assert always.definition.manifest.approval_timeout_ms == 1500
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"repeat": "Never"},
+            {"scheduling": "one by one"},
+            {"timeout": "3"},
+            {"timeout": float("nan")},
+            {"approve": "always"},
+            {"approve": None},
+            {"approve": True, "approval_timeout": float("inf")},
+        ],
+        ids=repr,
+    )
+    def test_an_option_of_a_wrong_kind_is_refused_where_it_is_written(self, options: dict[str, object]) -> None:
+        (name, value), *_ = list(options.items())[-1:]
+        with pytest.raises(ToolDefinitionError, match=rf"tool f\(\): {name}={re.escape(repr(value))}"):
+
+            @tool(**options)  # type: ignore[call-overload, untyped-decorator]
+            async def f() -> None: ...
 
     def test_a_deadline_for_an_approval_that_nobody_is_asked_for_is_refused(self) -> None:
         with pytest.raises(ToolDefinitionError, match="approval_timeout=3"):

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
+from lash.base.arguments import check_one_of, checked_seconds
+from lash.base.errors import InvalidArgument
 from lash.base.json import Json
 from lash.base.threads import CallThreads
 from lash.tools.calls import ToolExecution
@@ -194,17 +196,20 @@ def tool(
         signature = _read(target, namespace)
         shown = name or signature.function
         _check_names(signature.function, shown, module, operation)
-        if timeout is not None and timeout <= 0:
-            raise ToolDefinitionError(signature.function, f"timeout={timeout}", "give a positive number of seconds")
+        try:
+            check_one_of("repeat", repeat, Repeat)
+            check_one_of("scheduling", scheduling, Scheduling)
+            checked_seconds("timeout", timeout)
+            checked_seconds("approval_timeout", approval_timeout)
+        except InvalidArgument as error:
+            raise ToolDefinitionError(signature.function, *error.message.split(": ", 1)) from None
         if not isinstance(approve, bool) and not callable(approve):
             raise ToolDefinitionError(
                 signature.function, f"approve={approve!r}", "give True, or a function of the arguments and the context"
             )
-        if approval_timeout is not None and (approval_timeout <= 0 or approve is False):
+        if approval_timeout is not None and approve is False:
             raise ToolDefinitionError(
-                signature.function,
-                f"approval_timeout={approval_timeout}",
-                "give a positive number of seconds, together with approve=",
+                signature.function, f"approval_timeout={approval_timeout}", "give it together with approve="
             )
         refs_in = preserve_projected_refs_in_field
         if refs_in is not None and all(parameter.name != refs_in for parameter in signature.parameters):
