@@ -201,6 +201,10 @@ def tool(
             raise ToolDefinitionError(signature.function, *error.message.split(": ", 1)) from None
         if not isinstance(approve, bool) and not callable(approve):
             raise ToolDefinitionError(signature.function, f"approve={approve!r}", "give a bool or a function")
+        if not isinstance(retry, Retry | None):
+            raise ToolDefinitionError(signature.function, f"retry={retry!r}", "give a lash.Retry(attempts=…)")
+        if cancel is not None and not callable(cancel):
+            raise ToolDefinitionError(signature.function, f"cancel={cancel!r}", "give a function")
         if approval_timeout is not None and approve is False:
             raise ToolDefinitionError(
                 signature.function, f"approval_timeout={approval_timeout}", "give it together with approve="
