@@ -19,6 +19,8 @@ import pytest
 
 from lash.base.canonical import canonical_json
 from lash.base.json import JsonObject
+from lash.lashlang.syntax.lexer import RESERVED
+from lash.protocols.rlm.executor import HISTORY
 from lash.tools import (
     DuplicateTool,
     PreparedToolCall,
@@ -31,6 +33,7 @@ from lash.tools import (
     ToolSet,
     tool,
 )
+from lash.tools.decorator import NO_MODULES
 from lash.tools.definition import PreserveProjectedRefs
 from lash.tools.projected import NoProjectedValues
 
@@ -497,6 +500,16 @@ class TestBadDefinitions:
             tool(lambda: None)
         with pytest.raises(ToolDefinitionError, match="module='My Orders'"):
             tool(module="My Orders")(nothing_much)
+
+    def test_a_module_that_programs_read_as_a_word_is_refused(self) -> None:
+        assert RESERVED | {HISTORY} == NO_MODULES
+        for module in ("if", "history.of"):
+            with pytest.raises(ToolDefinitionError, match="choose another"):
+                tool(module=module)(nothing_much)
+
+    def test_approve_is_a_decision_or_a_function(self) -> None:
+        with pytest.raises(ToolDefinitionError, match="approve='always'; give True"):
+            tool(approve="always")(nothing_much)  # type: ignore[call-overload]
 
     def test_generators_classes_and_tools_are_not_functions_to_decorate(self) -> None:
         def f() -> Any:

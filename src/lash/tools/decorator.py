@@ -53,6 +53,10 @@ MAX_THREADS: Final = 32
 # What every model wire accepts as a function name.
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")
 _OPERATION = re.compile(r"^[a-z_][a-z0-9_]*$")
+# The words of lashlang, which this module need not load, and the conversation of a program.
+NO_MODULES = frozenset(
+    "if else for in await cancel submit print call and or not true false null history".split()  # noqa: SIM905
+)
 _MODULE = re.compile(r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")
 
 
@@ -200,7 +204,9 @@ def tool(
         except InvalidArgument as error:
             raise ToolDefinitionError(signature.function, *error.message.split(": ", 1)) from None
         if not isinstance(approve, bool) and not callable(approve):
-            raise ToolDefinitionError(signature.function, f"approve={approve!r}", "give a bool or a function")
+            raise ToolDefinitionError(
+                signature.function, f"approve={approve!r}", "give True, or a function of the arguments and the context"
+            )
         if not isinstance(retry, Retry | None):
             raise ToolDefinitionError(signature.function, f"retry={retry!r}", "give a lash.Retry(attempts=…)")
         if cancel is not None and not callable(cancel):
@@ -269,6 +275,8 @@ def _check_names(function: str, name: str, module: str | None, operation: str | 
         )
     if module is not None and not _MODULE.match(module):
         raise ToolDefinitionError(function, f"module={module!r}", "use dotted lower-case names, such as 'orders'")
+    if module is not None and module.partition(".")[0] in NO_MODULES:
+        raise ToolDefinitionError(function, f"module={module!r}", "programs read this word otherwise; choose another")
     if operation is not None and (module is None or not _OPERATION.match(operation)):
         raise ToolDefinitionError(
             function, f"operation={operation!r}", "give a lower-case name such as 'find', together with module="
