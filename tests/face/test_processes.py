@@ -85,7 +85,7 @@ async def test_a_start_after_an_upgrade_finds_what_was_started_before(place: Pla
     work = {"topic": "tides"}
     started = await before.processes.start(research, args=work, id="r")
     upgraded = lash.StandardCore(model=model(), max_turns=3, tools=[research], store=await place.open_store())
-    upgraded._models.policy = lambda **_: SessionPolicy(provider_id="another")  # type: ignore[method-assign]
+    upgraded._plan.models.policy = lambda **_: SessionPolicy(provider_id="another")  # type: ignore[method-assign]
 
     async with upgraded:
         found = await upgraded.processes.start(research, args=work, id="r")

@@ -106,7 +106,7 @@ async def test_a_call_that_must_not_be_repeated_waits_for_the_hosts_word(store: 
         first.poke()
         await soon(started)
         await first.drain(0)
-        core._worker = worker_of(core)
+        core._running().worker = worker_of(core)
         core.worker.poke()
 
         async def is_doubtful() -> bool:

@@ -276,6 +276,13 @@ class SessionStoreFactory(Protocol):
         """A bound store; writes meta unless present. Raises `SessionDeleted`."""
         ...
 
+    async def create_with_state(self, request: SessionCreate, first: RuntimeCommit) -> bool:
+        """Creates a session with its first commit, attachments announced: whole or not at all.
+
+        False when the session is there already; then nothing is changed. Raises `SessionDeleted`.
+        """
+        ...
+
     async def open_existing_store(self, session_id: str) -> SessionStore | None: ...
 
     async def delete_session(self, session_id: str) -> None:

@@ -50,6 +50,12 @@ class Standing(NamedTuple):
     committed_at_ms: int | None
 
 
+class HeadToken(NamedTuple):
+    """The commit that wrote the head."""
+
+    commit_token: str
+
+
 class Count(NamedTuple):
     """How many."""
 
@@ -110,6 +116,7 @@ STANDING = Query(
     LEFT JOIN lash_turn_commits t ON t.session_id = s.session_id AND t.turn_id = ?2
     """,
 )
+HEAD_TOKEN = Query(HeadToken, "SELECT commit_token FROM lash_sessions WHERE session_id = ?1")
 # The guard of a commit. The row lock holds off a takeover until we are done.
 HOLDS_LEASE = Query(
     Count,
