@@ -60,6 +60,10 @@ class SqlSessionStore(SqlManifest, SqlQueue, SqlTurns):
         """One consistent snapshot. None when nothing was committed."""
         return await self._driver.run(sql.load_session(self._session_id, scope))
 
+    async def load_since(self, leaf_node_id: str, head_revision: int) -> PersistedSession | None:
+        """What the session became since a revision; None when its path did not simply go on."""
+        return await self._driver.run(sql.load_since(self._session_id, leaf_node_id, head_revision))
+
     async def load_node(self, node_id: str) -> SessionNode | None:
         """A node; a tombstoned one is not shown."""
         row = await self._driver.run(sql.load_node(self._session_id, node_id))
