@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Target:
     """Ours divided by the best of `against`; without `against` the figure itself.
 
-    `against_metric` is what of theirs it is compared with, if that is another figure. `must` is the issue's number, `reach` the one worth trying for. Less is better, unless it is a rate.
+    `against_metric` is the figure of theirs, where it is another. `must` is the issue's number, `reach` the one
+    worth trying for. Less is better, unless it is a rate.
     """
 
     workload: str
