@@ -6,7 +6,7 @@ Schemas are compiled here once, so that an append can only fail for its payload.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
@@ -96,6 +96,10 @@ def _check_environment(draft: ProcessRegistration) -> None:
 def _recovery(draft: ProcessRegistration) -> Recovery:
     is_external = isinstance(draft.input, ExternalInput)
     recovery = draft.recovery or ("externally_owned" if is_external else "rerunnable")
+    if recovery not in get_args(Recovery):
+        raise InvalidRegistration(
+            f"process `{draft.id}` has recovery `{recovery}`; give one of {', '.join(get_args(Recovery))}"
+        )
     if is_external and recovery != "externally_owned":
         raise InvalidRegistration(
             f"process `{draft.id}` is external and cannot be {recovery}; leave recovery out or say externally_owned"
