@@ -174,7 +174,10 @@ class CallRun:
         if not self._place.cancel.is_cancelled:
             delay_ms = next_attempt(output, self._policy, number)
         if delay_ms is not None:
-            return {"retry_in_ms": delay_ms, "output": output.to_json()}
+            again: JsonObject = {"retry_in_ms": delay_ms, "output": output.to_json()}
+            if isinstance(self._prepared, PreparedToolCall):
+                again["prepared"] = to_json(self._prepared)  # hooks had their say once for all attempts
+            return again
         return await self.finished(settled(output, self._policy, number), elapsed_ms)
 
     async def _output(self, number: int) -> ToolCallOutput:
