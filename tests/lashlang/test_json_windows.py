@@ -70,6 +70,12 @@ def test_a_broken_document_fails_alike_in_windows(text: str) -> None:
     assert told(_in_windows) == told(lambda text: parse_json_text(Meter(Limits()), text))
 
 
+@pytest.mark.parametrize("key", ["\\udc00", "ud800\\udc00"])
+def test_half_a_character_in_a_key_is_refused_wherever_the_key_stands(key: str) -> None:
+    with pytest.raises(RuntimeFailure, match="lone leading surrogate"):
+        _in_windows(f'{{"{key}": null, "": null, "a": [1, 2, 3, 4, 5, 6, 7, 8]}}')
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -282,5 +282,6 @@ def _keep(reader: _Reader, frame: _Frame, held: list[Json], keys: list[str], dep
     if frame.items is not None:
         frame.items += values
     else:
+        reader.note_surrogates([*keys])
         frame.record.update(zip(keys, values, strict=True))
     reader.meter.check_items(len(frame.record if frame.items is None else frame.items))
