@@ -113,6 +113,21 @@ def test_now_joins_the_running_turn(chat: Chat, tmp_path: Path) -> None:
     terminal.sees("heard listen")
 
 
+def test_now_behind_a_queued_message_says_that_it_is_queued(chat: Chat, tmp_path: Path) -> None:
+    terminal = chat()
+    terminal.enter("WAIT 1")
+    terminal.sees("→ wait(number=1)")
+    terminal.enter("second")
+    terminal.sees("1 queued")
+
+    terminal.enter("/now listen")
+    terminal.sees("queued: listen")
+    (tmp_path / "go").touch()
+
+    terminal.sees("heard listen")
+    assert "to join the running turn" not in terminal.screen.text
+
+
 def test_several_approvals_are_answered_in_place(chat: Chat, tmp_path: Path) -> None:
     terminal = chat()
     terminal.enter("PAY 1 2 3")

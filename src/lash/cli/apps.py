@@ -34,12 +34,15 @@ def core_of(
             "--app and --model are missing; name your own core, --app module:core, or a model, --model openai:…"
         )
     where = store or os.environ.get("LASH_STORE") or ":memory:"
-    if mode == "rlm":
-        from lash.protocols.rlm.options import Ending, ProseOrSubmit, RlmConfig
+    try:
+        if mode == "rlm":
+            from lash.protocols.rlm.options import Ending, ProseOrSubmit, RlmConfig
 
-        ending = Ending(ProseOrSubmit()) if is_conversation else Ending()
-        return lash.RlmCore(model=model, store=where, rlm=RlmConfig(ending=ending))
-    return lash.StandardCore(model=model, store=where)
+            ending = Ending(ProseOrSubmit()) if is_conversation else Ending()
+            return lash.RlmCore(model=model, store=where, rlm=RlmConfig(ending=ending))
+        return lash.StandardCore(model=model, store=where)
+    except lash.InvalidArgument as error:
+        raise BadOption(f"--model: {error.message}") from error
 
 
 def load_app(name: str, store: str | None) -> lash.LashCore:

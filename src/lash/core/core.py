@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
+from lash.base.arguments import checked_max_turns, checked_names
 from lash.base.errors import ConfigurationError, InvalidArgument
 from lash.base.ids import is_name
 from lash.base.json import JsonObject
@@ -138,9 +139,10 @@ class LashCore:
             raise InvalidArgument(f"session id {session_id!r} is empty or no plain text; choose another")
         plan, opened = self._plan, self._running()
         prompt = prompt_json(None, prompt_contributions)
-        actor = opened.actor(session_id, plan.models.policy(max_turns=max_turns, prompt=prompt))
+        policy = plan.models.policy(max_turns=checked_max_turns(max_turns), prompt=prompt)
+        access = ToolAccess(checked_names("tools", tools), checked_names("hidden_tools", hidden_tools))
+        actor = opened.actor(session_id, policy)
         if tools is not None or hidden_tools is not None or plugin_options is not None:
-            access = ToolAccess(list(tools or ()), list(hidden_tools or ()))
             is_limited = tools is not None or hidden_tools is not None
             actor.assign(access if is_limited else None, plan.checked_options(plugin_options))
         home = SessionHome(plan.models, self.session, opened.forget, self._background_work, plan.has_cells)

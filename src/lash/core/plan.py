@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from lash.attachments.store import AttachmentStore
+from lash.base.arguments import checked_max_turns
 from lash.base.clock import Clock, SystemClock
 from lash.base.errors import InvalidArgument
 from lash.base.ids import IdSource, SystemIds
@@ -71,8 +72,6 @@ class CorePlan:
         clock: Clock | None = None,
         ids: IdSource | None = None,
     ) -> None:
-        if max_turns is not None and max_turns < 1:
-            raise InvalidArgument(f"max_turns={max_turns}: a turn needs at least one iteration")
         if workers not in (0, 1):
             raise InvalidArgument(
                 f"workers={workers}: a core has one inline worker, or 0 when others run its processes"
@@ -92,7 +91,7 @@ class CorePlan:
         self.plugin_options = self.checked_options(plugin_options) or {}
         self.prompting = Prompting({"main_agent_intro": MAIN_AGENT_INTRO}, core_layer(instructions, prompt))
         self.has_cells = protocol.id == "rlm_protocol"
-        self.max_turns = max_turns
+        self.max_turns = checked_max_turns(max_turns)
         self.residency = residency
         self.workers = workers
         self.worker_concurrency = worker_concurrency

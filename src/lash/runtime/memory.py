@@ -18,6 +18,7 @@ from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
 from lash.plugins.services import SessionFacts
 from lash.plugins.snapshots import SessionSnapshot
+from lash.runtime.input import TurnOptions
 from lash.runtime.residency import Residency, Resident, load_resident
 from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, Component
 from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledger_of
@@ -105,6 +106,12 @@ class SessionMemory:
         """The committed outcome of `session.configure`: what the host says from now on."""
         self._given = self.policy = self.configured = policy
         self.configured_provider = provider_id
+
+    def as_configured(self, options: TurnOptions) -> TurnOptions:
+        """A turn's options with the model that `session.configure` chose, where the turn itself chose none."""
+        if options.model is not None or self.configured is None:
+            return options
+        return msgspec.structs.replace(options, model=self.configured.model, provider_id=self.configured_provider)
 
     async def refresh(self, store: SessionStore) -> bool:
         """Reads the stored head, if there is one and it is another than ours; whether anything is stored."""

@@ -19,12 +19,12 @@ from lash.processes.registry import (
 )
 from lash.processes.status import ProcessLifecycleStatus
 from lash.processes.waking import wake_draft
-from lash.processes.watching import News
 from lash.stores.facet import Facet
 from lash.stores.planning import plan_draft
 from lash.stores.process_records import NEVER_MS, decode_wake
 from lash.stores.sql import process_retention as sql
 from lash.stores.sql import process_wakes
+from lash.stores.watching import News
 
 # One page of the feed, of live rows, of one session's wakes.
 PAGE = 500

@@ -21,7 +21,6 @@ from lash.processes.registration import ProcessRegistration, prepare_registratio
 from lash.processes.registry import ClaimedProcess, ProcessEnd, ProcessQuery, WorkOutlook, WorkTurnOver
 from lash.processes.status import WaitState
 from lash.processes.waking import WAKE_EXPIRY_MS
-from lash.processes.watching import ProcessHub
 from lash.stores.changes import Changes
 from lash.stores.driver import Driver
 from lash.stores.planning import refuse_nul
@@ -39,6 +38,7 @@ from lash.stores.process_upkeep import SqlProcessUpkeep
 from lash.stores.readable import readable
 from lash.stores.sql import process_events, process_leases, process_work
 from lash.stores.sql import processes as sql
+from lash.stores.watching import Hub
 
 PAGE = 500
 
@@ -56,7 +56,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         wake_expiry_ms: int = WAKE_EXPIRY_MS,
     ) -> None:
         super().__init__(driver, clock, ids)
-        self._hub = ProcessHub(changes, self._news)
+        self._hub = Hub("a process", changes, self._news)
         self._wake_expiry_ms = wake_expiry_ms
         self._known_event_types: set[str] = set()  # stored for good, so they are sent once
 
