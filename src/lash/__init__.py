@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lash.base.errors import MissingExtra as MissingExtra
     from lash.base.messages import Message as Message
     from lash.base.usage import TokenUsage as TokenUsage
+    from lash.core import CoreOptions as CoreOptions
     from lash.core import LashCore as LashCore
     from lash.core import RlmCore as RlmCore
     from lash.core import StandardCore as StandardCore
@@ -74,6 +75,7 @@ _HOMES = {
     "MissingExtra": "lash.base.errors",
     "Message": "lash.base.messages",
     "TokenUsage": "lash.base.usage",
+    "CoreOptions": "lash.core",
     "LashCore": "lash.core",
     "RlmCore": "lash.core",
     "RlmConfig": "lash.protocols.rlm.options",
@@ -148,6 +150,7 @@ __all__ = [
     "Approval",
     "CommitBudget",
     "ConfigurationError",
+    "CoreOptions",
     "EffectInDoubt",
     "External",
     "Gap",
