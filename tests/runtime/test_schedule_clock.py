@@ -259,12 +259,11 @@ async def test_a_schedule_that_cannot_be_computed_stops_nobody_else(
 ) -> None:
     await put(store, "a-broken", At(START))
     await put(store, "b-whole", At(START))
-    plan = schedules.plan_firing
 
     def fall(schedule: Schedule, now_ms: int) -> Firing | None:
         if schedule.schedule_id == "a-broken":
             raise OverflowError("a date that no calendar has")
-        return plan(schedule, now_ms)
+        return plan_firing(schedule, now_ms)
 
     monkeypatch.setattr(schedules, "plan_firing", fall)
     registry = Registry()
