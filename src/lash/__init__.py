@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from lash.runtime.observation.relay import SharedReplay as SharedReplay
     from lash.runtime.observation.replay import LiveReplayStore as LiveReplayStore
     from lash.runtime.observation.replay import RecentEvents as RecentEvents
+    from lash.runtime.process_handle import ProcessAbandoned as ProcessAbandoned
+    from lash.runtime.process_handle import ProcessCancelled as ProcessCancelled
     from lash.runtime.process_handle import ProcessFailed as ProcessFailed
     from lash.runtime.process_handle import ProcessHandle as ProcessHandle
     from lash.runtime.process_handle import ProcessStillRunning as ProcessStillRunning
@@ -97,6 +99,8 @@ _HOMES = {
     "SharedReplay": "lash.runtime.observation.relay",
     "LiveReplayStore": "lash.runtime.observation.replay",
     "RecentEvents": "lash.runtime.observation.replay",
+    "ProcessAbandoned": "lash.runtime.process_handle",
+    "ProcessCancelled": "lash.runtime.process_handle",
     "ProcessFailed": "lash.runtime.process_handle",
     "ProcessHandle": "lash.runtime.process_handle",
     "ProcessStillRunning": "lash.runtime.process_handle",
@@ -163,6 +167,8 @@ __all__ = [
     "ModelSpec",
     "ObservationEvent",
     "Plugin",
+    "ProcessAbandoned",
+    "ProcessCancelled",
     "ProcessFailed",
     "ProcessHandle",
     "ProcessStillRunning",
