@@ -40,7 +40,8 @@ from lash.stores.readable import readable
 from lash.stores.sql import process_events, process_leases, process_work
 from lash.stores.sql import processes as sql
 
-PAGE = 500
+# Every page finds its place among all that is live, so whoever wants everything reads few of them.
+WHOLE_PAGE = 10_000
 
 
 class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
@@ -99,7 +100,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         """See `ProcessRegistry`."""
         found: list[ProcessRecord] = []
         after = ""
-        while page := await self.list_non_terminal_page(PAGE, after):
+        while page := await self.list_non_terminal_page(WHOLE_PAGE, after):
             found += page
             after = page[-1].id
         return found
