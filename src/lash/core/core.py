@@ -149,6 +149,7 @@ class LashCore:
             trace_sink, trace_jsonl_path, trace_level, trace_context, clock=self._clock, ids=self._ids
         )
         self._execution_sink = lashlang_execution_sink
+        self._plain_environment = ProcessExecutionEnvSpec(policy=self._models.policy())
         self._actors = SessionActors()
         self._catalogs = CatalogCache()
         self._engine: Engine | None = None
@@ -445,6 +446,8 @@ class LashCore:
 
     def _environment(self) -> ProcessExecutionEnvSpec:
         """What a process that is started now captures; workers add tools and credentials of their own."""
+        if not self._plugin_options:
+            return self._plain_environment
         return ProcessExecutionEnvSpec(self._plugin_options, self._models.policy())
 
     def _poke(self) -> None:

@@ -6,11 +6,11 @@ Schemas are compiled here once, so that an append can only fail for its payload.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from lash.base.canonical import tagged_hash, verbatim
+from lash.base.canonical import canonical_json, tagged_hash, verbatim
 from lash.base.codec import struct_to_json
 from lash.base.ids import is_name
 from lash.base.schema import InvalidSchema, compile_schema
@@ -21,8 +21,9 @@ from lash.processes.event_types import (
     CORE_EVENT_TYPES,
     LASHLANG_EVENT_TYPES,
     SIGNAL_PREFIX,
+    DeclaredTypes,
     ProcessEventType,
-    event_types_text,
+    nothing_declared,
     signal_event_type,
 )
 from lash.processes.inputs import (
@@ -59,13 +60,17 @@ class ProcessRegistration(msgspec.Struct, frozen=True):
 
 
 class PreparedRegistration(NamedTuple):
-    """A registration with everything derived, checked, and its hash."""
+    """A registration with everything derived, checked, and its hash.
+
+    `stored_json` is what a row holds as text: all but the id, the recovery and the event types.
+    """
 
     registration: ProcessRegistration
     identity: ProcessIdentity
     recovery: Recovery
     registration_hash: str
-    event_types_json: str
+    stored_json: str
+    declared: DeclaredTypes
 
 
 def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
@@ -73,16 +78,32 @@ def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
     if not is_name(draft.id):
         raise InvalidRegistration("process id must be a non-empty string")
     _check_environment(draft)
-    event_types = [*draft.event_types, *_missing_types(draft)]
-    _check_event_types(draft.id, event_types)
+    declared = _declared_types(draft)
     identity = draft.identity or identity_of(draft.input)
     recovery = _recovery(draft)
-    registration = msgspec.structs.replace(draft, event_types=event_types, identity=identity, recovery=recovery)
-    text = event_types_text(event_types)
-    hashed = struct_to_json(msgspec.structs.replace(registration, event_types=[]))
-    hashed["event_types"] = verbatim(text)
-    digest = tagged_hash("lash.process.registration/v1", hashed)
-    return PreparedRegistration(registration, identity, recovery, digest, text)
+    written = struct_to_json(msgspec.structs.replace(draft, event_types=[], identity=identity, recovery=recovery))
+    # The input is the larger part, and stands in both texts.
+    written["input"] = verbatim(canonical_json(written["input"]))
+    stored = {name: value for name, value in written.items() if name not in _NOT_STORED}
+    written["event_types"] = verbatim(declared.text)
+    digest = tagged_hash("lash.process.registration/v1", written)
+    registration = msgspec.structs.replace(
+        draft, event_types=declared.event_types, identity=identity, recovery=recovery
+    )
+    return PreparedRegistration(registration, identity, recovery, digest, canonical_json(stored), declared)
+
+
+# Columns of their own.
+_NOT_STORED: Final = ("id", "event_types", "recovery")
+
+
+def _declared_types(draft: ProcessRegistration) -> DeclaredTypes:
+    is_program = isinstance(draft.input, LashlangProcessInput)
+    if not draft.event_types:
+        return nothing_declared(is_program=is_program)
+    event_types = [*draft.event_types, *_missing_types(draft)]
+    _check_event_types(draft.id, event_types)
+    return DeclaredTypes.of(event_types)
 
 
 def _check_environment(draft: ProcessRegistration) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from lash.base.canonical import canonical_json, parse_json, sha256_hex
+from lash.base.canonical import canonical_json, parse_json
 from lash.base.codec import encode
 from lash.base.json import Json
 from lash.processes.appending import materialise
@@ -32,7 +32,7 @@ NEVER_MS = 2**63 - 1
 
 
 class StoredRegistration(msgspec.Struct, frozen=True):
-    """`lash_processes.registration_json`: a registration without its id and its event types."""
+    """`lash_processes.registration_json` as it is read: `PreparedRegistration.stored_json`."""
 
     input: ProcessInput
     provenance: ProcessProvenance
@@ -104,17 +104,15 @@ class EventRow(NamedTuple):
     occurred_at_ms: int
 
 
-def encode_registration(prepared: PreparedRegistration, now_ms: int) -> tuple[NewProcess, str]:
-    """The row of a registration, and the text of its event types."""
+def encode_registration(prepared: PreparedRegistration, now_ms: int) -> NewProcess:
+    """The row of a registration."""
     registration = prepared.registration
     work, target = registration.input, registration.wake_target
-    stored = StoredRegistration(work, registration.provenance, prepared.identity, registration.env_ref, target)
-    event_types_json = prepared.event_types_json
-    row = NewProcess(
+    return NewProcess(
         registration.id,
         prepared.registration_hash,
-        encode(stored),
-        sha256_hex(event_types_json.encode()),
+        prepared.stored_json,
+        prepared.declared.hash,
         prepared.recovery,
         registration.provenance.originator.scope_id,
         target.session_id if isinstance(target, SessionScope) else None,
@@ -125,7 +123,6 @@ def encode_registration(prepared: PreparedRegistration, now_ms: int) -> tuple[Ne
         now_ms,
         NEVER_MS if prepared.recovery == "externally_owned" else now_ms,
     )
-    return row, event_types_json
 
 
 def decode_record(row: RecordRow) -> ProcessRecord:

@@ -334,14 +334,14 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
     ) -> list[ProcessRecord]:
         now_ms = self._clock.now_ms()
         prepared = [prepare_registration(registration) for registration in registrations]
-        encoded = [encode_registration(one, now_ms) for one in prepared]
-        event_types = {row.event_types_hash: text for row, text in encoded}
-        unknown = sorted((key, text) for key, text in event_types.items() if key not in self._known_event_types)
+        rows = [encode_registration(one, now_ms) for one in prepared]
+        known = self._known_event_types
+        unknown = {one.declared.hash: one.declared.text for one in prepared if one.declared.hash not in known}
         grants = [] if grant is None else [self._grant_row(grant.session_scope, registrations[0].id, grant.descriptor)]
-        if len(encoded) == 1 and not unknown and not grants and await self._driver.run(sql.register_one(encoded[0][0])):
+        if len(rows) == 1 and not unknown and not grants and await self._driver.run(sql.register_one(rows[0])):
             return [ProcessRecord.from_prepared(prepared[0], now_ms)]
-        existing = await self._driver.run(sql.register([row for row, _ in encoded], unknown, grants))
-        self._known_event_types.update(event_types)
+        existing = await self._driver.run(sql.register(rows, sorted(unknown.items()), grants))
+        known.update(unknown)
         return [
             decode_record(existing[one.registration.id])
             if one.registration.id in existing
