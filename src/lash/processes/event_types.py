@@ -16,6 +16,8 @@ import msgspec
 from lash.base.canonical import canonical_json, sha256_hex
 from lash.base.codec import to_json
 from lash.base.json import Json
+from lash.base.once import once
+from lash.base.schema import Schema, compile_schema
 from lash.processes.errors import InvalidSignalName
 from lash.processes.outputs import TerminalState
 from lash.processes.selectors import PAYLOAD, Choice, Selector, Template, pointer
@@ -71,12 +73,17 @@ class EventSemanticsSpec(msgspec.Struct, frozen=True):
     wake: WakeSpec | None = None
 
 
-class ProcessEventType(msgspec.Struct, frozen=True):
+class ProcessEventType(msgspec.Struct, frozen=True, dict=True):
     """One kind of event."""
 
     name: str
     payload_schema: Json = True
     semantics: EventSemanticsSpec = EventSemanticsSpec()
+
+    @once
+    def checker(self) -> Schema:
+        """The schema, compiled. Raises `InvalidSchema`."""
+        return compile_schema(self.payload_schema)
 
 
 def end_wake(label: str) -> ProcessEventType:

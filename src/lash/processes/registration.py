@@ -13,7 +13,7 @@ import msgspec
 from lash.base.canonical import canonical_json, tagged_hash, verbatim
 from lash.base.codec import struct_to_json
 from lash.base.ids import is_name
-from lash.base.schema import InvalidSchema, compile_schema
+from lash.base.schema import InvalidSchema
 from lash.processes.authority import Recovery
 from lash.processes.errors import InvalidRegistration, InvalidSignalName
 from lash.processes.event_types import (
@@ -161,6 +161,6 @@ def _check_event_type(process_id: str, event_type: ProcessEventType) -> None:
         except InvalidSignalName as error:
             raise InvalidRegistration(f"process `{process_id}`: {error.message}") from error
     try:
-        compile_schema(event_type.payload_schema)
+        _ = event_type.checker
     except InvalidSchema as error:
         raise InvalidRegistration(f"process `{process_id}` event type `{name}`: {error.message}") from error

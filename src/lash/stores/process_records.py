@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from lash.base.canonical import canonical_json, parse_json
+from lash.base.canonical import parse_json
 from lash.base.codec import encode
 from lash.base.json import Json
 from lash.processes.appending import materialise
 from lash.processes.authority import AbandonRequest, CompletionAuthority, Recovery
 from lash.processes.event_types import CORE_BY_NAME, ProcessEventType
-from lash.processes.events import EventSemantics, ProcessEvent, WakeDelivery, event_invocation
+from lash.processes.events import AppendRequest, EventSemantics, ProcessEvent, WakeDelivery, event_invocation
 from lash.processes.inputs import LashlangProcessInput, ProcessIdentity, ProcessInput
 from lash.processes.leases import ProcessLease
 from lash.processes.outputs import ProcessAwaitOutput
@@ -153,6 +153,21 @@ def decode_record(row: RecordRow) -> ProcessRecord:
     )
 
 
+def record_of(row: RecordRow, known: ProcessRecord | None) -> ProcessRecord:
+    """The process of a row that runs, from an earlier record of it: only what changes while it runs is looked at.
+
+    What it waits for is left as it was.
+    """
+    if known is None or known.registration_hash != row.registration_hash or row.status != "running":
+        return decode_record(row)
+    return msgspec.structs.replace(
+        known,
+        wake_target="detached" if row.wake_detached else known.wake_target,
+        last_sequence=row.last_sequence,
+        status=RUNNING,
+    )
+
+
 def decode_abandon(row: RecordRow) -> AbandonRequest | None:
     """The request to abandon a process."""
     if row.abandon_json is None:
@@ -180,8 +195,8 @@ def decode_lease(row: RecordRow) -> ProcessLease | None:
     )
 
 
-def encode_event(event: ProcessEvent, payload_hash: str, ordinal: int, own_key: str) -> EventRow:
-    """The row of an event; `own_key` stands in for a replay key."""
+def encode_event(event: ProcessEvent, request: AppendRequest, ordinal: int, own_key: str) -> EventRow:
+    """The row of the event that was asked for; `own_key` stands in for a replay key."""
     replay = event.invocation.replay
     # The meaning of core events follows from their payload, unless the process added a wake to its end.
     is_plain = event.event_type in CORE_BY_NAME and event.semantics.wake is None
@@ -190,11 +205,11 @@ def encode_event(event: ProcessEvent, payload_hash: str, ordinal: int, own_key: 
         event.sequence,
         event.event_type,
         ordinal,
-        payload_hash,
+        request.payload_hash,
         own_key if replay is None else replay.key,
         0 if event.semantics.wake is None else 1,
         event.invocation.scope.session_id,
-        canonical_json(event.payload),
+        request.payload_json,
         None if is_plain or event.semantics == EventSemantics() else encode(event.semantics),
         event.occurred_at,
     )

@@ -306,7 +306,9 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         self, ends: Sequence[ProcessEnd], owner_id: str, claim_token: str, ttl_ms: int, limit: int
     ) -> WorkTurnOver:
         """See `ProcessRegistry`."""
-        requests = [(end.lease, terminal(end.lease.process_id, end.output)) for end in ends]
+        requests = [
+            process_events.Ending(end.lease, terminal(end.lease.process_id, end.output), end.claimed) for end in ends
+        ]
         claimant = process_leases.ProcessClaimant(_owner(owner_id), claim_token, ttl_ms)
         writing = self._writing()
         turned = await self._driver.run(process_work.turn_over(requests, writing, claimant, limit))

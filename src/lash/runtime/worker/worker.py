@@ -426,7 +426,7 @@ class ProcessWorker:
                     wait_ids=outcome.wait_ids,
                 )
             elif outcome is not None:
-                self._ended.append(Ended(ProcessEnd(lease, outcome), holding))
+                self._ended.append(Ended(ProcessEnd(lease, outcome, claimed.record), holding))
                 has_ended, is_kept = True, False
             else:
                 is_kept = holding.cancel.reason != "lease_lost"

@@ -29,6 +29,7 @@ from lash.stores.process_records import (
     decode_record,
     decode_wake,
     encode_event,
+    record_of,
 )
 from lash.stores.program import (
     Query,
@@ -57,6 +58,12 @@ class Number(NamedTuple):
     """A count."""
 
     n: int
+
+
+class Parked(NamedTuple):
+    """A process that waits for another one."""
+
+    process_id: str
 
 
 class StoredDelivery(NamedTuple):
@@ -128,6 +135,7 @@ WAKE_PARKED = Statement(
       AND process_id IN (SELECT k.process_id FROM lash_process_parked_on k WHERE k.awaited_id = ?1)
     """
 )
+ANY_PARKED = Query(Parked, "SELECT process_id FROM lash_process_parked_on LIMIT 1")
 AFTER = Query(
     EventRow,
     f"SELECT {EVENT_COLUMNS} FROM lash_process_events WHERE process_id = ?1 AND sequence > ?2 ORDER BY sequence",
@@ -190,7 +198,7 @@ def append_held(row: RecordRow, request: AppendRequest, writing: Writing) -> Ste
     plan = plan_append(record, request, writing.now_ms)
     last = yield from one(LAST_ORDINAL, record.id, request.event_type)
     ordinal = 1 + (0 if last is None else last.n)
-    yield from _write(plan, request.payload_hash, ordinal, writing)
+    yield from _write(plan, request, ordinal, writing)
     return AppendResult(plan.event, ordinal, plan.wake)
 
 
@@ -207,7 +215,7 @@ def _finish(
     record = decode_record(row)
     plan = plan_append(record, request, writing.now_ms, authority)
     assert plan.status is not None
-    yield from _write(plan, request.payload_hash, 1, writing)
+    yield from _write(plan, request, 1, writing)
     return msgspec.structs.replace(
         record, status=plan.status, wait=None, last_sequence=plan.event.sequence, updated_at_ms=writing.now_ms
     )
@@ -221,14 +229,14 @@ def _stored_result(stored: EventRow) -> Steps[AppendResult]:
     return AppendResult(decode_event(stored), stored.type_ordinal, wake, is_new=False)
 
 
-def _write(plan: AppendPlan, payload_hash: str, ordinal: int, writing: Writing) -> Steps[None]:
-    yield from together(*_parts(plan, payload_hash, ordinal, writing))
+def _write(plan: AppendPlan, request: AppendRequest, ordinal: int, writing: Writing) -> Steps[None]:
+    yield from together(*_parts(plan, request, ordinal, writing))
     yield from notify()
 
 
-def _parts(plan: AppendPlan, payload_hash: str, ordinal: int, writing: Writing) -> list[Write]:
+def _parts(plan: AppendPlan, request: AppendRequest, ordinal: int, writing: Writing) -> list[Write]:
     event = plan.event
-    parts = [write(ADD_EVENT, *encode_event(event, payload_hash, ordinal, writing.own_key))]
+    parts = [write(ADD_EVENT, *encode_event(event, request, ordinal, writing.own_key))]
     status = plan.status
     place = (event.process_id, event.sequence, event.occurred_at)
     if status is not None:
@@ -292,24 +300,32 @@ def complete_with_lease(lease: ProcessLease, request: AppendRequest, writing: Wr
     return (yield from _finish(row, request, writing, authority))
 
 
-def complete_many_steps(ends: Sequence[tuple[ProcessLease, AppendRequest]], writing: Writing) -> Steps[list[str]]:
+class Ending(NamedTuple):
+    """An end under a lease; `claimed` is the record that came with it, if it is at hand."""
+
+    lease: ProcessLease
+    request: AppendRequest
+    claimed: ProcessRecord | None
+
+
+def complete_many_steps(ends: Sequence[Ending], writing: Writing) -> Steps[list[str]]:
     """Ends many processes, each under its lease, in few round trips; the ids of those whose lease was lost.
 
     All rows are locked in the order of ids, so that two workers never wait for each other.
     """
-    ids = sorted({lease.process_id for lease, _ in ends})
+    ids = sorted({each_end.lease.process_id for each_end in ends})
     held = {row.process_id: row for row in (yield from many_each(HOLD, [(process_id,) for process_id in ids]))}
     parts: list[Write] = []
     lost: list[str] = []
-    for lease, request in ends:
+    for lease, request, claimed in ends:
         row = held.get(lease.process_id)
         if row is None or not _is_ours(row, lease):
             lost.append(lease.process_id)
         elif row.status == "running":
             authority = LeaseAuthority(lease.owner_id, lease.fencing_token)
             check_authority(lease.process_id, authority, row.recovery, has_live_lease=True, abandon=None)
-            plan = plan_append(decode_record(row), request, writing.now_ms, authority)
-            parts += _parts(plan, request.payload_hash, 1, writing)
+            plan = plan_append(record_of(row, claimed), request, writing.now_ms, authority)
+            parts += _parts(plan, request, 1, writing)
     if len(ends) == 1:
         yield from together(*parts)
     else:
@@ -317,6 +333,9 @@ def complete_many_steps(ends: Sequence[tuple[ProcessLease, AppendRequest]], writ
         rows: dict[Statement, list[Row]] = {}
         for part in parts:
             rows.setdefault(part.statement, []).append(part.args)
+        # Whoever parks on one of them holds its row, and we hold them all: nobody comes in between.
+        if WAKE_PARKED in rows and (yield from one(ANY_PARKED)) is None:
+            del rows[WAKE_PARKED]
         for statement, arguments in rows.items():
             yield from each(statement, arguments)
     if parts:
