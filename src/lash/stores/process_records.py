@@ -88,6 +88,20 @@ class RecordRow(NamedTuple):
     is_leased: int
 
 
+class StandingRow(NamedTuple):
+    """How a process stands: what may have changed since it was registered and matters to its end."""
+
+    process_id: str
+    recovery: Recovery
+    wake_detached: int
+    status: ProcessLifecycleStatus
+    authority_json: str | None
+    last_sequence: int
+    lease_owner: str
+    lease_token: str
+    lease_fence: int
+
+
 class EventRow(NamedTuple):
     """An event row."""
 
@@ -153,19 +167,10 @@ def decode_record(row: RecordRow) -> ProcessRecord:
     )
 
 
-def record_of(row: RecordRow, known: ProcessRecord | None) -> ProcessRecord:
-    """The process of a row that runs, from an earlier record of it: only what changes while it runs is looked at.
-
-    What it waits for is left as it was.
-    """
-    if known is None or known.registration_hash != row.registration_hash or row.status != "running":
-        return decode_record(row)
-    return msgspec.structs.replace(
-        known,
-        wake_target="detached" if row.wake_detached else known.wake_target,
-        last_sequence=row.last_sequence,
-        status=RUNNING,
-    )
+def brought_up(claimed: ProcessRecord, row: StandingRow) -> ProcessRecord:
+    """A running process as it was claimed, with what an end must know of what has happened since."""
+    target = "detached" if row.wake_detached else claimed.wake_target
+    return msgspec.structs.replace(claimed, wake_target=target, last_sequence=row.last_sequence, status=RUNNING)
 
 
 def decode_abandon(row: RecordRow) -> AbandonRequest | None:

@@ -24,12 +24,13 @@ from lash.stores.process_records import (
     NEVER_MS,
     EventRow,
     RecordRow,
+    StandingRow,
+    brought_up,
     decode_abandon,
     decode_event,
     decode_record,
     decode_wake,
     encode_event,
-    record_of,
 )
 from lash.stores.program import (
     Query,
@@ -46,7 +47,7 @@ from lash.stores.program import (
     together,
     write,
 )
-from lash.stores.sql.processes import HOLD, hold, read
+from lash.stores.sql.processes import hold, read
 
 EVENT_COLUMNS = """
   process_id, sequence, event_type, type_ordinal, payload_hash, replay_key, has_wake, runtime_session_id,
@@ -134,6 +135,15 @@ WAKE_PARKED = Statement(
     WHERE status = 'running' AND lease_token = ''
       AND process_id IN (SELECT k.process_id FROM lash_process_parked_on k WHERE k.awaited_id = ?1)
     """
+)
+# Not what was registered: whoever ends a process has read that when it was claimed.
+STANDING = Query(
+    StandingRow,
+    """
+    SELECT process_id, recovery, wake_detached, status, authority_json, last_sequence,
+           lease_owner, lease_token, lease_fence
+    FROM lash_processes WHERE process_id = ?1 {for_update}
+    """,
 )
 ANY_PARKED = Query(Parked, "SELECT process_id FROM lash_process_parked_on LIMIT 1")
 AFTER = Query(
@@ -314,7 +324,7 @@ def complete_many_steps(ends: Sequence[Ending], writing: Writing) -> Steps[list[
     All rows are locked in the order of ids, so that two workers never wait for each other.
     """
     ids = sorted({each_end.lease.process_id for each_end in ends})
-    held = {row.process_id: row for row in (yield from many_each(HOLD, [(process_id,) for process_id in ids]))}
+    held = {row.process_id: row for row in (yield from many_each(STANDING, [(process_id,) for process_id in ids]))}
     parts: list[Write] = []
     lost: list[str] = []
     for lease, request, claimed in ends:
@@ -324,7 +334,11 @@ def complete_many_steps(ends: Sequence[Ending], writing: Writing) -> Steps[list[
         elif row.status == "running":
             authority = LeaseAuthority(lease.owner_id, lease.fencing_token)
             check_authority(lease.process_id, authority, row.recovery, has_live_lease=True, abandon=None)
-            plan = plan_append(record_of(row, claimed), request, writing.now_ms, authority)
+            if claimed is None:
+                record = decode_record((yield from read(lease.process_id)))
+            else:
+                record = brought_up(claimed, row)
+            plan = plan_append(record, request, writing.now_ms, authority)
             parts += _parts(plan, request, 1, writing)
     if len(ends) == 1:
         yield from together(*parts)
@@ -343,7 +357,7 @@ def complete_many_steps(ends: Sequence[Ending], writing: Writing) -> Steps[list[
     return lost
 
 
-def _is_ours(row: RecordRow, lease: ProcessLease) -> bool:
+def _is_ours(row: RecordRow | StandingRow, lease: ProcessLease) -> bool:
     """Whether the lease is the present one, or the one under which the process has ended.
 
     A repeat whose acknowledgement was lost finds its own words; anybody else is late.
