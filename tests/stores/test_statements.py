@@ -62,7 +62,9 @@ async def test_a_statement_reads_its_index(tmp_path: Path, query: Query[object],
     connection = open_connection(path, lambda: 0)
 
     arguments = [1] * query.statement.placeholders
-    plan = connection.execute(f"EXPLAIN QUERY PLAN {query.statement.sqlite}", arguments).fetchall()
+    plan = " ".join(
+        str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query.statement.sqlite}", arguments)
+    )
     connection.close()
 
-    assert any(f"USING INDEX {index}" in row[3] or f"USING COVERING INDEX {index}" in row[3] for row in plan), plan
+    assert f"USING INDEX {index} " in plan or f"USING COVERING INDEX {index} " in plan

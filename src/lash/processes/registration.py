@@ -6,13 +6,16 @@ Schemas are compiled here once, so that an append can only fail for its payload.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import hashlib
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
-from lash.base.canonical import canonical_json, tagged_hash, verbatim
-from lash.base.codec import struct_to_json
+from lash.base.canonical import canonical_json, verbatim
+from lash.base.codec import encode, to_json
 from lash.base.ids import is_name
+from lash.base.json import JsonObject
 from lash.base.schema import InvalidSchema
 from lash.processes.authority import Recovery
 from lash.processes.errors import InvalidRegistration, InvalidSignalName
@@ -81,20 +84,46 @@ def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
     declared = _declared_types(draft)
     identity = draft.identity or identity_of(draft.input)
     recovery = _recovery(draft)
-    written = struct_to_json(msgspec.structs.replace(draft, event_types=[], identity=identity, recovery=recovery))
-    # The input is the larger part, and stands in both texts.
-    written["input"] = verbatim(canonical_json(written["input"]))
-    stored = {name: value for name, value in written.items() if name not in _NOT_STORED}
-    written["event_types"] = verbatim(declared.text)
-    digest = tagged_hash("lash.process.registration/v1", written)
-    registration = msgspec.structs.replace(
-        draft, event_types=declared.event_types, identity=identity, recovery=recovery
+    registration = ProcessRegistration(
+        draft.id,
+        draft.input,
+        draft.provenance,
+        declared.event_types,
+        draft.env_ref,
+        draft.wake_target,
+        identity,
+        recovery,
     )
-    return PreparedRegistration(registration, identity, recovery, digest, canonical_json(stored), declared)
+    stored = _stored(registration)
+    # The keys of an object are sorted, and what thousands of processes share comes first.
+    own: JsonObject = {**stored, "id": draft.id, "recovery": recovery}
+    own.pop("env_ref", None)
+    digest = _hash_of_shared(draft.env_ref, declared.text).copy()
+    digest.update(f"{canonical_json(own)[1:]}]".encode())
+    return PreparedRegistration(registration, identity, recovery, digest.hexdigest(), canonical_json(stored), declared)
 
 
-# Columns of their own.
-_NOT_STORED: Final = ("id", "event_types", "recovery")
+def _stored(registration: ProcessRegistration) -> JsonObject:
+    """What a row holds as text: all that has no column of its own. An input is large, so its text is made once."""
+    stored: JsonObject = {
+        "input": verbatim(encode(registration.input)),
+        "provenance": to_json(registration.provenance),
+        "identity": to_json(registration.identity),
+    }
+    if registration.env_ref is not None:
+        stored["env_ref"] = registration.env_ref
+    if registration.wake_target is not None:
+        stored["wake_target"] = to_json(registration.wake_target)
+    return stored
+
+
+@lru_cache(maxsize=64)
+def _hash_of_shared(env_ref: str | None, event_types: str) -> hashlib._Hash:
+    """The hash of a registration (`tagged_hash` of it as a whole) up to the end of its event types."""
+    shared: JsonObject = {"event_types": verbatim(event_types)}
+    if env_ref is not None:
+        shared["env_ref"] = env_ref
+    return hashlib.sha256(f'["lash.process.registration/v1",{canonical_json(shared)[:-1]},'.encode())
 
 
 def _declared_types(draft: ProcessRegistration) -> DeclaredTypes:
