@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, Unpack
 
+from lash.base.arguments import check_one_of, checked_max_turns
 from lash.base.errors import InvalidArgument
 from lash.base.ids import is_name
 from lash.base.json import Json
@@ -90,10 +91,14 @@ class Session:
         return self
 
     async def open_with_state(self, state: SessionState) -> Self:
-        """Opens the session with this state in place of what it held: `export("json")` gives one.
+        """Opens the session with this state in place of what it held.
+
+        `lash.runtime.export.read_export` makes one of what `export("json")` gave.
 
         Raises `UnsafeBranchPoint` when its conversation has tool calls without a result.
         """
+        if not isinstance(state, SessionState):
+            raise InvalidArgument(f"a state is a lash.SessionState, got {type(state).__name__}; read_export makes one")
         await self._actor.open_with_state(state)
         return self
 
@@ -162,15 +167,21 @@ class Session:
         slot_policy: SlotPolicy = "exclusive",
         max_turns: int | None = None,
     ) -> QueuedWorkBatch:
-        """Stores input for a later turn, durably. The same `id` is the same input, also after it ran."""
+        """Stores input for a later turn, durably. The same `id` is the same input, also after it ran.
+
+        With `earliest_safe_boundary` the running turn takes it in, unless input that may not be waits in
+        front of it: nothing overtakes.
+        """
         if id is not None and not is_name(id):
             raise InvalidArgument(f"id={id!r} is empty or no plain text; leave it out or give the input's own id")
+        check_one_of("delivery_policy", delivery_policy, DeliveryPolicy)
+        check_one_of("slot_policy", slot_policy, SlotPolicy)
         outcome = await self._actor.enqueue(
             given_input(turn_input),
             source_key=None if id is None else f"host:{id}",
             delivery_policy=delivery_policy,
             slot_policy=slot_policy,
-            options=TurnOptions(max_turns=max_turns),
+            options=TurnOptions(max_turns=checked_max_turns(max_turns)),
         )
         return outcome.batch
 
@@ -253,7 +264,7 @@ class Session:
             SessionPolicy(
                 provider_id=provider_id,
                 model=facts,
-                max_turns=max_turns,
+                max_turns=checked_max_turns(max_turns),
                 prompt=prompt_json(None, prompt_contributions),
             )
         )

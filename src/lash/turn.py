@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypedDict
 
+from lash.base.arguments import checked_max_turns, checked_seconds
 from lash.base.cancel import CancelToken
 from lash.base.canonical import canonical_json_bytes
 from lash.base.codec import struct_to_json
@@ -102,15 +103,13 @@ class Turn:
         if not choices.keys() <= TurnChoices.__annotations__.keys():
             unknown = ", ".join(sorted(choices.keys() - TurnChoices.__annotations__.keys()))
             raise TypeError(f"{unknown}: no choice of a turn; known: {', '.join(TurnChoices.__annotations__)}")
-        turn_id, timeout = choices.get("turn_id"), choices.get("timeout")
+        turn_id = choices.get("turn_id")
         if turn_id is not None and not is_name(turn_id):
             raise InvalidArgument(
                 f"turn_id={turn_id!r} is empty or no plain text; leave it out or give the request's own id"
             )
-        if timeout is not None and timeout <= 0:
-            raise InvalidArgument(f"timeout={timeout}: give a positive number of seconds or None")
         self._actor = actor
-        self._timeout = timeout
+        self._timeout = checked_seconds("timeout", choices.get("timeout"))
         self._shape = _shape_of(choices.get("submit"), has_cells=has_cells)
         self._request = TurnRequest(
             turn_input,
@@ -235,7 +234,11 @@ def given_input(turn_input: str | TurnInput) -> TurnInput:
 
 
 def prompt_json(layer: PromptLayer | None, contributions: Sequence[PromptContribution]) -> JsonObject | None:
-    """A layer of the prompt as it is stored; None when it says nothing."""
+    """A layer of the prompt as it is stored; None when it says nothing. Raises `InvalidArgument`."""
+    if not isinstance(layer, PromptLayer | None):
+        raise InvalidArgument(f"prompt={layer!r}: give a lash.machine.prompt.PromptLayer")
+    if not all(isinstance(contribution, PromptContribution) for contribution in contributions):
+        raise InvalidArgument("prompt_contributions: give a list of lash.machine.prompt.PromptContribution")
     if layer is None and not contributions:
         return None
     return struct_to_json((layer or PromptLayer()).adding(*contributions))
@@ -251,7 +254,7 @@ def _options_of(choices: TurnChoices, models: KnowsModels, shape: SubmitShape | 
     return TurnOptions(
         model=facts,
         provider_id=provider_id,
-        max_turns=choices.get("max_turns"),
+        max_turns=checked_max_turns(choices.get("max_turns")),
         prompt=prompt_json(choices.get("prompt"), choices.get("prompt_contributions", ())),
         protocol_turn_options=given if shape is None else {**given, **_said(shape.turn_options())},
     )

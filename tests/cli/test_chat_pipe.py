@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,45 +10,24 @@ from pathlib import Path
 
 import pytest
 
-import lash
+from cli.chats import piped
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with the app of these tests."""
-    shutil.copy(Path(__file__).with_name("chat_app.py"), tmp_path / "chat_app.py")
-    return tmp_path
-
-
-def _start(folder: Path, *args: str) -> subprocess.Popen[str]:
-    line = [sys.executable, "-m", "lash.cli.main", "chat", "--app", "chat_app:core", "--session", "s", *args]
-    path = os.pathsep.join([str(Path(lash.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        line,
-        cwd=folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path, "FORCE_COLOR": "1"},
-    )
-
-
-def _chat(folder: Path, typed: str, *args: str) -> tuple[str, str, int]:
-    chat = _start(folder, *args)
+def _chat(tmp_path: Path, typed: str, *args: str) -> tuple[str, str, int]:
+    chat = piped("chat_app", tmp_path, *args)
     said, complained = chat.communicate(typed, timeout=60)
     return said, complained, chat.returncode
 
 
-def test_lines_go_in_and_answers_come_out(folder: Path) -> None:
-    said, complained, code = _chat(folder, "one\n\nLOOK 7\n//etc is a folder\n")
+def test_lines_go_in_and_answers_come_out(tmp_path: Path) -> None:
+    said, complained, code = _chat(tmp_path, "one\n\nLOOK 7\n//etc is a folder\n")
 
     assert said == "heard one\nresults are in\nheard /etc is a folder\n"
     assert (complained, code) == ("", 0)
 
 
-def test_a_failed_turn_is_exit_code_1_and_the_lines_behind_it_run(folder: Path) -> None:
-    said, complained, code = _chat(folder, "FAIL\nafter\n")
+def test_a_failed_turn_is_exit_code_1_and_the_lines_behind_it_run(tmp_path: Path) -> None:
+    said, complained, code = _chat(tmp_path, "FAIL\nafter\n")
 
     assert said == "heard after\n"
     assert "no such model" in complained
@@ -57,34 +35,34 @@ def test_a_failed_turn_is_exit_code_1_and_the_lines_behind_it_run(folder: Path) 
     assert code == 1
 
 
-def test_text_that_was_reset_never_comes_out(folder: Path) -> None:
-    (folder / "go").touch()
+def test_text_that_was_reset_never_comes_out(tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
 
-    said, _, _ = _chat(folder, "RESET wrong right\n")
+    said, _, _ = _chat(tmp_path, "RESET wrong right\n")
 
     assert said == "right\n"
 
 
-def test_the_next_line_answers_an_approval(folder: Path) -> None:
-    said, complained, code = _chat(folder, "PAY 1 2\ny\nn too much\nand now?\n")
+def test_the_next_line_answers_an_approval(tmp_path: Path) -> None:
+    said, complained, code = _chat(tmp_path, "PAY 1 2\ny\nn too much\nand now?\n")
 
     assert said == "results are in\nheard and now?\n"
     assert (complained, code) == ("", 0)
-    assert (folder / "ran.log").read_text() == "pay 1\n"
+    assert (tmp_path / "ran.log").read_text() == "pay 1\n"
 
 
-def test_without_an_answer_nothing_is_approved(folder: Path) -> None:
-    said, complained, code = _chat(folder, "PAY 1\nand now?\nPAY 2\n")
+def test_without_an_answer_nothing_is_approved(tmp_path: Path) -> None:
+    said, complained, code = _chat(tmp_path, "PAY 1\nand now?\nPAY 2\n")
 
     assert said == "results are in\nheard and now?\nresults are in\n"
     assert complained.count("was not approved") == 2
     assert code == 0
-    assert not (folder / "ran.log").exists()
+    assert not (tmp_path / "ran.log").exists()
 
 
-def test_commands_answer_like_the_agent(folder: Path) -> None:
+def test_commands_answer_like_the_agent(tmp_path: Path) -> None:
     said, complained, code = _chat(
-        folder, "one\n/fork copy\ntwo\n/resume\n/export copy.json\n/nonsense\n/quit\nthree\n"
+        tmp_path, "one\n/fork copy\ntwo\n/resume\n/export copy.json\n/nonsense\n/quit\nthree\n"
     )
 
     assert "copy is a copy of s" in said
@@ -92,38 +70,38 @@ def test_commands_answer_like_the_agent(folder: Path) -> None:
     assert "heard two" in said
     assert "heard three" not in said
     assert "/nonsense is no command" in complained
-    assert (folder / "copy.json").exists()
+    assert (tmp_path / "copy.json").exists()
     assert code == 1
 
 
-def test_a_killed_chat_goes_on_in_the_next_one(folder: Path) -> None:
-    killed = _start(folder)
+def test_a_killed_chat_goes_on_in_the_next_one(tmp_path: Path) -> None:
+    killed = piped("chat_app", tmp_path)
     assert killed.stdin is not None
     killed.stdin.write("WAIT 1\n")
     killed.stdin.flush()
-    _until_ran(folder, "wait 1", killed)
+    _until_ran(tmp_path, "wait 1", killed)
     killed.kill()
     killed.communicate()
-    (folder / "go").touch()
+    (tmp_path / "go").touch()
 
-    said, complained, code = _chat(folder, "after\n")
+    said, complained, code = _chat(tmp_path, "after\n")
 
     assert said == "heard after\n"
     assert "recovered: turn " in complained
     assert code == 0
-    stored = _chat(folder, "/export all.md\n")
+    stored = _chat(tmp_path, "/export all.md\n")
     assert stored[2] == 0
-    assert (folder / "all.md").read_text().index("results are in") < (folder / "all.md").read_text().index(
+    assert (tmp_path / "all.md").read_text().index("results are in") < (tmp_path / "all.md").read_text().index(
         "heard after"
     )
 
 
-def test_ctrl_c_cancels_the_turn_and_ends_the_script(folder: Path) -> None:
-    chat = _start(folder)
+def test_ctrl_c_cancels_the_turn_and_ends_the_script(tmp_path: Path) -> None:
+    chat = piped("chat_app", tmp_path)
     assert chat.stdin is not None
     chat.stdin.write("WAIT 1\nafter\n")
     chat.stdin.flush()
-    _until_ran(folder, "wait 1", chat)
+    _until_ran(tmp_path, "wait 1", chat)
 
     chat.send_signal(signal.SIGINT)
     said, complained = chat.communicate(timeout=60)
@@ -134,10 +112,10 @@ def test_ctrl_c_cancels_the_turn_and_ends_the_script(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [[], ["--app", "nowhere:core"]], ids=["nothing", "no such app"])
-def test_without_an_agent_there_is_no_chat(folder: Path, line: list[str]) -> None:
+def test_without_an_agent_there_is_no_chat(tmp_path: Path, line: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lash.cli.main", "chat", *line],
-        cwd=folder,
+        cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -150,12 +128,12 @@ def test_without_an_agent_there_is_no_chat(folder: Path, line: list[str]) -> Non
     assert "--app" in done.stderr
 
 
-def _until_ran(folder: Path, what: str, chat: subprocess.Popen[str]) -> None:
+def _until_ran(tmp_path: Path, what: str, chat: subprocess.Popen[str]) -> None:
     """Returns when the tool has written its line."""
     import time
 
     deadline = time.monotonic() + 30
-    log = folder / "ran.log"
+    log = tmp_path / "ran.log"
     while not (log.exists() and what in log.read_text()):
         assert chat.poll() is None
         assert time.monotonic() < deadline

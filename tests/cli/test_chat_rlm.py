@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
-import lash
-from cli.ptys import CTRL_C, CTRL_D, Pty
+from cli.chats import Chat, piped, terminals, what_ran
+from cli.ptys import CTRL_C, CTRL_D
 from lash.base.messages import Message, Part, PluginOrigin
 from lash.cli.chat.told import Told, cells_of, last_exchange, told_of
-
-Chat = Callable[..., Pty]
-LINE = ["-m", "lash.cli.main", "chat", "--app", "cli.rlm_chat_app:core", "--session", "s"]
-
-
-def _path() -> str:
-    folders = [str(Path(lash.__file__).parents[1]), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return os.pathsep.join(folders)
 
 
 @pytest.fixture
 def chat(tmp_path: Path) -> Iterator[Chat]:
     """Starts `lash chat` in RLM mode, in a folder of its own."""
-    running: list[Pty] = []
-
-    def start(*args: str) -> Pty:
-        running.append(Pty([*LINE, *args], tmp_path, PYTHONPATH=_path()))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.close()
-
-
-def _ran(folder: Path) -> list[str]:
-    log = folder / "ran.log"
-    return log.read_text().split("\n")[:-1] if log.exists() else []
+    with terminals("rlm_chat_app", tmp_path) as start:
+        yield start
 
 
 def test_programs_are_shown_and_a_later_chat_begins_with_what_was_said_last(chat: Chat) -> None:
@@ -101,7 +78,7 @@ def test_an_approval_in_a_program_is_answered_in_place_and_survives_a_kill(chat:
     terminal.enter("y")
 
     terminal.sees("\npaid 700")
-    assert _ran(tmp_path) == ["total 7", "pay 700"]
+    assert what_ran(tmp_path) == ["total 7", "pay 700"]
 
 
 def test_a_background_process_begins_a_turn_and_ctrl_c_stops_a_program_that_never_ends(chat: Chat) -> None:
@@ -124,20 +101,12 @@ def test_a_background_process_begins_a_turn_and_ctrl_c_stops_a_program_that_neve
 def test_through_a_pipe_only_answers_come_out(tmp_path: Path) -> None:
     typed = 'hello\nRUN print 1 ;; nope ;; submit { sum: 2 }\nRUN x = [1, 2] submit "done"\n'
 
-    done = subprocess.run(
-        [sys.executable, *LINE],
-        input=f"{typed}/globals\n/globals x\n/cell 9\n",
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "PYTHONPATH": _path(), "FORCE_COLOR": "1"},
-    )
+    chat = piped("rlm_chat_app", tmp_path)
+    said, complained = chat.communicate(f"{typed}/globals\n/globals x\n/cell 9\n", timeout=60)
 
-    assert done.stdout == 'heard hello\n{"sum":2}\ndone\nx = [1, 2]\n[\n  1,\n  2\n]\n'
-    assert done.stderr == "lash: /cell 9: the session has 4 programs; write /cell and a number of them\n"
-    assert done.returncode == 1
+    assert said == 'heard hello\n{"sum":2}\ndone\nx = [1, 2]\n[\n  1,\n  2\n]\n'
+    assert complained == "lash: /cell 9: the session has 4 programs; write /cell and a number of them\n"
+    assert chat.returncode == 1
 
 
 @pytest.mark.parametrize(

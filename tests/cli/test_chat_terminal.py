@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cli.ptys import CTRL_C, CTRL_D, Pty
-
-Chat = Callable[..., Pty]
+from cli.chats import Chat, terminals, what_ran
+from cli.ptys import CTRL_C, CTRL_D
 
 
 @pytest.fixture
 def chat(tmp_path: Path) -> Iterator[Chat]:
     """Starts `lash chat` with the app of these tests, in a folder of its own."""
-    shutil.copy(Path(__file__).with_name("chat_app.py"), tmp_path / "chat_app.py")
-    running: list[Pty] = []
-
-    def start(*args: str) -> Pty:
-        line = ["-m", "lash.cli.main", "chat", "--app", "chat_app:core", "--session", "s", *args]
-        running.append(Pty(line, tmp_path, PYTHONPATH=_path()))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.close()
-
-
-def _path() -> str:
-    import os
-
-    import lash
-
-    return os.pathsep.join([str(Path(lash.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-
-
-def _ran(folder: Path) -> list[str]:
-    log = folder / "ran.log"
-    return log.read_text().split("\n")[:-1] if log.exists() else []
+    with terminals("chat_app", tmp_path) as start:
+        yield start
 
 
 def test_an_answer_is_shown_and_the_terminal_is_left_as_it_was(chat: Chat) -> None:
@@ -137,6 +113,21 @@ def test_now_joins_the_running_turn(chat: Chat, tmp_path: Path) -> None:
     terminal.sees("heard listen")
 
 
+def test_now_behind_a_queued_message_says_that_it_is_queued(chat: Chat, tmp_path: Path) -> None:
+    terminal = chat()
+    terminal.enter("WAIT 1")
+    terminal.sees("→ wait(number=1)")
+    terminal.enter("second")
+    terminal.sees("1 queued")
+
+    terminal.enter("/now listen")
+    terminal.sees("queued: listen")
+    (tmp_path / "go").touch()
+
+    terminal.sees("heard listen")
+    assert "to join the running turn" not in terminal.screen.text
+
+
 def test_several_approvals_are_answered_in_place(chat: Chat, tmp_path: Path) -> None:
     terminal = chat()
     terminal.enter("PAY 1 2 3")
@@ -148,7 +139,7 @@ def test_several_approvals_are_answered_in_place(chat: Chat, tmp_path: Path) -> 
     terminal.enter("y all")
 
     terminal.sees("results are in")
-    assert sorted(_ran(tmp_path)) == ["pay 1", "pay 3"]
+    assert sorted(what_ran(tmp_path)) == ["pay 1", "pay 3"]
 
 
 def test_ctrl_c_cancels_the_turn_and_a_second_one_leaves(chat: Chat) -> None:
@@ -196,7 +187,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_the_next_chat_says_so(chat: Chat
 
     terminal.sees("heard second")
     assert "results are in" in terminal.screen.text
-    assert set(_ran(tmp_path)) == {"wait 1"}
+    assert set(what_ran(tmp_path)) == {"wait 1"}
 
 
 def test_an_approval_survives_a_kill_and_is_asked_again(chat: Chat, tmp_path: Path) -> None:
@@ -211,7 +202,7 @@ def test_an_approval_survives_a_kill_and_is_asked_again(chat: Chat, tmp_path: Pa
     terminal.enter("y")
 
     terminal.sees("results are in")
-    assert _ran(tmp_path) == ["pay 5"]
+    assert what_ran(tmp_path) == ["pay 5"]
 
 
 def test_another_session_is_resumed_and_its_turn_goes_on(chat: Chat, tmp_path: Path) -> None:

@@ -145,6 +145,13 @@ def test_the_mode_makes_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(core_of(None, None, "openai:gpt-5.4-mini", None), lash.StandardCore)
 
 
+def test_a_model_that_is_no_name_of_one_is_wrong_usage(cli: Cli) -> None:
+    refused = cli("run", "go", "--model", "junk")
+
+    assert refused.exit_code == 2
+    assert "'junk' is not 'provider:model-id'" in refused.stderr
+
+
 def test_an_app_has_its_own_mode(cli: Cli, agent: str) -> None:
     refused = cli("run", "go", "--app", f"{agent}:ready", "--mode", "rlm")
 

@@ -36,7 +36,7 @@ class TestRecordingHost(EFFECT_HOST.mixin("R")):  # type: ignore[misc]  # made a
 
 
 class _Hosts(OnStore):
-    make = fresh(lambda store: JournaledEffectHost(store.journal, store.waits, store.changes))
+    make = fresh(lambda store: JournaledEffectHost(store.journal, store.waits))
 
 
 class _Replays(OnStore):
@@ -91,7 +91,7 @@ async def test_strangers_run_the_effect_suites_with_one_call(tmp_path: Path) -> 
 
 
 def _host(store: Store) -> JournaledEffectHost:
-    return JournaledEffectHost(store.journal, store.waits, store.changes)
+    return JournaledEffectHost(store.journal, store.waits)
 
 
 def _replays(found: Place, form: str) -> MakeReplay:

@@ -92,7 +92,7 @@ class Place:
     async def end(self, core: lash.StandardCore) -> None:
         """Ends a core in order."""
         await core.close()
-        store = core._store_choice
+        store = core._plan.store
         assert isinstance(store, Store)
         await store.close()
         self.cores.remove(core)

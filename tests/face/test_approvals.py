@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from face.places import Place, recorded, settled, texts, until
 from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
 from lash.base.messages import unsettled_tool_calls
-from lash.effects import Accepted, AlreadyResolved, ResolvedOk, UnknownOrRevoked
+from lash.effects import Accepted, AlreadyResolved, ResolvedOk, TimedOut, UnknownOrRevoked
 from lash.machine.outcome import Stopped
 from lash.plugins.directives import ReplaceToolArgs
 from lash.plugins.hooks import BeforeToolCall
@@ -284,6 +285,19 @@ async def test_a_chat_can_ask_in_place(place: Place) -> None:
 # deadlines, cancels, deletes
 
 
+async def test_calls_that_ask_within_one_millisecond_are_listed_in_their_order(tmp_path: Path) -> None:
+    bank = Bank()
+    model = ScriptedModel([[calls("pay", amount=amount) for amount in range(20)], says("ok")])
+    core = lash.StandardCore(model=model, tools=[bank.pay], store=str(tmp_path / "agent.db"), clock=VirtualClock())
+    async with core, core.session("s") as session:
+        running = asyncio.create_task(session.run("go"))
+        approvals = await asked(core, 20)
+        assert [approval_.args["amount"] for approval_ in approvals] == list(range(20))
+        for approval_ in approvals:
+            await core.approvals.deny(approval_)
+        await running
+
+
 async def test_a_deadline_that_passes_is_a_denial(memory: Place) -> None:
     bank = Bank(approval_timeout=60)
     clock = VirtualClock()
@@ -303,6 +317,31 @@ async def test_a_deadline_that_passes_is_a_denial(memory: Place) -> None:
         assert "nobody approved" in results(session)[0]
         assert bank.paid == []
         assert isinstance(await core.approvals.approve(approval_), AlreadyResolved)
+
+
+async def test_an_approval_after_the_deadline_approves_nothing_though_nobody_was_there_to_notice(
+    durable: Place,
+) -> None:
+    bank = Bank(approval_timeout=3600)
+    core = await durable.core(ScriptedModel(SCRIPT), tools=[bank.pay])
+    session = await core.session("s").open()
+    lost = asyncio.create_task(session.run("go", turn_id="t"))
+    [approval_] = await asked(core)
+    await durable.crash(core)
+    await asyncio.gather(lost, return_exceptions=True)
+    assert approval_.deadline_ms is not None
+    clock = VirtualClock(approval_.deadline_ms)  # nothing ran in the last hour
+
+    async with lash.StandardCore(
+        model=ScriptedModel([]), store=await durable.open_store(), clock=clock
+    ).only_asking() as asking:
+        assert await asking.approvals.approve(approval_.id) == AlreadyResolved(TimedOut())
+        assert await asking.approvals.pending() == []
+
+    again = await durable.core(ScriptedModel(SCRIPT), tools=[bank.pay])
+    turn = await again.session("s").run("go", turn_id="t")
+    assert error_of(turn).code == "approval_timeout"
+    assert bank.paid == []
 
 
 async def test_cancelling_a_turn_that_asks_leaves_a_valid_history(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from pathlib import Path
 
@@ -204,6 +205,72 @@ async def test_a_malformed_queue_id_is_refused(memory: Place, name: str) -> None
     async with core.session("s") as session:
         with pytest.raises(InvalidArgument):
             await session.enqueue("go", id=name)
+
+
+@pytest.mark.parametrize(
+    ("choice", "wrong"),
+    [
+        *(("max_turns", wrong) for wrong in (0, -1, "3", 1.5, True)),
+        *(("timeout", wrong) for wrong in (0, -1, "3", math.nan, math.inf)),
+        ("turn_id", 7),
+        ("prompt", "Be brief."),
+        ("prompt_contributions", ["Be brief."]),
+    ],
+)
+async def test_a_choice_of_a_turn_that_is_none_is_refused(memory: Place, choice: str, wrong: object) -> None:
+    core = await memory.core(ScriptedModel([]))
+    async with core.session("s") as session:
+        with pytest.raises(InvalidArgument):
+            await session.run("go", **{choice: wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("max_turns", 0),
+        ("max_turns", "3"),
+        ("tools", "f"),
+        ("tools", [5]),
+        ("hidden_tools", [5]),
+        ("prompt_contributions", ["Be brief."]),
+    ],
+)
+async def test_an_option_that_cannot_be_read_back_does_not_cost_the_session(
+    file: Place, option: str, wrong: object
+) -> None:
+    core = await file.core(ScriptedModel(lambda _: says("fine")))
+    await core.session("s").run("one")
+    with pytest.raises(InvalidArgument):
+        core.session("s", **{option: wrong})  # type: ignore[arg-type]
+
+    again = await file.core(ScriptedModel(lambda _: says("fine")))
+    assert (await again.session("s").run("two")).text == "fine"
+
+
+async def test_what_is_asked_of_an_open_session_in_wrong_types_does_not_cost_it(file: Place) -> None:
+    @lash.tool
+    async def look() -> str:
+        return "seen"
+
+    core = await file.core(ScriptedModel(lambda _: says("fine")), tools=[look])
+    async with core.session("s") as session:
+        await session.run("one")
+        for asked in (
+            lambda: session.configure(max_turns="3"),  # type: ignore[arg-type]
+            lambda: session.enqueue("go", delivery_policy="soon"),  # type: ignore[arg-type]
+            lambda: session.enqueue("go", slot_policy="any"),  # type: ignore[arg-type]
+            lambda: session.enqueue("go", max_turns=0),
+            lambda: session.enqueue("go", id=7),  # type: ignore[arg-type]
+            lambda: session.tools.set_availability("look", "maybe"),  # type: ignore[arg-type]
+            lambda: session.open_with_state("{}"),  # type: ignore[arg-type]
+        ):
+            with pytest.raises(InvalidArgument):
+                await asked()
+
+    again = await file.core(ScriptedModel(lambda _: says("fine")), tools=[look])
+    async with again.session("s") as session:
+        assert (await session.run("two")).text == "fine"
+        assert await session.queued_work() == []
 
 
 async def test_two_thousand_calls_in_one_answer_are_all_answered(file: Place) -> None:

@@ -355,6 +355,22 @@ async def test_the_host_may_let_a_doubtful_effect_run_again(durable: Place) -> N
             await core.settle(effect, lash.RUN_AGAIN)
 
 
+@pytest.mark.parametrize("decision", ["the bank says it was paid", True, None, lash.ToolRetry("look again")])
+async def test_what_is_no_decision_makes_no_payment_again(file: Place, decision: object) -> None:
+    ledger = Ledger()
+    core = await doubtful(file, ledger)
+    async with core.session("s") as session:
+        effect = await in_doubt(core, session)
+
+        with pytest.raises(InvalidArgument, match=r"lash\.RUN_AGAIN"):
+            await core.settle(effect, decision)  # type: ignore[arg-type]
+
+        assert core.recovery.in_doubt == [effect]
+        await core.settle(effect, ToolResult.ok("it was paid"))
+        assert (await session.run("go", turn_id="t")).text == "paid"
+        assert ledger.done == ["paid 5"]
+
+
 async def test_recovery_reports_a_doubt_it_meets(durable: Place) -> None:
     ledger = Ledger()
     await (await doubtful(durable, ledger)).close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,9 @@ from lash.base.errors import InvalidArgument
 from lash.runtime.actor import SessionActor
 from lash.runtime.actors import SessionActors
 from lash.runtime.export import InvalidExport, read_export
-from lash.sessions.errors import SessionDeleted, SessionExists, UnknownNode, UnsafeBranchPoint
+from lash.sessions.errors import SessionDeleted, SessionExists, StoreUnavailable, UnknownNode, UnsafeBranchPoint
 from lash.sessions.graph import SessionGraph
-from lash.testing import ScriptedModel, calls, says
+from lash.testing import ScriptedModel, StoreFaults, calls, says
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 24
 
@@ -88,22 +89,19 @@ async def test_the_same_fork_asked_for_again_is_the_same_session(durable: Place)
         assert texts(again.messages)[-1] == "assistant: two"
 
 
-async def test_a_fork_that_was_cut_short_is_finished_by_asking_again(durable: Place, monkeypatch: object) -> None:
-    core = await durable.core(ScriptedModel([says("one")]))
-    async with core.session("s") as session:
+@pytest.mark.parametrize("is_written", [False, True])
+async def test_a_fork_that_was_cut_short_is_whole_or_not_there_and_asked_for_again(
+    tmp_path: Path, *, is_written: bool
+) -> None:
+    faults = StoreFaults()
+    store = await faults.open(str(tmp_path / "a.db"))
+    async with lash.StandardCore(model=ScriptedModel([says("one")]), store=store) as core, core.session("s") as session:
         await session.run("first")
-        store = await core.store.sessions.open_existing_store("s")
-        assert store is not None
-        commit = type(store).commit
-
-        async def cut(*_: object) -> None:
-            raise ConnectionError("cut")
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(type(store), "commit", cut)
-            with pytest.raises(ConnectionError):
-                await session.fork("f")
-        assert type(store).commit is commit
+        faults.fail("create_with_state", lost_acknowledgement=is_written)
+        with pytest.raises(StoreUnavailable):
+            await session.fork("f")
+        there = [(found.session_id, found.head_revision) for found in await core.sessions()]
+        assert there == ([("f", 1), ("s", 1)] if is_written else [("s", 1)])
         fork = await session.fork("f")
 
         assert texts(fork.messages) == ["user: first", "assistant: one"]
@@ -378,7 +376,7 @@ async def test_a_parked_session_is_dropped_and_resumed(durable: Place) -> None:
 
 async def test_sessions_that_nobody_holds_are_forgotten_but_for_the_last_few(memory: Place) -> None:
     core = await memory.core(ScriptedModel([says("x")] * 5, order="calls"))
-    core._actors = SessionActors(idle_sessions=2)
+    core._running().actors = SessionActors(idle_sessions=2)
     seen: list[weakref.ref[SessionActor]] = []
     for number in range(5):
         async with core.session(f"s{number}") as session:

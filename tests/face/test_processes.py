@@ -19,7 +19,7 @@ from lash.processes.errors import (
     ReplayKeyConflict,
     UnknownProcess,
 )
-from lash.processes.inputs import ToolCallInput
+from lash.processes.inputs import LashlangProcessInput, ToolCallInput
 from lash.processes.outputs import SuccessOutput
 from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.runtime.process_admin import ProcessStartConflict
@@ -85,7 +85,7 @@ async def test_a_start_after_an_upgrade_finds_what_was_started_before(place: Pla
     work = {"topic": "tides"}
     started = await before.processes.start(research, args=work, id="r")
     upgraded = lash.StandardCore(model=model(), max_turns=3, tools=[research], store=await place.open_store())
-    upgraded._models.policy = lambda **_: SessionPolicy(provider_id="another")  # type: ignore[method-assign]
+    upgraded._plan.models.policy = lambda **_: SessionPolicy(provider_id="another")  # type: ignore[method-assign]
 
     async with upgraded:
         found = await upgraded.processes.start(research, args=work, id="r")
@@ -354,6 +354,57 @@ async def test_lists_say_what_runs_and_what_has_ended(place: Place) -> None:
         await core.processes.list(status="done")  # type: ignore[arg-type]
 
 
+async def test_a_list_of_a_program_passes_over_others_of_its_name(memory: Place) -> None:
+    core = await memory.core(model(), tools=[research])
+    for number in range(3):
+        other = lash.LangProcess(f"process research() {{ sleep for 60000  finish {number} }}")
+        await core.processes.start(other, id=f"a{number}")
+    wanted = await core.processes.start(lash.LangProcess("process research() { sleep for 60000 }"), id="b")
+    await core.processes.start(lash.External("research"), id="c")
+    work = (await wanted.record()).input
+    assert isinstance(work, LashlangProcessInput)
+
+    found = await core.processes.list(definition=work.definition, limit=1)
+    tools = await core.processes.list(definition=research)
+
+    assert [record.id for record in found] == ["b"]
+    assert tools == []
+
+
+async def test_questions_that_mean_nothing_are_refused(memory: Place) -> None:
+    core = await memory.core(model())
+    processes = core.processes
+    handle = await processes.start(DEPLOY, id="p")
+
+    for asked in (
+        processes.list(limit=0),
+        processes.changes(limit=0),
+        processes.prune(timedelta(0), limit=-1),
+        processes.prune(timedelta(0), status="running"),
+        handle.signal("approve", key=""),
+        handle.wait_signal("approve", 0),
+        handle.wait_signal("approve", timeout=-1),
+        processes.start(lash.External("deploy", signals="approve")),
+        processes.start(DEPLOY, recovery="rerun"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(lash.InvalidArgument):
+            await asked
+
+    assert (await handle.record()).last_sequence == 0
+    assert [record.id for record in await processes.list()] == ["p"]
+
+
+async def test_work_that_was_reported_once_is_over(place: Place) -> None:
+    core = await place.core(model())
+    await core.processes.start(DEPLOY, id="p")
+    await core.processes.complete("p", 1)
+
+    await core.processes.complete("p", 1)  # the same again is the same
+    for other in (core.processes.complete("p", 2), core.processes.fail("p", "no"), core.processes.abandon("p")):
+        with pytest.raises(ProcessAlreadyTerminal):
+            await other
+
+
 async def test_a_handle_is_found_by_its_id_in_another_core(durable: Place) -> None:
     first = await durable.core(model())
     second = await durable.core(model())
@@ -557,6 +608,21 @@ async def test_a_session_sees_its_own_processes_and_no_others(place: Place) -> N
         await asyncio.sleep(0)
         await core.processes.complete("mine", 2)
         assert await waiting in ({"mine": SuccessOutput(2)}, {})
+
+
+async def test_a_session_lets_go_of_what_it_has_seen(place: Place) -> None:
+    core = await place.core(model())
+    async with core.session("s") as session:
+        await session.processes.start(DEPLOY, id="p", wake=False)
+        await core.processes.complete("p")
+        kept = await core.processes.prune(timedelta(0))
+
+        await session.processes.forget("p")
+        await session.processes.forget("p")
+
+        assert [blocked.reason for blocked in kept.blocked] == ["granted"]
+        assert await session.processes.list_all() == []
+        assert (await core.processes.prune(timedelta(0))).pruned == ["p"]
 
 
 async def test_deleting_a_session_reports_its_processes_and_triggers_and_stops_none(place: Place) -> None:

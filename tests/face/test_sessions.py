@@ -15,6 +15,7 @@ from face.places import Gate, Place, asked, settled, texts, until
 from lash.attachments.store import AttachmentMeta
 from lash.base.errors import ConfigurationError, InvalidArgument, LashRuntimeError
 from lash.core import CoreOptions, DurableStorePeerRequired, MissingModel
+from lash.core.plan import CorePlan
 from lash.effects.ports import EffectHost
 from lash.effects.scope import ExecutionScope
 from lash.hosts import Inline, Journal
@@ -58,7 +59,7 @@ def test_an_option_that_does_not_exist_is_a_type_error() -> None:
 
 
 def test_every_core_takes_the_options_of_a_core() -> None:
-    options = inspect.signature(lash.LashCore).parameters.keys() - {"protocol"}
+    options = inspect.signature(CorePlan).parameters.keys() - {"protocol"}
 
     assert options == CoreOptions.__annotations__.keys()
     for core in (lash.StandardCore, lash.RlmCore):

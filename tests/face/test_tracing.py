@@ -284,6 +284,6 @@ async def test_a_core_without_a_sink_is_not_traced_at_all(tmp_path: Path) -> Non
     core = lash.StandardCore(model=ScriptedModel([says("hello")]), store=store)
     async with core, core.session("s") as session:
         await session.run("hi")
-        assert core._tracer is None
-        assert core._running().options.tracer is None
+        assert core._plan.tracer is None
+        assert core._running().engine.options.tracer is None
     await store.close()

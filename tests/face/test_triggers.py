@@ -221,6 +221,36 @@ async def test_a_schedule_that_means_nothing_is_refused(
     assert await core.triggers.schedules() == []
 
 
+async def test_what_is_no_trigger_cancels_none(memory: Place) -> None:
+    core = await memory.core(model())
+    kept = await core.triggers.subscribe("shop.paid", lash.External("book"))
+
+    for nothing in (None, 7):
+        with pytest.raises(InvalidTrigger, match="cannot be cancelled"):
+            await core.triggers.cancel(nothing)  # type: ignore[arg-type]
+
+    assert await core.triggers.cancel("") is False
+    assert await core.triggers.list() == [kept]
+
+
+async def test_questions_that_mean_nothing_are_refused(memory: Place) -> None:
+    core = await memory.core(model())
+    triggers = core.triggers
+
+    for asked, words in (
+        (triggers.emit("shop.paid", float("nan"), key="d-1"), "payload of the event is not JSON"),
+        (triggers.emit("shop.paid", 1, key="d-1", source=float("nan")), "source of the event is not JSON"),
+        (triggers.deliveries(DeliveryFilter(limit=-1)), "limit=-1"),
+        (triggers.every(5, start=lash.External("x")), "neither a cron expression nor a timedelta"),  # type: ignore[arg-type]
+        (triggers.every("@daily", start=lash.SessionTurn("x", session_id="one")), "leave session_id out"),
+        (triggers.subscribe("shop.paid", lash.SessionTurn("x", tools="book")), "give a list of names"),
+    ):
+        with pytest.raises(lash.InvalidArgument, match=words):
+            await asked
+
+    assert (await triggers.list(), await triggers.schedules()) == ([], [])
+
+
 async def test_deleting_a_session_takes_its_triggers_away(place: Place) -> None:
     core = await place.core(model())
     async with core.session("s") as session:
@@ -259,6 +289,53 @@ def test_an_event_is_declared_once_and_with_a_schema_that_compiles() -> None:
     broken = TriggerEvent("shop", "shop", "sold", {"type": "strin"})
     with pytest.raises(InvalidTrigger, match="payload_schema"):
         lash.StandardCore(model=model(), plugins=[lash.Plugin("one").trigger(broken)])
+
+
+async def test_a_session_lists_its_own_triggers_only(place: Place) -> None:
+    core = await place.core(model())
+    await core.triggers.subscribe("shop.paid", lash.External("of the host"))
+    async with core.session("s") as session:
+        mine = await session.triggers.subscribe("shop.paid", lash.External("mine"))
+        await core.triggers.emit("shop.paid", PAYMENT, key="d-1")
+        await core.triggers.emit("shop.paid", PAYMENT, key="d-2")
+
+        assert [found.handle for found in await session.triggers.list()] == [mine.handle]
+        own = await session.triggers.deliveries()
+        assert [found.subscription_id for found in own] == [mine.subscription_id] * 2
+        assert await session.triggers.deliveries(DeliveryFilter(limit=1)) == own[:1]
+        assert await session.triggers.deliveries(DeliveryFilter(limit=1, newest=True)) == own[1:]
+        assert len(await core.triggers.deliveries()) == 4
+
+
+async def test_the_newest_deliveries_are_listed_in_order(place: Place) -> None:
+    core = await place.core(model())
+    await core.triggers.subscribe("shop.paid", lash.External("book"))
+    for number in range(4):
+        await core.triggers.emit("shop.paid", number, key=f"d-{number}")
+
+    every = await core.triggers.deliveries()
+
+    assert await core.triggers.deliveries(DeliveryFilter(limit=2)) == every[:2]
+    assert await core.triggers.deliveries(DeliveryFilter(limit=2, newest=True)) == every[2:]
+
+
+async def test_what_happened_long_ago_is_forgotten_unless_its_run_goes_on(place: Place) -> None:
+    core = await place.core(model())
+    await core.triggers.subscribe("shop.paid", lash.External("book"), overlap="skip", key="book")
+    first = await core.triggers.emit("shop.paid", 1, key="d-1")
+
+    kept = await core.triggers.prune(timedelta(seconds=-1))
+    second = await core.triggers.emit("shop.paid", 2, key="d-2")
+    await core.processes.complete(*first.started_process_ids)
+    forgotten = await core.triggers.prune(timedelta(seconds=-1))
+    again = await core.triggers.emit("shop.paid", 1, key="d-1")
+
+    assert (kept, [report.state for report in second.deliveries], forgotten) == (0, ["skipped"], 2)
+    # Its process is known, so nothing is done twice.
+    assert again.started_process_ids == first.started_process_ids
+    assert await core.processes.list() == []
+    with pytest.raises(InvalidTrigger, match="limit=0"):
+        await core.triggers.prune(timedelta(0), limit=0)
 
 
 async def test_a_session_cancels_its_own_triggers_only(place: Place) -> None:

@@ -14,6 +14,7 @@ from lash.lashlang.values import operators, quick, walks
 from lash.lashlang.values.builtins import BUILTINS
 from lash.lashlang.values.conversion import json_walk, value_walk
 from lash.lashlang.values.json_form import from_json, to_json
+from lash.lashlang.values.keeping import keeping_walk
 from lash.lashlang.values.kinds import Value
 from lash.lashlang.values.markers import UNFINISHED
 from lash.lashlang.values.meter import DEFAULT_LIMITS, Meter
@@ -127,3 +128,17 @@ def test_conversion_to_json_and_back(value: Value) -> None:
     assert repr(data) == repr(to_json(value))
     for sort_keys in (False, True):
         assert repr(_drained(value_walk(data, sort_keys=sort_keys))) == repr(from_json(data, sort_keys=sort_keys))
+
+
+@given(_VALUES)
+def test_what_passes_is_what_can_be_written(value: Value) -> None:
+    _drained(keeping_walk(value))
+
+
+@pytest.mark.parametrize("levels", [200, 201])
+def test_only_a_value_that_is_too_deep_to_be_written_is_refused(levels: int) -> None:
+    value: Value = {}
+    for _ in range(levels):
+        value = [value]
+
+    assert _either(lambda: _drained(keeping_walk(value)))[0] == _either(lambda: _drained(json_walk(value)))[0]

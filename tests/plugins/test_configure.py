@@ -56,6 +56,18 @@ async def test_an_open_session_changes_its_model_and_plugins_hear_of_it(memory: 
         assert (await session.run("who", model=named("guest"))).text == "I am guest"
 
 
+async def test_a_mutator_that_answers_what_cannot_be_read_back_changes_nothing(file: Place) -> None:
+    def mutate(change: ConfigChange) -> SessionPolicy:
+        return msgspec.structs.replace(change.after, max_turns="3")
+
+    core = await file.core(named("old"), plugins=[lash.Plugin("p").config_mutator(mutate)])
+    async with core.session("s") as session:
+        with pytest.raises(InvalidArgument, match="stays as it is"):
+            await session.configure(max_turns=2)
+
+        assert (await session.run("go")).ok
+
+
 async def test_at_the_next_open_the_model_of_the_host_wins(file: Place) -> None:
     first = await file.core(named("old"))
     async with first.session("s") as session:

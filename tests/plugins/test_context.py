@@ -201,6 +201,21 @@ async def test_what_a_compaction_costs_is_booked_under_its_name(memory: Place) -
         assert {row.key: row.usage.input_tokens for row in session.usage.by_source} == {"turn": 10, "compaction": 10}
 
 
+async def test_a_compaction_asks_the_provider_of_its_own_session(memory: Place) -> None:
+    own, other = (ScriptedModel(lambda _, name=name: says(name)) for name in ("own", "other"))  # type: ignore[misc]
+    core = await memory.core(own, plugins=[compacting()])
+    async with core.session("s") as session, core.session("t") as neighbour:
+        await neighbour.configure(provider=other)
+        await session.run("one")
+        await neighbour.run("one")
+
+        assert await session.compact()
+        assert await neighbour.compact()
+
+        assert texts(session.messages)[-1] == "user: so far: own"
+        assert texts(neighbour.messages)[-1] == "user: so far: other"
+
+
 async def test_a_compaction_survives_reopening(file: Place) -> None:
     first = await file.core(ScriptedModel([says("a"), says("SUMMARY")]), plugins=[compacting()])
     async with first.session("s") as session:

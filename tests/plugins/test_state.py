@@ -12,6 +12,7 @@ import lash
 from face.places import Gate, Place
 from lash.base.errors import InvalidArgument
 from lash.base.json import Json
+from lash.machine.outcome import Stopped
 from lash.plugins import (
     ActionContext,
     ActionDefinition,
@@ -166,6 +167,66 @@ async def test_a_state_that_cannot_be_stored_is_told_and_loses_no_turn(memory: P
         assert turn.text == "ok"
         assert [issue.code for issue in turn.errors] == ["plugin_snapshot"]
         assert len(session.messages) == 2
+
+
+@pytest.mark.parametrize("state", [{1, 2}, float("nan"), "\ud800"], ids=repr)
+async def test_a_state_that_is_no_json_ends_its_turn_and_costs_no_session(file: Place, state: object) -> None:
+    class Odd(StatefulPlugin):
+        id = "odd"
+
+        @lash.hook.before_turn
+        def begin(self, context: BeforeTurn) -> None:
+            self.update(state if context.turn_index == 1 else "fine")  # type: ignore[arg-type]
+
+    core = await file.core(echo(), plugins=[Odd()])
+    async with core.session("s") as session:
+        turn = await session.run("go")
+
+        assert turn.outcome == Stopped("runtime_error")
+        assert {issue.code for issue in turn.errors} == {"plugin_snapshot"}
+        assert (await session.run("go on")).text == "ok"
+
+
+async def test_a_version_that_could_not_be_read_back_is_not_stored(file: Place) -> None:
+    class Odd(Tally):
+        version = 2  # type: ignore[assignment]
+
+    core = await file.core(echo(), plugins=[Odd()])
+    async with core.session("s") as session:
+        turn = await session.run("go")
+        assert {issue.code for issue in turn.errors} == {"plugin_snapshot"}
+    await file.end(core)
+
+    again = await file.core(echo(), plugins=[Tally()])
+    assert (await again.session("s").run("go")).text == "ok"
+
+
+@pytest.mark.parametrize("given", [Tally, "tally", Tally.begin], ids=["a class", "a name", "a function"])
+async def test_what_is_no_plugin_is_refused_where_it_is_given(given: object) -> None:
+    with pytest.raises(PluginRegistrationError, match="is no plugin"):
+        lash.StandardCore(model=echo(), plugins=[given])  # type: ignore[list-item]
+
+
+async def test_a_session_that_begins_again_has_the_initial_states_at_once(memory: Place) -> None:
+    core = await memory.core(echo(), plugins=[Tally()])
+    async with core.session("s") as session, core.session("t") as other:
+        await session.run("go", turn_id="t")
+        await session.open_fresh()
+        assert await heard(session) == []
+
+        await other.run("go", turn_id="t")
+        await other.commands.applied(await other.commands.reset("again"))
+        assert await heard(other) == []
+
+
+async def test_what_another_process_made_plugins_remember_is_taken_over(file: Place) -> None:
+    here, there = [await file.core(echo(), plugins=[Tally()]) for _ in range(2)]
+    session = await here.session("s").open()
+    await there.session("s").run("go", turn_id="t")
+
+    await session.refresh()
+
+    assert await heard(session) == ["begin t", "before_completion"]
 
 
 async def test_a_state_goes_on_after_a_crash_without_running_hooks_again(file: Place) -> None:

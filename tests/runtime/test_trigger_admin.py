@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lash.processes.inputs import ProcessIdentity
+from lash.processes.scopes import SessionScope
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_admin import TriggerAdmin, TriggerTarget
 from lash.runtime.trigger_router import TriggerRouter
@@ -93,6 +94,38 @@ async def test_an_interval_put_at_every_start_goes_on_where_it_was(admin: Trigge
     assert await admin.every(timedelta(hours=2), start=REPORT) != unnamed
     assert len(await admin.schedules()) == 3
     assert first.draft.spec == Every(3_600_000, 0)
+
+
+async def test_one_reminder_for_two_sessions_is_two_schedules(admin: TriggerAdmin) -> None:
+    for session_id in ("ada", "grace", "ada"):
+        await admin.every("0 9 * * *", start=REPORT, wake=session_id)
+
+    woken = [found.draft.wake_target for found in await admin.list()]
+    assert woken == [SessionScope("ada"), SessionScope("grace")]
+
+
+async def test_all_that_was_missed_is_made_up_for_one_after_the_other(
+    admin: TriggerAdmin, registry: Registry, ticker: ScheduleClock, clock: VirtualClock
+) -> None:
+    await admin.every(timedelta(hours=1), start=REPORT, key="one")
+    await admin.every(timedelta(hours=1), start=REPORT, key="all", catch_up="all")
+    await admin.every(timedelta(hours=1), start=REPORT, key="some", catch_up="all", overlap="skip")
+    await clock.advance(3 * 3_600_000)
+
+    await ticker.tick()
+
+    overlaps = {found.draft.name: found.draft.overlap for found in await admin.list()}
+    assert overlaps == {"one": "skip", "all": "queue", "some": "skip"}
+    states = [(str(found.subscription.draft.name), found.state) for found in await admin.deliveries()]
+    assert sorted(states) == [
+        ("all", "reserved"),
+        ("all", "reserved"),
+        ("all", "started"),
+        ("one", "started"),
+        ("some", "skipped"),
+        ("some", "skipped"),
+        ("some", "started"),
+    ]
 
 
 async def test_a_one_off_runs_at_its_moment(

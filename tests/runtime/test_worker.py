@@ -106,7 +106,7 @@ async def test_a_call_that_must_not_be_repeated_waits_for_the_hosts_word(store: 
         first.poke()
         await soon(started)
         await first.drain(0)
-        core._worker = worker_of(core)
+        core._running().worker = worker_of(core)
         core.worker.poke()
 
         async def is_doubtful() -> bool:
@@ -224,6 +224,40 @@ async def test_a_bound_process_fails_when_its_owner_is_lost(store: lash.Store) -
     assert isinstance(output, FailureOutput)
     assert output.code == "process_owner_lost"
     assert tools.echoes == 0
+
+
+async def test_a_bound_process_that_waits_stays_with_its_owner(tmp_path: Path, store: lash.Store) -> None:
+    tools = Tools()
+
+    @lash.tool(approve=True)
+    async def deploy() -> str:
+        """Deploys."""
+        return "deployed"
+
+    bound = await tool_process(store, "p", "deploy")
+    await store.processes.register_process(msgspec.structs.replace(bound, recovery="owner_bound"))
+    async with core_over(store, [deploy, *tools.all()]) as core:
+        worker = worker_of(core, concurrency=1, park_after_ms=1)
+        worker.poke()
+        asked: list[Approval] = []
+
+        async def has_asked() -> bool:
+            asked[:] = await core.approvals.pending()
+            return bool(asked)
+
+        await eventually(has_asked)
+        # It gave its slot back, which is taken: only another worker could run it now.
+        await store.processes.register_process(await tool_process(store, "q", "gate"))
+        worker.poke()
+        await soon(tools.arrived)
+        async with await lash.Store.open(str(tmp_path / "agent.db")) as same, core_over(same, [deploy]) as other:
+            worker_of(other).poke()
+            await other.approvals.approve(asked[0])
+            await store.processes.register_process(await tool_process(store, "r", "deploy"))
+            await eventually(has_asked)
+            tools.opened.set()
+
+            assert await ended(store, "p") == SuccessOutput("deployed")
 
 
 async def test_slots_go_to_whoever_returns_before_fresh_work() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -67,7 +69,7 @@ async def register(store: lash.Store, count: int, tool: str = "echo") -> list[st
 def quick(worker: ProcessWorker) -> ProcessWorker:
     """A worker whose last runs were short."""
     for _ in range(5):
-        worker._ahead.pace.note(1.0)
+        worker._runs.ahead.pace.note(1.0)
     return worker
 
 
@@ -75,9 +77,10 @@ async def test_jobs_go_on_while_the_ends_of_others_are_being_written(store: lash
     tools = Tools()
     ids = await register(store, JOBS)
     async with core_over(store, tools.all()) as core:
-        worker = quick(worker_of(core, concurrency=1))
-        held = HeldBack(store)
-        worker._registry = held  # type: ignore[assignment]  # a port, but for one method
+        held = HeldBack(store)  # a port, but for one method
+        worker = quick(
+            worker_of(core, concurrency=1, change=lambda config: replace(config, processes=cast("Any", held)))
+        )
         worker.poke()
 
         async def all_have_run() -> bool:

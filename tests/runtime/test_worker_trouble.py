@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import apsw
 import pytest
 
 import lash
@@ -102,9 +102,9 @@ async def test_a_process_that_cannot_be_read_keeps_no_other_from_running(
     async with await lash.Store.open(path) as store, core_over(store, tools.all()) as core:
         for name in ("bad", "good"):
             await store.processes.register_process(await tool_process(store, name, "echo", {"value": name}))
-        with contextlib.closing(sqlite3.connect(path)) as database:
+        # Not `sqlite3`: a second copy of SQLite in a process takes the first one's locks away when it closes the file.
+        with contextlib.closing(apsw.Connection(path)) as database:
             database.execute("UPDATE lash_processes SET registration_json = '{}' WHERE process_id = 'bad'")
-            database.commit()
         worker_of(core, concurrency=1).poke()
 
         async with asyncio.timeout(LIMIT_S):

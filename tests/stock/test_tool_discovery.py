@@ -11,7 +11,7 @@ from face.places import Place
 from lash.base.json import Json
 from lash.plugins import CatalogContext
 from lash.stock import ToolDiscovery
-from lash.testing import Lab, Life, ScriptedModel, calls, says
+from lash.testing import Lab, Life, ScriptedModel, calls, cell, says
 from lash.tools.catalog import ToolKeywords
 from lash.tools.decorator import Tool
 
@@ -169,3 +169,23 @@ async def test_what_was_found_survives_a_kill() -> None:
 def test_an_operation_needs_its_module() -> None:
     with pytest.raises(lash.LashError, match="operation='find'"):
         lash.tool(operation="find")(send_email.__wrapped__)
+
+
+async def test_programs_are_told_of_concealed_tools_once_they_are_found_and_where_they_are() -> None:
+    @lash.tool(module="git", repeat="idempotent")
+    async def drop_tag(name: str) -> str:
+        """Drops a tag."""
+        return f"{name} is gone"
+
+    look = 'found = tools.search({ query: "tag" })?\nprint found.tools[0].in_programs'
+    model = ScriptedModel([cell(look), cell('submit git.drop_tag({ name: "v1" })?')])
+    core = lash.RlmCore(model=model, tools=[*TOOLS, drop_tag], plugins=[ToolDiscovery(conceal=["*"])])
+    async with core, core.session("s") as session:
+        turn = await session.run("go")
+
+    before, after = (request.messages[0].text for request in model.requests)
+    assert turn.value == "v1 is gone"
+    assert model.requests[1].messages[-2].text == "Output 1:\ngit.drop_tag"
+    assert ("git.drop_tag" in before, "git.drop_tag" in after) == (False, True)
+    assert "tools.delete_branch" not in before + after
+    assert "tools.search" in before

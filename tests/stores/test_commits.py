@@ -15,6 +15,7 @@ from lash.base.errors import InvalidArgument
 from lash.sessions.checkpoint import Checkpoint, Component, TurnState
 from lash.sessions.errors import InvalidGraphDelta, StoreUnavailable
 from lash.sessions.graph import ActivePath, GraphAppend
+from lash.sessions.meta import ForkedSession, RootSession
 from lash.sessions.store import SessionCreate, SessionStore
 from lash.stores import Store
 from lash.stores.attachments import MAX_BYTES
@@ -99,6 +100,22 @@ async def test_a_collection_takes_only_old_bytes_that_nothing_refers_to(any_plac
         loaded = await found.load_session(ActivePath())
         assert loaded is not None
         assert loaded.checkpoint.components["used"].body == b"used"
+
+
+async def test_a_session_is_created_with_its_state_once_and_only_where_none_is(store: Store) -> None:
+    sessions = store.sessions
+    first = plain_commit("new")
+    relation = ForkedSession("old", None)
+
+    assert await sessions.create_with_state(SessionCreate("new", relation), first)
+    assert not await sessions.create_with_state(SessionCreate("new", relation), first)
+    await sessions.create_store(SessionCreate("begun"))
+    begun = plain_commit("begun")
+    assert not await sessions.create_with_state(SessionCreate("begun", relation), begun)
+
+    listings = await sessions.list_sessions()
+    listed = {found.session_id: (found.head_revision, found.meta and found.meta.relation) for found in listings}
+    assert listed == {"new": (1, relation), "begun": (0, RootSession())}
 
 
 async def test_an_id_with_a_nul_is_refused_everywhere(store: Store, session: SessionStore) -> None:

@@ -175,11 +175,14 @@ class Registry(RuleBasedStateMachine):
         if (missing := self.missing(process_id)) is not None:
             assert answer is missing
             return
+        before = len(self.models[process_id].events)
         sequence, error = self.models[process_id].append(request)
         if error is not None:
             assert answer is error
             return
-        self.changed.add(process_id)
+        assert answer.is_new is (sequence > before)
+        if answer.is_new:  # a repeat changes nothing
+            self.changed.add(process_id)
         types = [found.event_type for found in self.models[process_id].events[:sequence]]
         assert (answer.event.sequence, answer.ordinal) == (sequence, types.count(request.event_type))
 

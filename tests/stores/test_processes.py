@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
+from lash.base.clock import SystemClock
 from lash.base.json import Json
 from lash.processes.authority import (
     AbandonRequest,
@@ -32,16 +33,17 @@ from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
 from lash.processes.inputs import LashlangProcessInput, ToolCallInput
 from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.processes.registration import ProcessRegistration
-from lash.processes.registry import ProcessChange, ProcessEnd, ProcessQuery, PruneFilter, WakeDrain
+from lash.processes.registry import ClaimedProcess, ProcessChange, ProcessEnd, ProcessQuery, PruneFilter, WakeDrain
 from lash.processes.scopes import HostOriginator, ProcessProvenance, SessionScope
 from lash.processes.status import SignalWait, WaitState
 from lash.sessions.errors import StoreUnavailable
 from lash.sessions.store import SessionCreate
-from lash.stores import Store
+from lash.stores import Store, process_upkeep
 from lash.stores.processes import SqlProcesses
 from lash.stores.sql import process_retention
 from lash.testing.conformance.process_drafts import LONG_MS, complete, event, external, job, places, plain, wake
 from lash.tools.calls import PreparedToolCall
+from services.shared import PgSchema
 
 FAR_MS = 10**15
 SOON_S = 30.0  # generous for a busy machine; what never comes fails all the same
@@ -411,6 +413,25 @@ async def test_pruning_forgets_what_is_of_no_use_and_keeps_the_id_taken(store: S
     assert (change.process_id, change.is_pruned) == ("free", True)
 
 
+async def test_what_is_kept_does_not_stand_before_what_can_be_forgotten(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_upkeep, "PAGE", 2)
+    processes = store.processes
+    for process_id in ("a-seen", "b-seen", "c-seen", "d-free", "e-free", "f-free"):
+        await processes.register_process(external(process_id))
+        if process_id.endswith("seen"):
+            await processes.grant_handle(ROOT, process_id, ProcessHandleDescriptor())
+        await complete(processes, process_id)
+
+    first = await processes.prune_terminal_processes(FAR_MS, PruneFilter(limit=2))
+    second = await processes.prune_terminal_processes(FAR_MS, PruneFilter(limit=2))
+
+    assert first.pruned == ["d-free", "e-free"]
+    assert [blocked.process_id for blocked in first.blocked] == ["a-seen", "b-seen"]
+    assert second.pruned == ["f-free"]
+
+
 async def test_live_processes_say_what_they_refer_to(store: Store) -> None:
     image: Json = {"id": "ab" * 32, "media_type": "image/png", "byte_len": 3}
     host = ProcessProvenance.host()
@@ -538,3 +559,37 @@ async def test_events_are_waited_for_until_the_process_has_ended(store: Store) -
     assert await store.processes.wait_events_after("p", 2) == []
     with pytest.raises(UnknownProcess):
         await store.processes.wait_events_after("unknown", 0)
+
+
+class AheadClock(SystemClock):
+    """A host whose clock runs an hour ahead."""
+
+    def now_ms(self) -> int:
+        return super().now_ms() + 3_600_000
+
+
+async def test_a_host_whose_clock_runs_ahead_holds_nothing_back(pg_store_schema: PgSchema) -> None:
+    url, schema = pg_store_schema
+    clock = AheadClock()
+    async with (
+        await Store.open(url, schema=schema, clock=clock) as ahead,
+        await Store.open(url, schema=schema) as right,
+    ):
+
+        async def claims() -> list[ClaimedProcess]:
+            return await right.processes.claim_due_processes("w", LONG_MS, 5)
+
+        await ahead.processes.register_process(job("p", plain("news")))
+        [fresh] = await claims()
+        await ahead.processes.register_process(external("child"))
+        assert await right.processes.park_process(fresh.lease, seen_sequence=0, awaited=["child"])
+        assert await claims() == []
+        await complete(ahead.processes, "child")
+        [awoken] = await claims()
+        assert await right.processes.park_process(awoken.lease, seen_sequence=0)
+        await ahead.processes.append_event("p", event("news"))
+        [told] = await claims()
+        assert await ahead.processes.park_process(told.lease, seen_sequence=1, until_ms=clock.now_ms())
+        [rested] = await claims()
+
+        assert {claimed.record.id for claimed in (fresh, awoken, told, rested)} == {"p"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 import threading
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,6 +19,8 @@ import pytest
 
 from lash.base.canonical import canonical_json
 from lash.base.json import JsonObject
+from lash.lashlang.syntax.lexer import RESERVED
+from lash.protocols.rlm.executor import HISTORY
 from lash.tools import (
     DuplicateTool,
     PreparedToolCall,
@@ -30,6 +33,7 @@ from lash.tools import (
     ToolSet,
     tool,
 )
+from lash.tools.decorator import NO_MODULES
 from lash.tools.definition import PreserveProjectedRefs
 from lash.tools.projected import NoProjectedValues
 
@@ -387,6 +391,26 @@ class TestOptions:
         ]
         assert always.definition.manifest.approval_timeout_ms == 1500
 
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"repeat": "Never"},
+            {"scheduling": "one by one"},
+            {"timeout": "3"},
+            {"timeout": float("nan")},
+            {"approve": "always"},
+            {"approve": None},
+            {"approve": True, "approval_timeout": float("inf")},
+        ],
+        ids=repr,
+    )
+    def test_an_option_of_a_wrong_kind_is_refused_where_it_is_written(self, options: dict[str, object]) -> None:
+        (name, value), *_ = list(options.items())[-1:]
+        with pytest.raises(ToolDefinitionError, match=rf"tool f\(\): {name}={re.escape(repr(value))}"):
+
+            @tool(**options)  # type: ignore[call-overload, untyped-decorator]
+            async def f() -> None: ...
+
     def test_a_deadline_for_an_approval_that_nobody_is_asked_for_is_refused(self) -> None:
         with pytest.raises(ToolDefinitionError, match="approval_timeout=3"):
 
@@ -474,6 +498,16 @@ class TestBadDefinitions:
             tool(lambda: None)
         with pytest.raises(ToolDefinitionError, match="module='My Orders'"):
             tool(module="My Orders")(nothing_much)
+
+    def test_a_module_that_programs_read_as_a_word_is_refused(self) -> None:
+        assert RESERVED | {HISTORY} == NO_MODULES
+        for module in ("if", "history.of"):
+            with pytest.raises(ToolDefinitionError, match="choose another"):
+                tool(module=module)(nothing_much)
+
+    def test_approve_is_a_decision_or_a_function(self) -> None:
+        with pytest.raises(ToolDefinitionError, match="approve='always'; give True"):
+            tool(approve="always")(nothing_much)  # type: ignore[call-overload]
 
     def test_generators_classes_and_tools_are_not_functions_to_decorate(self) -> None:
         def f() -> Any:

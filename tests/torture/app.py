@@ -18,7 +18,7 @@ import lash
 from lash.base.json import Json
 from lash.cli.commands import worker as command
 from lash.machine.llm import LlmRequest, ToolResultBlock
-from lash.runtime.worker import worker as runtime_worker
+from lash.runtime.worker import turnover
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.testing import ScriptedModel, calls, says
 from lash.tools.decorator import Tool
@@ -80,7 +80,7 @@ def worker_main(place: Place, name: str, ready: Any) -> None:
     faulthandler.enable(file)
     logging.basicConfig(stream=file, level=logging.INFO, format="%(asctime)s %(name)s %(message)s", force=True)
     # What is left for a while is left for a second: the whole torture lasts less than half a minute.
-    runtime_worker.LATER_MS = 1_000
+    turnover.LATER_MS = 1_000
     sys.exit(asyncio.run(_work(place, name, ready)))
 
 

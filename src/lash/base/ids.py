@@ -49,10 +49,11 @@ def uuid7(epoch_ms: int, random: bytes) -> str:
     return f"{moment[:8]}-{moment[8:]}-7{digits[1:4]}-{variant}{digits[5:8]}-{digits[8:20]}"
 
 
-def is_name(text: str) -> bool:
+def is_name(text: object) -> bool:
     """Whether a caller's id can be stored everywhere: some text, without NUL and lone surrogates."""
     return (
-        bool(text.strip())
+        isinstance(text, str)
+        and bool(text.strip())
         and "\0" not in text
         and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
     )

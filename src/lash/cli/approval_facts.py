@@ -66,7 +66,7 @@ async def answer(where: str, approval_id: str, denial: str | None) -> str:
 
 
 def _approvals(store: lash.Store) -> Approvals:
-    return Approvals(JournaledEffectHost(store.journal, store.waits, store.changes))
+    return Approvals(JournaledEffectHost(store.journal, store.waits))
 
 
 def _printable(approval: Approval) -> PendingApproval:

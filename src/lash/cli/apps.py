@@ -34,12 +34,15 @@ def core_of(
             "--app and --model are missing; name your own core, --app module:core, or a model, --model openai:…"
         )
     where = store or os.environ.get("LASH_STORE") or ":memory:"
-    if mode == "rlm":
-        from lash.protocols.rlm.options import Ending, ProseOrSubmit, RlmConfig
+    try:
+        if mode == "rlm":
+            from lash.protocols.rlm.options import Ending, ProseOrSubmit, RlmConfig
 
-        ending = Ending(ProseOrSubmit()) if is_conversation else Ending()
-        return lash.RlmCore(model=model, store=where, rlm=RlmConfig(ending=ending))
-    return lash.StandardCore(model=model, store=where)
+            ending = Ending(ProseOrSubmit()) if is_conversation else Ending()
+            return lash.RlmCore(model=model, store=where, rlm=RlmConfig(ending=ending))
+        return lash.StandardCore(model=model, store=where)
+    except lash.InvalidArgument as error:
+        raise BadOption(f"--model: {error.message}") from error
 
 
 def load_app(name: str, store: str | None) -> lash.LashCore:
@@ -63,7 +66,7 @@ def load_app(name: str, store: str | None) -> lash.LashCore:
     if isinstance(found, lash.LashCore):
         if store is not None:
             raise BadOption(
-                f"--store {store!r}: the core {name} has its own store; leave --store out, "
+                f"--store {store!r}: the core {name} has its own store; leave --store and LASH_STORE out, "
                 "or let --app name a function that takes store="
             )
         return found
@@ -78,7 +81,7 @@ def _make(name: str, factory: object, store: str | None) -> object:
         return factory
     takes_store = "store" in inspect.signature(factory).parameters
     if store is not None and not takes_store:
-        raise BadOption(f"--store {store!r}: {name} takes no store=; leave --store out")
+        raise BadOption(f"--store {store!r}: {name} takes no store=; leave --store and LASH_STORE out")
     try:
         return factory(store=store) if store is not None else factory()
     except lash.LashError:

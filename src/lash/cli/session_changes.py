@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lash.base.clock import SystemClock
 from lash.cli.stores import open_store
 from lash.runtime.export import ExportFormat, export_session
 from lash.runtime.forking import fork_session
@@ -21,7 +20,7 @@ async def export_one(where: str, session_id: str, form: ExportFormat) -> str:
 async def fork_one(where: str, session_id: str, new_id: str, node_id: str | None) -> None:
     """Copies a session. Raises what `fork_session` raises."""
     async with await open_store(where, read_only=False) as store:
-        await fork_session(store.sessions, SystemClock(), source_id=session_id, new_id=new_id, node_id=node_id)
+        await fork_session(store.sessions, source_id=session_id, new_id=new_id, node_id=node_id)
 
 
 async def delete_one(where: str, session_id: str) -> None:

@@ -93,7 +93,7 @@ class ScheduleFacts(msgspec.Struct, frozen=True):
     @property
     def state(self) -> str:
         """Whether it still counts."""
-        return _state(self.enabled)
+        return "over" if self.enabled and self.next_due_at_ms is None else _state(self.enabled)
 
 
 class DeliveryFacts(msgspec.Struct, frozen=True):

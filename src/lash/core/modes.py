@@ -47,4 +47,4 @@ class RlmCore(LashCore):
     @property
     def host_environment(self) -> HostEnvironment:
         """What programs of this core are linked against: give it to `lash.lashlang.compile_module`."""
-        return self._rlm.environment_of(self._build_catalog(self._plugin_host.build_probe(self._plugin_options)))
+        return self._rlm.environment_of(self._plan.own_catalog())

@@ -25,7 +25,7 @@ from lash.tracing.records import TraceContext, TraceLevel, TraceSink
 
 
 class CoreOptions(TypedDict, total=False):
-    """The options that every core takes, for those that preset its mode. Their defaults are `LashCore`'s."""
+    """The options that every core takes, for those that preset its mode. Their defaults are those of `CorePlan`."""
 
     model: ModelChoice | None
     store: str | Store

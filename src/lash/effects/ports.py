@@ -274,6 +274,13 @@ class WaitStore(Protocol):
         """The wait as it stands; None when nobody registered or resolved it."""
         ...
 
+    async def settled(self, key: AwaitEventKey) -> WaitRow:
+        """The registered wait as soon as it is resolved or revoked, by whichever process.
+
+        However many wait, one of them looks when something changes.
+        """
+        ...
+
     async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
         """Stores the resolution if none stands. The caller has checked the signature."""
         ...

@@ -48,7 +48,6 @@ class Journal:
         return JournaledEffectHost(
             parts.journal,
             parts.waits,
-            parts.changes,
             clock=parts.clock,
             ids=parts.ids,
             owner=parts.executor_id,

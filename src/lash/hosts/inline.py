@@ -28,7 +28,7 @@ class InlineEffectHost:
     def __init__(self, *, clock: Clock | None = None, ids: IdSource | None = None) -> None:
         self._clock: Clock = clock or SystemClock()
         waits = MemoryWaits(self._clock)
-        self._promises = Promises(waits, waits, self._clock, ids or SystemIds())
+        self._promises = Promises(waits, self._clock, ids or SystemIds())
 
     def durability_tier(self) -> DurabilityTier:
         """Inline."""

@@ -10,7 +10,7 @@ from lash.base.clock import Clock, SystemClock
 from lash.base.ids import IdSource, SystemIds
 from lash.base.tier import DurabilityTier
 from lash.effects.lease import Lease, LeaseTimings
-from lash.effects.ports import ChangeFeed, JournalStore, WaitStore
+from lash.effects.ports import JournalStore, WaitStore
 from lash.effects.scope import ExecutionScope
 from lash.effects.waits import AwaitEventKey, OpenWait, Resolution, ResolveOutcome
 from lash.hosts.claimed import ClaimedController
@@ -25,7 +25,6 @@ class JournaledEffectHost:
         self,
         journal: JournalStore,
         waits: WaitStore,
-        changes: ChangeFeed,
         *,
         clock: Clock | None = None,
         ids: IdSource | None = None,
@@ -41,7 +40,7 @@ class JournaledEffectHost:
         self._timings = timings or LeaseTimings()
         self._producer = producer
         self._is_strict_replay = is_strict_replay
-        self._promises = Promises(waits, changes, self._clock, self._ids)
+        self._promises = Promises(waits, self._clock, self._ids)
         self._owned: weakref.WeakValueDictionary[tuple[str, str], ScopeJournal] = weakref.WeakValueDictionary()
 
     def durability_tier(self) -> DurabilityTier:

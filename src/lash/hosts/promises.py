@@ -1,7 +1,6 @@
 """Waiting for a durable promise, whatever stores it.
 
-Register, read, then wait: the generation of the change feed is taken before the
-row is read, so a resolution in between is not missed. A wait that is cut short by
+The store says when a promise is settled, however that came about. A wait that is cut short by
 a lost lease or a shutdown only detaches; the promise stays open for the next owner.
 """
 
@@ -21,7 +20,7 @@ from lash.base.waiting import first_of
 from lash.effects.envelope import EffectEnvelope, EffectOutcome
 from lash.effects.errors import EffectControllerError
 from lash.effects.local import Local
-from lash.effects.ports import ChangeFeed, WaitRecord, WaitRow, WaitStore
+from lash.effects.ports import WaitRecord, WaitRow, WaitStore
 from lash.effects.scope import ExecutionScope
 from lash.effects.waits import (
     Accepted,
@@ -49,9 +48,8 @@ class WaitDetached(EffectControllerError):
 class Promises:
     """Signed keys, resolution and waiting over a `WaitStore`."""
 
-    def __init__(self, store: WaitStore, changes: ChangeFeed, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, store: WaitStore, clock: Clock, ids: IdSource) -> None:
         self._store = store
-        self._changes = changes
         self._clock = clock
         self._ids = ids
         self._secret: bytes | None = None
@@ -67,12 +65,20 @@ class Promises:
         return make_key(scope, wait, self._secret)
 
     async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
-        """First writer wins; a forged key is `UnknownOrRevoked`."""
+        """First writer wins; a forged key is `UnknownOrRevoked`.
+
+        A deadline that has passed was first, also when no process was there to notice: an approval
+        that comes too late approves nothing.
+        """
         await self.open()
         assert self._secret is not None
         if not is_genuine(key, self._secret):
             return UnknownOrRevoked()
-        return await self._store.resolve(key, resolution)
+        row = await self._store.get_wait(key)
+        if row is None or row.deadline_ms is None or self._clock.now_ms() < row.deadline_ms:
+            return await self._store.resolve(key, resolution)
+        outcome = await self._store.resolve(key, TimedOut())
+        return AlreadyResolved(TimedOut()) if isinstance(outcome, Accepted) else outcome
 
     async def perform(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         """The `await_event` effect: the same for every controller."""
@@ -113,7 +119,6 @@ class Promises:
         assert self._secret is not None
         if not is_genuine(key, self._secret):
             raise _unknown(key)
-        generation = self._changes.generation()
         row = await self._store.open_wait(key, deadline_ms, subject)
         if on_open is not None and row.resolution is None and not row.is_revoked:
             on_open()
@@ -128,9 +133,7 @@ class Promises:
                 return await self._end(key, WaitCancelled())
             if row.deadline_ms is not None and row.deadline_ms <= self._clock.now_ms():
                 return await self._end(key, TimedOut())
-            await self._next_change(generation, cancel, row)
-            generation = self._changes.generation()
-            row = await self._store.get_wait(key) or row
+            row = await self._settled(key, cancel, row)
 
     async def revoke_session(self, session_id: str) -> None:
         """Invalidates the session's keys for good."""
@@ -149,24 +152,31 @@ class Promises:
             case UnknownOrRevoked():
                 raise _unknown(key)
 
-    async def _next_change(self, generation: int, cancel: CancelToken | None, row: WaitRow) -> None:
-        waits: list[Coroutine[Any, Any, object]] = [self._changes.changed(generation)]
+    async def _settled(self, key: AwaitEventKey, cancel: CancelToken | None, row: WaitRow) -> WaitRow:
+        """The wait when it is settled, or as it was when it is cancelled or its deadline has come."""
+        found = row
+
+        async def settle() -> None:
+            nonlocal found
+            found = await self._store.settled(key)
+
+        waits: list[Coroutine[Any, Any, object]] = [settle()]
         if cancel is not None:
             waits.append(cancel.wait())
         if row.deadline_ms is not None:
             waits.append(self._clock.sleep(row.deadline_ms - self._clock.now_ms()))
         await first_of(*waits)
+        return found
 
 
 class MemoryWaits:
-    """A `WaitStore` and `ChangeFeed` in this process: the inline tier's promises."""
+    """A `WaitStore` in this process: the inline tier's promises."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rows: dict[str, WaitRow] = {}
         self._records: dict[str, WaitRecord] = {}
         self._revoked: set[str] = set()
-        self._generation = 0
         self._changed = asyncio.Event()
         self._secret: bytes | None = None
 
@@ -199,6 +209,15 @@ class MemoryWaits:
     async def get_wait(self, key: AwaitEventKey) -> WaitRow | None:
         """The wait as it stands."""
         return await self.open_wait(key, None) if key.key_id in self._rows else None
+
+    async def settled(self, key: AwaitEventKey) -> WaitRow:
+        """Looks again after each change."""
+        while True:
+            changed = self._changed
+            row = await self.open_wait(key, None)
+            if row.is_revoked or row.resolution is not None:
+                return row
+            await changed.wait()
 
     async def list_open(self, session_id: str | None) -> list[WaitRecord]:
         """In the order they were opened."""
@@ -239,18 +258,7 @@ class MemoryWaits:
                 self._rows[key_id] = WaitRow(key_id, row.deadline_ms, WaitCancelled(), row.is_revoked)
         self._announce()
 
-    def generation(self) -> int:
-        """Counts changes."""
-        return self._generation
-
-    async def changed(self, since: int) -> int:
-        """Returns after the next change."""
-        while self._generation <= since:
-            await self._changed.wait()
-        return self._generation
-
     def _announce(self) -> None:
-        self._generation += 1
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -72,6 +72,8 @@ class PromptContext:
     iteration: int
     tool_names: Sequence[str]
     turn_inputs: Mapping[str, object] = field(default_factory=dict)
+    # Tools that a plugin does not show the model yet; it may call them all the same.
+    concealed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

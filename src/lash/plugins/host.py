@@ -37,6 +37,8 @@ class PluginHost:
     def __init__(self, factories: Sequence[PluginFactory], builtins: Sequence[PluginFactory] = ()) -> None:
         seen: set[str] = set()
         for factory in factories:
+            if isinstance(factory, type) or not hasattr(factory, "build"):
+                raise PluginRegistrationError(f"{factory!r} is no plugin; pass an instance of one, such as MyPlugin()")
             if factory.id in seen:
                 raise PluginRegistrationError(f"two plugins have the id {factory.id!r}; ids are unique in a core")
             seen.add(factory.id)

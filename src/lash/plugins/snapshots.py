@@ -16,7 +16,7 @@ from typing import Protocol, Self, runtime_checkable
 
 import msgspec
 
-from lash.base.canonical import sha256_hex, tagged_hash
+from lash.base.canonical import canonical_json_bytes, sha256_hex, tagged_hash
 from lash.base.codec import decode, encode
 from lash.base.ids import is_name
 from lash.base.json import Json
@@ -239,12 +239,7 @@ class PluginStates:
             try:
                 revision = plugin.snapshot_revision()
                 if revision != since.get(plugin_id, 0):
-                    moved[plugin_id] = PluginSnapshot(
-                        getattr(plugin, "version", "1"),
-                        revision,
-                        copy.deepcopy(plugin.snapshot()),
-                        _artifacts(plugin),
-                    )
+                    moved[plugin_id] = _snapshot(plugin, revision)
             except Exception as error:
                 raise _failed(plugin_id, "cannot be stored", error) from error
         return moved
@@ -260,6 +255,15 @@ class PluginStates:
             plugin.restore(PluginSnapshot(kept.version, kept.revision, kept.state, artifacts))
         except Exception as error:
             raise _failed(plugin_id, f"cannot be restored from revision {kept.revision}", error) from error
+
+
+def _snapshot(plugin: Stateful, revision: int) -> PluginSnapshot:
+    version: object = getattr(plugin, "version", "1")
+    if not isinstance(version, str) or type(revision) is not int:
+        raise ValueError(f"version {version!r} is a text, revision {revision!r} a whole number")
+    state = copy.deepcopy(plugin.snapshot())
+    canonical_json_bytes(state)  # here, where it is the plugin's failure and nobody else's
+    return PluginSnapshot(version, revision, state, _artifacts(plugin))
 
 
 def _artifacts(plugin: Stateful) -> list[PluginArtifact]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple, get_args
 
 import msgspec
 
@@ -38,6 +38,8 @@ from lash.processes.inputs import (
     needs_environment,
 )
 from lash.processes.scopes import ProcessProvenance, WakeTarget
+
+_RECOVERIES: Final[tuple[str, ...]] = get_args(Recovery)
 
 
 def default_event_types() -> list[ProcessEventType]:
@@ -146,6 +148,10 @@ def _check_environment(draft: ProcessRegistration) -> None:
 def _recovery(draft: ProcessRegistration) -> Recovery:
     is_external = isinstance(draft.input, ExternalInput)
     recovery = draft.recovery or ("externally_owned" if is_external else "rerunnable")
+    if recovery not in _RECOVERIES:
+        raise InvalidRegistration(
+            f"process `{draft.id}` has recovery `{recovery}`; give one of {', '.join(_RECOVERIES)}"
+        )
     if is_external and recovery != "externally_owned":
         raise InvalidRegistration(
             f"process `{draft.id}` is external and cannot be {recovery}; leave recovery out or say externally_owned"

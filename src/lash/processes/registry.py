@@ -401,7 +401,8 @@ class ProcessRegistry(Protocol):
         """Forgets processes that ended by `cutoff_ms`; tombstones keep their ids taken.
 
         Kept are those that changed behind `watermark` (the feed cursor of whoever projects
-        them), that hold undelivered wakes, that a session sees, or that are leased.
+        them), that hold undelivered wakes, that a session sees, or that are leased. What is kept
+        counts not to the limit, and as many of them are reported. A transaction a page.
         """
         ...
 

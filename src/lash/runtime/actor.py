@@ -274,13 +274,8 @@ class SessionActor:
     async def fork(self, new_id: str, node_id: str | None) -> None:
         """Copies what is committed into a new session."""
         await self.running()
-        await fork_session(
-            self._engine.store.sessions,
-            self._engine.clock,
-            source_id=self.session_id,
-            new_id=new_id,
-            node_id=node_id,
-        )
+        sessions = self._engine.store.sessions
+        await fork_session(sessions, source_id=self.session_id, new_id=new_id, node_id=node_id)
 
     async def idle(self) -> None:
         """Returns when nothing of the session runs in this core."""

@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from lash.base.codec import DecodeError, from_json, to_json
+from lash.base.errors import InvalidArgument
 from lash.base.json import JsonObject
 from lash.plugins.errors import PluginSessionError
 from lash.runtime.carried import carried
@@ -19,7 +21,7 @@ from lash.runtime.driving import DRIVING, SessionDrives
 from lash.runtime.memory import SessionMemory
 from lash.sessions.checkpoint import Checkpoint
 from lash.sessions.commit import RuntimeCommit
-from lash.sessions.frames import FrameAssignment, ToolAccess
+from lash.sessions.frames import FrameAssignment, SessionPolicy, ToolAccess
 from lash.sessions.graph import GraphAppend
 
 # Makes the commit from the one that changes nothing; None when there is nothing to commit.
@@ -42,6 +44,7 @@ async def amend_session(drives: SessionDrives, amendment: Amendment) -> bool:
         commit = await amendment(_unchanged(drives, memory))
         if commit is None:
             return None
+        _check_readable(commit)
         return msgspec.structs.replace(commit, checkpoint=_with_carried(drives, commit.checkpoint))
 
     return await change_session(drives, plan)
@@ -75,6 +78,16 @@ async def assign_session(
 
     if wanted() != memory.assignment:
         await amend_session(drives, amendment)
+
+
+def _check_readable(commit: RuntimeCommit) -> None:
+    """What plugins and hosts made of the session can be read back: what cannot would be lost with all it is part of."""
+    try:
+        from_json(to_json(commit.policy), SessionPolicy)
+        for frame in commit.agent_frames:
+            from_json(to_json(frame.assignment), FrameAssignment)
+    except DecodeError as error:
+        raise InvalidArgument(f"session {commit.session_id!r} stays as it is: {error}") from error
 
 
 def _unchanged(drives: SessionDrives, memory: SessionMemory) -> RuntimeCommit:

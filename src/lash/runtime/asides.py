@@ -17,13 +17,12 @@ from lash.runtime import activity
 from lash.runtime.activity import ActivityStream
 from lash.runtime.ancestry import MAX_DEPTH
 from lash.runtime.branching import attachment_ids
-from lash.runtime.child_start import completed_policy, first_state, record_attachments
+from lash.runtime.child_start import completed_policy, first_state
 from lash.runtime.engine import Engine
 from lash.runtime.memory import SessionMemory
 from lash.sessions.commit import persisted_state
-from lash.sessions.errors import HeadRevisionConflict, SessionDeleted
+from lash.sessions.errors import SessionDeleted
 from lash.sessions.frames import SessionPolicy
-from lash.sessions.graph import ActivePath
 from lash.sessions.meta import ChildSession
 from lash.sessions.store import SessionCreate
 from lash.tracing.records import TraceContext
@@ -83,20 +82,17 @@ async def make_child(
     policy = completed_policy(request.policy, policy)
     if not is_name(new_id):
         raise PluginSessionError(f"{who}: session id {new_id!r} is empty or no plain text")
-    store = await engine.store.sessions.open_existing_store(new_id)
-    if store is None:
-        try:
-            store = await engine.store.sessions.create_store(SessionCreate(new_id, relation, policy))
-        except SessionDeleted as error:
-            raise PluginSessionError(f"{who}: {error}") from error
-    meta = await store.load_session_meta()
+    sessions = engine.store.sessions
+    try:
+        store = await sessions.open_existing_store(new_id)
+        if store is None:
+            state = await first_state(engine, relation.parent_session_id, policy, request)
+            first = persisted_state(state, attachment_ids=attachment_ids(state.graph.nodes))
+            if await sessions.create_with_state(SessionCreate(new_id, relation, policy), first):
+                return
+            store = await sessions.open_existing_store(new_id)  # somebody was first
+    except SessionDeleted as error:
+        raise PluginSessionError(f"{who}: {error}") from error
+    meta = None if store is None else await store.load_session_meta()
     if meta is None or meta.relation != relation:
         raise PluginSessionError(f"{who}: session {new_id!r} is there already; choose another id")
-    if await store.load_session(ActivePath()) is None:
-        try:
-            state = await first_state(engine, relation.parent_session_id, policy, request)
-            await record_attachments(store, state, engine.clock)
-            attached = attachment_ids(state.graph.nodes)
-            await store.commit(persisted_state(state, attachment_ids=attached))
-        except HeadRevisionConflict:
-            return  # the same directive in another drive was first

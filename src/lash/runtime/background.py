@@ -18,7 +18,7 @@ from lash.runtime.process_starter import RegistryStarter
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.session_processes import SessionProcesses
 from lash.runtime.session_triggers import SessionTriggers
-from lash.runtime.trigger_admin import TriggerAdmin
+from lash.runtime.trigger_admin import CoreTriggers
 from lash.runtime.trigger_router import TriggerRouter
 from lash.runtime.work import WorkPlanner
 from lash.tools.catalog import ToolCatalog
@@ -72,7 +72,7 @@ class Background:
             store.triggers, RegistryStarter(store.processes), on_started=poke, on_left=self._left
         )
         self.ticker = ScheduleClock(store.triggers, self.router, clock)
-        self.triggers = TriggerAdmin(
+        self.triggers = CoreTriggers(
             store.triggers, self.router, self.ticker, planner=self._planner, declared=self._declared
         )
 

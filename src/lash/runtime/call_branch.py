@@ -229,7 +229,9 @@ class CallBranch:
         return {"call_id": self._call.call_id, "tool_name": self._call.tool_name, "args": self._call.args}
 
     def _subject(self, kind: str, args: JsonObject) -> JsonObject:
-        return {"kind": kind, "call_id": self._call.call_id, "tool": self._call.tool_name, "args": args}
+        call = self._call
+        place = next(self._place.waits)
+        return {"kind": kind, "call_id": call.call_id, "tool": call.tool_name, "args": args, "place": place}
 
     def _tell(self, event: activity.TurnEvent) -> None:
         self._place.stream.tell(f"tool:{self._call.call_id}", event)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
@@ -58,6 +59,8 @@ class CallPlace:
     trail: HookTrail | None = None
     # What references in arguments stand for; None where nothing is projected.
     projected: ProjectedValues | None = None
+    # The order in which calls began to wait: several do within one millisecond.
+    waits: Iterator[int] = field(default_factory=count)
 
     def recorded(self, body: JsonObject) -> JsonObject:
         """The body of a live outcome with what plugins remember since the last one."""

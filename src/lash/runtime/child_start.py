@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from lash.base.clock import Clock
 from lash.plugins.directives import CreateSession
-from lash.runtime.branching import attachment_ids, copied
+from lash.runtime.branching import copied
 from lash.runtime.engine import Engine
 from lash.sessions.checkpoint import PLUGIN_ARTIFACT, PLUGIN_SNAPSHOT, Checkpoint
 from lash.sessions.commit import SessionState
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
 from lash.sessions.graph import ActivePath, Conversation, NodePayload, SessionGraph, SessionNode
-from lash.sessions.store import AttachmentIntent, SessionStore
 
 
 def completed_policy(asked: SessionPolicy | None, base: SessionPolicy) -> SessionPolicy:
@@ -50,13 +48,6 @@ async def first_state(engine: Engine, parent_id: str, policy: SessionPolicy, req
                 ]
                 state = msgspec.structs.replace(whole, policy=policy, agent_frames=frames, checkpoint=checkpoint)
     return msgspec.structs.replace(state, graph=_begun(state, request, now_ms))
-
-
-async def record_attachments(store: SessionStore, state: SessionState, clock: Clock) -> None:
-    """What the messages of a first state refer to is kept for the child too."""
-    for attachment_id in attachment_ids(state.graph.nodes):
-        intent = AttachmentIntent(attachment_id, state.session_id, f"sha256:{attachment_id}", clock.now_ms())
-        await store.record_intent(intent)
 
 
 def _remembered(checkpoint: Checkpoint, request: CreateSession) -> Checkpoint:

@@ -105,6 +105,8 @@ async def apply_command(
         )
         is_settled = True
         await memory.refresh(store)
+        if plugins.states:
+            plugins.states.restore(memory.plugin_snapshot)
     except LeaseLost as lost:
         return Lost(str(lost))
     finally:

@@ -81,7 +81,7 @@ class Compaction:
 
     async def complete(self, messages: Sequence[Message], *, system: str = "", source: str = "compaction") -> str:
         """Asks the session's model once. Raises `PluginSessionError` when it does not answer."""
-        chosen = self._engine.options.choose_model(TurnOptions(model=self._memory.policy.model))
+        chosen = self._engine.options.choose_model(self._memory.as_configured(TurnOptions()))
         prompt = [LlmMessage("system", [TextBlock(system)])] if system else []
         projected = self._plugins.protocol.project(messages)
         state = self._memory.checkpoint.turn_state

@@ -113,8 +113,9 @@ class Completions:
 
 
 async def described(host: EffectHost, kind: str, session_id: str | None) -> list[OpenWait]:
-    """Open waits of one kind."""
-    return [wait for wait in await host.open_waits(session_id) if wait.subject.get("kind") == kind]
+    """Open waits of one kind, in the order in which they began."""
+    found = [wait for wait in await host.open_waits(session_id) if wait.subject.get("kind") == kind]
+    return sorted(found, key=lambda wait: (wait.created_at_ms, cast("int", wait.subject.get("place", 0))))
 
 
 def signed_key(key: CompletionKey) -> AwaitEventKey:

@@ -10,6 +10,7 @@ from lash.base.errors import InvalidArgument
 from lash.effects.envelope import EffectOutcome
 from lash.effects.scope import ExecutionScope
 from lash.runtime.engine import DoubtfulEffect, Engine
+from lash.tools.dispatch import storable
 from lash.tools.model_view import model_text
 from lash.tools.result import ToolCallOutput, ToolCallRecord
 
@@ -25,7 +26,17 @@ RUN_AGAIN: Final = RunAgain()
 
 
 async def settle_doubt(engine: Engine, doubt: DoubtfulEffect, decision: ToolCallOutput | RunAgain) -> None:
-    """Records the host's decision. Raises `InvalidArgument` when the effect is not in doubt (any more)."""
+    """Records the host's decision. Raises `InvalidArgument` when the effect is not in doubt (any more).
+
+    And for what is no decision: nobody runs a payment again because of a slip of the pen.
+    """
+    if not isinstance(doubt, DoubtfulEffect):
+        raise InvalidArgument(f"{doubt!r} is no effect in doubt; core.recovery.in_doubt lists those that are")
+    if not isinstance(decision, ToolCallOutput | RunAgain):
+        raise InvalidArgument(
+            f"an effect in doubt is settled with a lash.ToolResult or lash.RUN_AGAIN, got {type(decision).__name__}; "
+            "write lash.ToolResult.ok(…) for what came of it"
+        )
     if doubt.process_id is not None:
         scope = ExecutionScope.process(doubt.process_id)
     else:
@@ -35,7 +46,7 @@ async def settle_doubt(engine: Engine, doubt: DoubtfulEffect, decision: ToolCall
     if row is not None and row.status == "in_progress":
         outcome = None
         if isinstance(decision, ToolCallOutput):
-            outcome = canonical_json(_outcome(row.envelope_json or "{}", decision).to_json())
+            outcome = canonical_json(_outcome(row.envelope_json or "{}", storable(decision)).to_json())
         is_settled = await engine.store.journal.settle(scope, doubt.replay_key, outcome)
     # Also one that somebody else has settled, or that runs again by now, is no longer in doubt.
     engine.recovery.in_doubt[:] = [other for other in engine.recovery.in_doubt if other != doubt]

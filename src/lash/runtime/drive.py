@@ -211,11 +211,7 @@ class TurnDrive:
         if self._trace is not None:
             self._trace.again()
             controller = TracedController(controller, self._trace)
-        options = inputs[0].options
-        if options.model is None and self._memory.configured is not None:
-            options = msgspec.structs.replace(
-                options, model=self._memory.configured.model, provider_id=self._memory.configured_provider
-            )
+        options = self._memory.as_configured(inputs[0].options)
         trail = None
         if self._plugins.states:
             # An earlier drive may have gone further than what is recorded.

@@ -136,16 +136,19 @@ class SessionDrives:
                 return commit is not None
             finally:
                 self.engine.keeper.drop(holding)
+                if states:
+                    states.restore(self.memory.plugin_snapshot)
                 if is_held:
-                    if states:
-                        states.restore(self.memory.plugin_snapshot)
                     with contextlib.suppress(Exception):  # it runs out by itself otherwise
                         await asyncio.shield(self.store.release_session_lease(lease))
 
     async def refresh(self) -> None:
         """Takes over what other processes have committed."""
         async with self._driving:
+            before = self.memory.head_revision
             await self.memory.refresh(self.store)
+            if self.plugins.states and self.memory.head_revision != before:
+                self.plugins.states.restore(self.memory.plugin_snapshot)
 
     async def catch_up(self, revision: int) -> bool:
         """The same up to a revision; False when a running turn must end first."""

@@ -1,20 +1,17 @@
 """Forking: a new session that begins where another one stood.
 
-A fork is two writes: the new session's creation, which says what it is a fork of, and
-its first commit. A crash between them leaves an empty session; asking again for the same
-fork finishes it, and once it is finished asking again changes nothing.
+A fork is one write: the new session, what it is a fork of, and its first state. So nobody
+ever sees half of one, and asking again for the same fork changes nothing.
 """
 
 from __future__ import annotations
 
-from lash.base.clock import Clock
 from lash.runtime.branching import attachment_ids, copied
-from lash.sessions.commit import RuntimeCommit, persisted_state
-from lash.sessions.errors import HeadRevisionConflict, SessionExists, UnknownNode, UnknownSession
-from lash.sessions.frames import SessionPolicy
+from lash.sessions.commit import persisted_state
+from lash.sessions.errors import SessionExists, UnknownNode, UnknownSession
 from lash.sessions.graph import ActivePath
-from lash.sessions.meta import ForkedSession, SessionRelation
-from lash.sessions.store import AttachmentIntent, PersistedSession, SessionCreate, SessionStore, SessionStoreFactory
+from lash.sessions.meta import ForkedSession
+from lash.sessions.store import PersistedSession, SessionCreate, SessionStore, SessionStoreFactory
 
 
 async def path_to(store: SessionStore, session_id: str, node_id: str) -> PersistedSession:
@@ -28,12 +25,7 @@ async def path_to(store: SessionStore, session_id: str, node_id: str) -> Persist
 
 
 async def fork_session(
-    sessions: SessionStoreFactory,
-    clock: Clock,
-    *,
-    source_id: str,
-    new_id: str,
-    node_id: str | None = None,
+    sessions: SessionStoreFactory, *, source_id: str, new_id: str, node_id: str | None = None
 ) -> None:
     """Copies what is committed of a session, up to `node_id` (default: its end), into the session `new_id`.
 
@@ -47,41 +39,20 @@ async def fork_session(
     leaf = None if head is None else head.graph.leaf_node_id
     is_head = node_id in (None, leaf)
     path = head if node_id is None or is_head else await path_to(source, source_id, node_id)
-    state = None if path is None else copied(path, new_id, is_head=is_head)
     relation = ForkedSession(source_id, node_id or leaf)
-    policy = None if state is None else state.policy
-    target = await _create(sessions, new_id, relation, policy=policy)
-    if target is None or state is None or path is None:
-        return
-    attachments = attachment_ids(path.graph.nodes)
-    for attachment_id in attachments:
-        now_ms = clock.now_ms()
-        await target.record_intent(AttachmentIntent(attachment_id, new_id, f"sha256:{attachment_id}", now_ms))
-    await _commit(target, persisted_state(state, attachment_ids=attachments), new_id, relation)
+    if path is None:
+        await sessions.create_store(SessionCreate(new_id, relation))
+    else:
+        state = copied(path, new_id, is_head=is_head)
+        first = persisted_state(state, attachment_ids=attachment_ids(path.graph.nodes))
+        if await sessions.create_with_state(SessionCreate(new_id, relation, state.policy), first):
+            return
+    await _expect_fork(sessions, new_id, relation)
 
 
-async def _create(
-    sessions: SessionStoreFactory, new_id: str, relation: ForkedSession, *, policy: SessionPolicy | None
-) -> SessionStore | None:
-    """The new session's store; None when this very fork is finished already."""
+async def _expect_fork(sessions: SessionStoreFactory, new_id: str, relation: ForkedSession) -> None:
+    """The session is there already: it must be this very fork."""
     existing = await sessions.open_existing_store(new_id)
-    if existing is None:
-        create = SessionCreate(new_id, relation, policy or SessionPolicy())
-        existing = await sessions.create_store(create)
-    if await _relation(existing) != relation:
+    meta = None if existing is None else await existing.load_session_meta()
+    if meta is None or meta.relation != relation:
         raise SessionExists(new_id)
-    return existing if await existing.load_session(ActivePath()) is None else None
-
-
-async def _commit(target: SessionStore, commit: RuntimeCommit, new_id: str, relation: ForkedSession) -> None:
-    try:
-        await target.commit(commit)
-    except HeadRevisionConflict:
-        # Somebody was first. When it was the same fork, it is done.
-        if await _relation(target) != relation:
-            raise SessionExists(new_id) from None
-
-
-async def _relation(store: SessionStore) -> SessionRelation | None:
-    meta = await store.load_session_meta()
-    return None if meta is None else meta.relation

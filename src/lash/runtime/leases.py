@@ -92,9 +92,9 @@ class LeaseKeeper:
                     self._apply(sessions, await self._ask(sessions, is_due))
                 if processes:
                     await self._keep_processes(processes, is_due)
-            except StoreError:
+            except StoreError as error:
                 # The store may come back before the leases run out; writes are fenced anyway.
-                logger.warning("the heartbeat could not reach the store", exc_info=True)
+                logger.warning("the heartbeat could not reach the store: %s", error)
                 continue
             if is_due:
                 renewed_at = self._clock.monotonic()

@@ -18,12 +18,13 @@ from lash.base.usage import LedgerEntry, merge_ledger
 from lash.machine.history import History
 from lash.plugins.services import SessionFacts
 from lash.plugins.snapshots import SessionSnapshot
+from lash.runtime.input import TurnOptions
 from lash.runtime.residency import Residency, Resident, load_resident
 from lash.sessions.checkpoint import EXECUTION_STATE, Checkpoint, Component
 from lash.sessions.commit import CommitResult, RuntimeCommit, delta_nodes, ledger_of
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment, SessionPolicy
 from lash.sessions.graph import Conversation, GraphReplace, GraphUnchanged, ProtocolEvent, SessionNode
-from lash.sessions.store import SessionStore
+from lash.sessions.store import PersistedSession, SessionStore
 from lash.tools.state import NO_TOOL_STATE
 
 
@@ -106,8 +107,18 @@ class SessionMemory:
         self._given = self.policy = self.configured = policy
         self.configured_provider = provider_id
 
+    def as_configured(self, options: TurnOptions) -> TurnOptions:
+        """A turn's options with the model that `session.configure` chose, where the turn itself chose none."""
+        if options.model is not None or self.configured is None:
+            return options
+        return msgspec.structs.replace(options, model=self.configured.model, provider_id=self.configured_provider)
+
     async def refresh(self, store: SessionStore) -> bool:
         """Reads the stored head, if there is one and it is another than ours; whether anything is stored."""
+        if self.leaf_node_id is not None:
+            since = await store.load_since(self.leaf_node_id, self.head_revision)
+            if since is not None and self._goes_on(since):
+                return True
         resident = await load_resident(store, self._residency)
         if resident is None:
             return False
@@ -131,6 +142,29 @@ class SessionMemory:
         """Takes over what the store holds. What the host said when it opened the session wins."""
         stored, path = resident.stored, resident.path
         old_leaf, old_count = self.leaf_node_id, len(self._messages)
+        self._take_head(stored)
+        self.nodes = list(stored.graph.nodes)
+        self._messages = _messages(path)
+        in_frame = [node for node in path if self._is_in_frame(node)]
+        self.history = History(_messages(in_frame))
+        self.records = _records(in_frame)
+        self.on_change(_appended(path, old_leaf, old_count), None)
+
+    def _goes_on(self, since: PersistedSession) -> bool:
+        """Takes over what others have added; False when a frame is taken up again that was left before."""
+        if since.head_revision == self.head_revision:
+            self.ledger = merge_ledger(since.token_ledger)
+            return True
+        frame_id = since.current_agent_frame_id
+        is_switched = frame_id != self.frame_id
+        if is_switched and any(frame.frame_id == frame_id for frame in self.frames):
+            return False
+        self._take_head(since)
+        self._add(since.graph.nodes, is_switched=is_switched)
+        self.on_change(_messages(since.graph.nodes), None)
+        return True
+
+    def _take_head(self, stored: PersistedSession) -> None:
         self.head_revision = stored.head_revision
         self.policy = _over(self._given, stored.policy)
         # Older frames keep naming what they stored; their bytes stay in the store.
@@ -142,12 +176,17 @@ class SessionMemory:
         self.plugin_snapshot = _snapshot(stored.checkpoint, {}) or SessionSnapshot()
         self.execution_state = stored.checkpoint.execution_state
         self.ledger = merge_ledger(stored.token_ledger)
-        self.nodes = list(stored.graph.nodes)
-        self._messages = _messages(path)
-        in_frame = [node for node in path if self._is_in_frame(node)]
-        self.history = History(_messages(in_frame))
-        self.records = _records(in_frame)
-        self.on_change(_appended(path, old_leaf, old_count), None)
+
+    def _add(self, nodes: Sequence[SessionNode], *, is_switched: bool) -> None:
+        """New nodes at the end of the path; `is_switched` when they begin the history of their frame."""
+        self.nodes += nodes
+        self._messages += _messages(nodes)
+        in_frame = [node for node in nodes if self._is_in_frame(node)]
+        if is_switched:
+            self.history, self.records = History(_messages(in_frame)), _records(in_frame)
+        else:
+            self.history.extend(_messages(in_frame))
+            self.records += _records(in_frame)
 
     def apply(self, commit: RuntimeCommit, result: CommitResult) -> None:
         """Takes over what a commit made true."""
@@ -176,14 +215,7 @@ class SessionMemory:
             else:
                 self.leaf_node_id = commit.graph.leaf_node_id
                 appended = _messages(nodes)
-            self.nodes += nodes
-            self._messages += _messages(nodes)
-            in_frame = [node for node in nodes if self._is_in_frame(node)]
-            if switched:
-                self.history, self.records = History(_messages(in_frame)), _records(in_frame)
-            else:
-                self.history.extend(_messages(in_frame))
-                self.records += _records(in_frame)
+            self._add(nodes, is_switched=switched)
         self.ledger = merge_ledger([*self.ledger, *ledger_of(commit.usage_deltas)])
         self.on_change(appended, None if commit.turn_commit is None else commit.turn_commit.turn_id)
 

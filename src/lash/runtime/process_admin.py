@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+
+import msgspec
 
 from lash.base.clock import Clock
 from lash.base.errors import InvalidArgument
@@ -22,12 +24,12 @@ from lash.processes.authority import (
     Recovery,
 )
 from lash.processes.definitions import ProcessDefinition
-from lash.processes.errors import ProcessError, RegistrationConflict
+from lash.processes.errors import ProcessAlreadyTerminal, ProcessError, RegistrationConflict, ReplayKeyConflict
 from lash.processes.event_types import ENDED
 from lash.processes.events import AppendRequest
 from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
 from lash.processes.listing import matches_input
-from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput, SuccessOutput
+from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitOutput, SuccessOutput, TerminalState
 from lash.processes.record import ProcessRecord
 from lash.processes.registration import ProcessRegistration
 from lash.processes.registry import ProcessChanges, ProcessQuery, ProcessRegistry, PruneFilter, PruneReport
@@ -156,10 +158,15 @@ class ProcessAdmin:
 
     async def changes(self, after: int = 0, limit: int = PAGE) -> ProcessChanges:
         """Which processes changed behind a cursor, 0 being the beginning; go on from `next_cursor`."""
+        _check_limit(limit)
         return await self._registry.processes_changed_since(after, limit)
 
     async def complete(self, process_id: str, value: Json = None) -> None:
-        """External work has succeeded. Raises `CompletionNotAllowed` for a process that workers run."""
+        """External work has succeeded; saying it twice is saying it once.
+
+        Raises `CompletionNotAllowed` for a process that workers run, and `ProcessAlreadyTerminal` for one
+        that has ended otherwise.
+        """
         await self._end(process_id, SuccessOutput(return_json(value, "value")))
 
     async def fail(self, process_id: str, message: str, *, code: str = "external_failure", raw: Json = None) -> None:
@@ -203,6 +210,9 @@ class ProcessAdmin:
         Kept are those that a session sees, that still have somebody to wake, and those that
         changed behind `watermark`, the cursor of whoever projects `changes`.
         """
+        _check_limit(limit)
+        if status is not None and status not in get_args(TerminalState):
+            raise InvalidArgument(f"status={status!r}: give one of {', '.join(get_args(TerminalState))}")
         cutoff_ms = self._ports.clock.now_ms() - older_than // timedelta(milliseconds=1)
         query = PruneFilter(None, kind, status, limit)
         return await self._registry.prune_terminal_processes(cutoff_ms, query, watermark=watermark)
@@ -224,23 +234,46 @@ class ProcessAdmin:
         """
         if status not in _STATUSES:
             raise InvalidArgument(f"status={status!r}: give one of {', '.join(_STATUSES)}")
-        label = definition.name if isinstance(definition, Tool) else definition
+        _check_limit(limit)
+        kind: str | None = None
+        label: str | None = None
+        match definition:
+            case Tool():
+                kind, label = "tool", definition.name
+            case ProcessDefinition():
+                kind, label = "lashlang", definition.process_name
+            case _:
+                label = definition
         query = ProcessQuery(
             status=None if status == "any" else status,
             waiting=waiting,
-            identity_label=label.process_name if isinstance(label, ProcessDefinition) else label,
+            identity_kind=kind,
+            identity_label=label,
             after=after,
             limit=limit,
         )
         found = await self._registry.list_processes(query)
-        if isinstance(definition, ProcessDefinition):
-            return [record for record in found if matches_input(definition, record.input)]
-        return found
+        if not isinstance(definition, ProcessDefinition):
+            return found
+        # Programs of one name may be several: what is asked for is told from the others here, page by page.
+        fitting = [record for record in found if matches_input(definition, record.input)]
+        while len(found) == limit and len(fitting) < limit:
+            found = await self._registry.list_processes(msgspec.structs.replace(query, after=found[-1].id))
+            fitting += [record for record in found if matches_input(definition, record.input)]
+        return fitting[:limit]
 
     async def _end(self, process_id: str, output: ProcessAwaitOutput) -> None:
-        await self._registry.complete_process(process_id, output, ExternalOwnerAuthority())
+        try:
+            await self._registry.complete_process(process_id, output, ExternalOwnerAuthority())
+        except ReplayKeyConflict:  # it has ended in this way, with other words
+            raise ProcessAlreadyTerminal(process_id) from None
         # The wake is committed with the end. A worker delivers it, because a worker runs what it wakes.
         self._ports.poke()
+
+
+def _check_limit(limit: int) -> None:
+    if limit < 1:
+        raise InvalidArgument(f"limit={limit}: ask for one at least")
 
 
 def scope_of(wake: WakeChoice | SessionScope | None) -> SessionScope | None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from lash.base.errors import InvalidArgument
+from lash.base.ids import is_name
 from lash.base.json import Json
 from lash.processes.errors import ProcessError, UndeclaredEventType, UnknownProcess
 from lash.processes.event_types import SIGNAL_PREFIX, signal_event_type
@@ -96,9 +97,7 @@ class ProcessHandle:
         Raises `ProcessFailed` (`ProcessCancelled`, `ProcessAbandoned`) when it ended otherwise, and
         `ProcessStillRunning` after `timeout` seconds.
         """
-        if timeout is not None and timeout < 0:
-            raise InvalidArgument(f"timeout={timeout}: give seconds, or None to wait for ever")
-        limit = asyncio.timeout(timeout)
+        limit = asyncio.timeout(_seconds(timeout))
         try:
             async with limit, waiting_for_others():
                 output = await self._ports.registry.await_process(self._id)
@@ -122,7 +121,9 @@ class ProcessHandle:
         something else.
         """
         return_json(payload, "payload")
-        request = signal(self._id, name, payload, key or self._ports.ids.new_id())
+        if key is not None and not is_name(key):
+            raise InvalidArgument(f"key={key!r} is empty or no plain text; give the sender's own id, or leave it out")
+        request = signal(self._id, name, payload, self._ports.ids.new_id() if key is None else key)
         try:
             result = await self._ports.registry.append_event(self._id, request)
         except UndeclaredEventType:
@@ -138,14 +139,16 @@ class ProcessHandle:
     ) -> Json:
         """The payload of the n-th signal of a name; waits for it. For whoever does external work.
 
-        It is there whether it was sent before or after the call, and after any restart. Raises
-        `ProcessAlreadyTerminal` when the process ends without it, and `ProcessStillRunning`.
+        `nth` counts from 1. It is there whether it was sent before or after the call, and after any restart.
+        Raises `ProcessAlreadyTerminal` when the process ends without it, and `ProcessStillRunning`.
         """
         event_type = signal_event_type(name)
+        if nth < 1:
+            raise InvalidArgument(f"nth={nth}: signals are counted from 1")
         record = await self.record()
         if record.event_type(event_type) is None:
             raise UnknownSignal(self._id, name, signals_of(record))
-        limit = asyncio.timeout(timeout)
+        limit = asyncio.timeout(_seconds(timeout))
         try:
             async with limit:
                 return (await self._ports.registry.wait_nth_event(self._id, event_type, nth)).payload
@@ -183,6 +186,12 @@ class ProcessHandle:
         state = (await self.record()).status.state
         kinds = {"cancelled": ProcessCancelled, "abandoned": ProcessAbandoned}
         raise kinds.get(state, ProcessFailed)(self._id, state, output)
+
+
+def _seconds(timeout: float | None) -> float | None:
+    if timeout is not None and timeout < 0:
+        raise InvalidArgument(f"timeout={timeout}: give seconds, or None to wait for ever")
+    return timeout
 
 
 def signals_of(record: ProcessRecord) -> list[str]:

@@ -10,7 +10,9 @@ from lash.machine.prompt import PromptBuiltin, PromptContribution, PromptLayer, 
 from lash.machine.prompt_render import PromptMemo
 from lash.plugins.errors import PluginInvokeError
 from lash.plugins.hooks import PromptContext
+from lash.plugins.transforms import ShownTools
 from lash.runtime.engine import PromptRequest
+from lash.runtime.turn_tools import concealed_by
 
 
 class Prompting:
@@ -38,8 +40,15 @@ class Prompting:
             if len(self._plain) > PromptMemo.CAPACITY:
                 self._plain.pop(next(iter(self._plain)))
             return text
+        names = sorted(tools)
+        shown = ShownTools(request.session_id, request.turn_id, names)
         context = PromptContext(
-            request.session_id, request.turn_id, request.iteration, sorted(tools), request.turn_inputs
+            request.session_id,
+            request.turn_id,
+            request.iteration,
+            names,
+            request.turn_inputs,
+            concealed_by(request.plugins, shown),
         )
         contributions: list[PromptContribution] = []
         for registered in hooks:

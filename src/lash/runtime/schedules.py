@@ -61,6 +61,10 @@ class ScheduleClock:
         if self.on_poke is not None:
             self.on_poke()
 
+    def now_ms(self) -> int:
+        """The time by which schedules are due."""
+        return self._clock.now_ms()
+
     async def run(self) -> None:
         """Works until it is cancelled. Trouble of the store is told and waited out."""
         while True:

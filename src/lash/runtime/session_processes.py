@@ -74,6 +74,13 @@ class SessionProcesses:
             asked.append(summary.id)
         return asked
 
+    async def forget(self, process_id: str) -> None:
+        """Lets go of a process: the session sees it no more, and it may be pruned once it has ended.
+
+        It goes on, and its end wakes the session all the same. Again is harmless. Added in 0.1.
+        """
+        await self._ports.registry.revoke_handle(self._scope, process_id)
+
     # Last: within the class its name hides the type.
     async def list_all(self) -> list[ProcessHandleSummary]:
         """Those that have ended too."""

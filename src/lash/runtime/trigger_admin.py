@@ -1,4 +1,4 @@
-"""What a host does with triggers: emit, subscribe, put schedules, look, cancel (docs/design/api.md).
+"""What a host does with triggers: emit, subscribe, put schedules, look, cancel, forget (docs/design/api.md).
 
 Everything here is a short way to say something to the trigger store and the router.
 """
@@ -11,15 +11,16 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from lash.base.canonical import tagged_hash
+from lash.base.canonical import canonical_json_bytes, tagged_hash
 from lash.base.codec import struct_to_json
+from lash.base.errors import NotCanonical
 from lash.base.json import Json, JsonObject
 from lash.base.schema import compile_schema
 from lash.processes.inputs import ProcessIdentity
 from lash.runtime.process_admin import WakeChoice, scope_of
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_router import TriggerEmitReport, TriggerRouter
-from lash.runtime.work import InvalidWork, Work, WorkPlanner, as_target
+from lash.runtime.work import InvalidWork, SessionTurn, Work, WorkPlanner, as_target
 from lash.triggers.delivery import Delivery, DeliveryFilter
 from lash.triggers.errors import InvalidSchedule, InvalidTrigger
 from lash.triggers.occurrence import OccurrenceRequest
@@ -93,7 +94,8 @@ class TriggerAdmin:
         `source` says to which one of its type it happened; `{}` when left out. Raises `InvalidTrigger`
         and `OccurrenceConflict`; an event that a plugin declares must say what was declared.
         """
-        source = {} if source is None else source
+        source = {} if source is None else _json(source, "source")
+        _json(payload, "payload")
         if (event := self._declared.get(source_type)) is not None:
             problems = compile_schema(event.payload_schema).problems(payload)
             if problems:
@@ -130,8 +132,9 @@ class TriggerAdmin:
         wakes `wake`, a session or its id. With a `key` the
         call may be repeated: it changes the subscription instead of adding one. Raises `InvalidTrigger`.
         """
-        source = {} if source is None else source
+        source = {} if source is None else _json(source, "source")
         wakes = scope_of(wake)
+        _check_repeats(start)
         target = await self._target(start, args, inputs, wakes)
         draft = SubscriptionDraft(
             registrant=self._registrant,
@@ -161,20 +164,27 @@ class TriggerAdmin:
         args: Mapping[str, Json] | None = None,
         inputs: Mapping[str, Json] | None = None,
         wake: WakeChoice | SessionScope | None = None,
-        overlap: Overlap = "skip",
+        overlap: Overlap | None = None,
         catch_up: CatchUpMode = "one",
         catch_up_limit: int = 10,
     ) -> Schedule:
         """Starts a process by a cron expression in a zone, or at every multiple of a time span.
 
-        `start`, `args`, `inputs` and `wake` are those of `subscribe`. Putting the same
-        again changes nothing, so a host may do it at every start. `key` is the
-        schedule's id: with one, another time or target changes the schedule; without, it is another
-        schedule. Raises `InvalidSchedule` naming the field, and `ZoneDataMissing`.
+        While an earlier run has not ended the next one is dropped (`overlap="skip"`), unless all that was
+        missed is made up for (`catch_up="all"`): then they follow each other (`overlap="queue"`). `start`,
+        `args`, `inputs` and `wake` are those of `subscribe`. Putting the same again changes nothing, so a
+        host may do it at every start. `key` is the schedule's id: with one, another time, target or session
+        changes the schedule; without, it is another schedule. Raises `InvalidSchedule` naming the field, and
+        `ZoneDataMissing`.
         """
         spec: ScheduleSpec
+        if overlap is None:
+            overlap = "queue" if catch_up == "all" else "skip"
+        _check_repeats(start)
         if isinstance(when, str):
             spec = Cron(when, tz)
+        elif not isinstance(when, timedelta):
+            raise InvalidSchedule("every", when, "is neither a cron expression nor a timedelta")
         else:
             # Counted from the epoch: a restart neither moves nor postpones it.
             spec = Every(when // timedelta(milliseconds=1), 0)
@@ -206,6 +216,8 @@ class TriggerAdmin:
 
     async def deliveries(self, wanted: DeliveryFilter | None = None) -> list[Delivery]:
         """What occurrences started, and what they still have to start."""
+        if wanted is not None and wanted.limit < 1:
+            raise InvalidTrigger(f"limit={wanted.limit}: ask for one at least")
         return await self._store.list_deliveries(wanted)
 
     async def cancel(self, what: Subscription | Schedule | str) -> bool:
@@ -216,6 +228,8 @@ class TriggerAdmin:
         if isinstance(what, Schedule):
             return await self._store.cancel_schedule(what.schedule_id)
         handle = what.handle if isinstance(what, Subscription) else what
+        if not isinstance(handle, str):
+            raise InvalidTrigger(f"{what!r} cannot be cancelled; give a subscription, a schedule, a handle or an id")
         for found in await self._store.list_subscriptions(SubscriptionFilter(handle=handle)):
             return await self._store.cancel_registrant_subscription(found.draft.registrant.scope_id, found.handle)
         return isinstance(what, str) and await self._store.cancel_schedule(what)
@@ -239,7 +253,9 @@ class TriggerAdmin:
         wakes = scope_of(wake)
         target = await self._target(start, args, inputs, wakes)
         if key is None:
-            parts = (self._registrant.scope_id, struct_to_json(spec), target.input, dict(inputs or {}))
+            parts: list[Json] = [self._registrant.scope_id, struct_to_json(spec), target.input, dict(inputs or {})]
+            if wakes is not None:  # whoever reminds two sessions of one thing means both
+                parts.append(wakes.id)
             key = f"schedule:{tagged_hash('lash.trigger.schedule_id/v1', *parts)}"
         draft = ScheduleDraft(schedule_id=key, registrant=self._registrant, spec=spec, catch_up=catch_up)
         subscription = SubscriptionDraft(
@@ -284,3 +300,34 @@ class TriggerAdmin:
             plan = plan.waking()
         work, event_types = as_target(plan)
         return TriggerTarget(work, plan.identity, plan.env_ref, event_types)
+
+
+def _json(value: Json, what: str) -> Json:
+    try:
+        canonical_json_bytes(value)
+    except NotCanonical as error:
+        raise InvalidTrigger(f"{what} of the event is not JSON: {error.message}") from error
+    return value
+
+
+def _check_repeats(start: Startable) -> None:
+    """Raises `InvalidWork` for what could be started only once."""
+    if isinstance(start, SessionTurn) and start.session_id is not None:
+        raise InvalidWork(
+            f"session_id={start.session_id!r}: every start makes a session of its own, and this one only once; "
+            "leave session_id out"
+        )
+
+
+class CoreTriggers(TriggerAdmin):
+    """`core.triggers`: the triggers of a host, who also keeps house. Added in 0.1."""
+
+    async def prune(self, older_than: timedelta, *, limit: int = 500) -> int:
+        """Forgets what happened so long ago, and its deliveries; how many events that were. Added in 0.1.
+
+        Kept is what has not been started yet, and what started a process that has not ended.
+        """
+        if limit < 1:
+            raise InvalidTrigger(f"limit={limit}: ask for one at least")
+        before_ms = self._ticker.now_ms() - older_than // timedelta(milliseconds=1)
+        return await self._store.prune_occurrences(before_ms, limit)

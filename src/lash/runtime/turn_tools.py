@@ -74,16 +74,10 @@ class TurnTools:
         if not self._offers_tools:
             return _NO_SPECS
         specs = self.catalog.specs()
-        hooks = self._plugins.registrations.conceal.items
-        if not hooks:
+        if not self._plugins.registrations.conceal.items:
             return specs
-        context = ShownTools(self._session_id, self._turn_id, [spec.name for spec in specs])
-        concealed: set[str] = set()
-        for hook in hooks:
-            try:
-                concealed.update(hook.value(context))
-            except Exception as error:
-                raise PluginInvokeError(f"plugin {hook.plugin_id!r}: hook conceal raised {error!r}") from error
+        shown_now = ShownTools(self._session_id, self._turn_id, [spec.name for spec in specs])
+        concealed = concealed_by(self._plugins, shown_now)
         if not concealed:
             return specs
         shown = [spec for spec in specs if spec.name not in concealed]
@@ -96,3 +90,14 @@ class TurnTools:
         if self._access.tools and names.isdisjoint(self._access.tools):
             return False
         return names.isdisjoint(self._access.hidden_tools)
+
+
+def concealed_by(plugins: PluginSession, shown: ShownTools) -> frozenset[str]:
+    """The tools that plugins do not show yet. Raises `PluginInvokeError`."""
+    concealed: set[str] = set()
+    for hook in plugins.registrations.conceal.items:
+        try:
+            concealed.update(hook.value(shown))
+        except Exception as error:
+            raise PluginInvokeError(f"plugin {hook.plugin_id!r}: hook conceal raised {error!r}") from error
+    return frozenset(concealed)

@@ -236,6 +236,9 @@ class WorkPlanner:
             raise InvalidWork("a turn takes no args; say it in its input")
         if what.session_id is not None and not is_name(what.session_id):
             raise InvalidWork(f"session_id={what.session_id!r} is empty or no plain text; leave it out")
+        for name, names in (("tools", what.tools), ("hidden_tools", what.hidden_tools)):
+            if isinstance(names, str):
+                raise InvalidWork(f"{name}={names!r} is one text; give a list of names, [{names!r}]")
         said = TurnInput.text(what.input) if isinstance(what.input, str) else what.input
         queued = await prepare_input(said, TurnOptions(max_turns=what.max_turns), self._attachments)
         if queued.problem is not None:
@@ -310,6 +313,8 @@ def _input_of(what: object, args: JsonObject) -> ProcessInput:
                 raise InvalidWork("external work takes no args; put them into metadata=")
             if not is_name(label):
                 raise InvalidWork(f"label={label!r} of external work is empty; say what it is")
+            if isinstance(what.signals, str):
+                raise InvalidWork(f"signals={what.signals!r} is one text; give a list of names, [{what.signals!r}]")
             fields = {"label": label, **(metadata or {})}
             return ExternalInput(return_json(fields, "metadata"))
         case msgspec.Struct() if isinstance(what, ProcessInput):

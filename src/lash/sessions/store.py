@@ -112,6 +112,14 @@ class SessionStore(AttachmentManifest, Protocol):
 
     async def load_session(self, scope: ReadScope) -> PersistedSession | None: ...
 
+    async def load_since(self, leaf_node_id: str, head_revision: int) -> PersistedSession | None:
+        """What the session became since `leaf_node_id` was its leaf, at `head_revision`: the graph has new nodes only.
+
+        Frames name their snapshots and do not have them. None when its active path did not simply go on from
+        there; then it must be read whole.
+        """
+        ...
+
     async def load_node(self, node_id: str) -> SessionNode | None: ...
 
     async def commit(self, commit: RuntimeCommit) -> CommitResult: ...
@@ -274,6 +282,13 @@ class SessionStoreFactory(Protocol):
 
     async def create_store(self, request: SessionCreate) -> SessionStore:
         """A bound store; writes meta unless present. Raises `SessionDeleted`."""
+        ...
+
+    async def create_with_state(self, request: SessionCreate, first: RuntimeCommit) -> bool:
+        """Creates a session with its first commit, attachments announced: whole or not at all.
+
+        False when the session is there already; then nothing is changed. Raises `SessionDeleted`.
+        """
         ...
 
     async def open_existing_store(self, session_id: str) -> SessionStore | None: ...

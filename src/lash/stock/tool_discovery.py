@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from lash.base.json import JsonObject
 from lash.machine.prompt import PromptContribution, PromptGate
 from lash.plugins.hooks import AfterToolCall, PromptContext
 from lash.plugins.plugin import hook
@@ -22,7 +23,7 @@ from lash.stock.tool_search import Searchable, search
 from lash.tools.catalog import ToolCatalog
 from lash.tools.context import ToolContext
 from lash.tools.decorator import tool
-from lash.tools.definition import CompactContract
+from lash.tools.definition import CompactContract, ToolDefinition, ToolManifest
 from lash.tools.result import ToolRetry
 
 PLUGIN_ID: Final = "tool_discovery"
@@ -36,10 +37,16 @@ NOTE = (
 )
 
 
+class ToolFound(CompactContract, frozen=True):
+    """A tool that was found; `in_programs` is its path where programs may call it."""
+
+    in_programs: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class ToolsFound(msgspec.Struct, frozen=True):
     """What a search found, best first; `total` counts what `limit` cut off as well."""
 
-    tools: list[CompactContract]
+    tools: list[ToolFound]
     total: int
 
 
@@ -55,8 +62,28 @@ async def search_tools(
     """
     if not query.strip():
         raise ToolRetry("the query is empty; say in a few words what you want to do")
-    found = search([] if ctx.catalog is None else searchable(ctx.catalog), query)
-    return ToolsFound([hit.definition.compact for hit in found[:limit]], len(found))
+    known = [] if ctx.catalog is None else searchable(ctx.catalog)
+    found = search(known, query)
+    has_paths = any(_binding(one.definition.manifest) for one in known)
+    return ToolsFound([_found(hit.definition, has_paths) for hit in found[:limit]], len(found))
+
+
+def _found(definition: ToolDefinition, has_path: bool) -> ToolFound:
+    shown = msgspec.structs.asdict(definition.compact)
+    return ToolFound(**shown, in_programs=_path(definition.manifest) if has_path else msgspec.UNSET)
+
+
+def _path(manifest: ToolManifest) -> str:
+    binding = _binding(manifest)
+    operation = str(binding.get("operation", manifest.name))
+    if not operation.isidentifier():
+        operation = f'"{operation}"'
+    return f"{binding.get('module_path', binding.get('module', 'tools'))}.{operation}"
+
+
+def _binding(manifest: ToolManifest) -> JsonObject:
+    given = manifest.bindings.get("lashlang.tool", manifest.bindings.get("lashlang"))
+    return given if isinstance(given, dict) else {}
 
 
 def searchable(catalog: ToolCatalog) -> list[Searchable]:

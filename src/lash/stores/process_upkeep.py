@@ -19,12 +19,12 @@ from lash.processes.registry import (
 )
 from lash.processes.status import ProcessLifecycleStatus
 from lash.processes.waking import wake_draft
-from lash.processes.watching import News
 from lash.stores.facet import Facet
 from lash.stores.planning import plan_draft
 from lash.stores.process_records import NEVER_MS, decode_wake
 from lash.stores.sql import process_retention as sql
 from lash.stores.sql import process_wakes
+from lash.stores.watching import News
 
 # One page of the feed, of live rows, of one session's wakes.
 PAGE = 500
@@ -75,14 +75,25 @@ class SqlProcessUpkeep(Facet):
             "" if query.originator is None else query.originator.scope_id,
             query.identity_kind or "",
             query.status or "",
-            query.limit,
+            max(query.limit, PAGE),
+            0,
+            "",
         )
         bound = NEVER_MS if watermark is None else watermark
-        verdicts = await self._driver.run(sql.prune(wanted, bound, self._clock.now_ms()))
-        return PruneReport(
-            [found.process_id for found, reason in verdicts if not reason],
-            [BlockedProcess(found.process_id, cast("BlockedReason", reason)) for found, reason in verdicts if reason],
-        )
+        pruned: list[str] = []
+        blocked: list[BlockedProcess] = []
+        while len(pruned) < query.limit:
+            room = query.limit - len(pruned)
+            verdicts = await self._driver.run(sql.prune(wanted, room, bound, self._clock.now_ms()))
+            pruned += [found.process_id for found, reason in verdicts if not reason]
+            kept = [(found.process_id, cast("BlockedReason", reason)) for found, reason in verdicts if reason]
+            blocked += [BlockedProcess(*each) for each in kept[: query.limit - len(blocked)]]
+            if len(verdicts) < wanted.limit:
+                break
+            # What is kept does not stand in the way of what is not.
+            last = verdicts[-1][0]
+            wanted = wanted._replace(after_ms=last.terminal_at_ms, after_id=last.process_id)
+        return PruneReport(pruned, blocked)
 
     async def live_reference_summary(self) -> LiveReferences:
         """See `ProcessRegistry`."""

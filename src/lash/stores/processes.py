@@ -21,7 +21,6 @@ from lash.processes.registration import ProcessRegistration, prepare_registratio
 from lash.processes.registry import ClaimedProcess, ProcessEnd, ProcessQuery, WorkOutlook, WorkTurnOver
 from lash.processes.status import WaitState
 from lash.processes.waking import WAKE_EXPIRY_MS
-from lash.processes.watching import ProcessHub
 from lash.stores.changes import Changes
 from lash.stores.driver import Driver
 from lash.stores.planning import refuse_nul
@@ -39,6 +38,7 @@ from lash.stores.process_upkeep import SqlProcessUpkeep
 from lash.stores.readable import readable
 from lash.stores.sql import process_events, process_leases, process_work
 from lash.stores.sql import processes as sql
+from lash.stores.watching import Hub
 
 # Every page finds its place among all that is live, so whoever wants everything reads few of them.
 WHOLE_PAGE = 10_000
@@ -57,7 +57,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         wake_expiry_ms: int = WAKE_EXPIRY_MS,
     ) -> None:
         super().__init__(driver, clock, ids)
-        self._hub = ProcessHub(changes, self._news)
+        self._hub = Hub("a process", changes, self._news)
         self._wake_expiry_ms = wake_expiry_ms
         self._known_event_types: set[str] = set()  # stored for good, so they are sent once
 
@@ -263,7 +263,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
 
     async def complete_process_lease(self, completion: ProcessLeaseCompletion, *, due_at_ms: int = 0) -> None:
         """See `ProcessRegistry`."""
-        await self._driver.run(process_leases.release(completion, due_at_ms))
+        await self._driver.run(process_leases.release(completion, self._pause_until(due_at_ms)))
 
     async def give_back(self, claims: Sequence[ClaimedProcess]) -> None:
         """See `ProcessRegistry`."""
@@ -280,10 +280,14 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         wait_ids: Sequence[str] = (),
     ) -> bool:
         """See `ProcessRegistry`."""
-        due_at_ms = NEVER_MS if until_ms is None else until_ms
+        pause_ms = NEVER_MS if until_ms is None else self._pause_until(until_ms)
         return await self._driver.run(
-            process_leases.park(lease, seen_sequence, due_at_ms, sorted(set(awaited)), wait_ids)
+            process_leases.park(lease, seen_sequence, pause_ms, sorted(set(awaited)), wait_ids)
         )
+
+    def _pause_until(self, at_ms: int) -> int:
+        """How far away a moment is by this host's clock."""
+        return max(0, at_ms - self._clock.now_ms())
 
     # Work
 

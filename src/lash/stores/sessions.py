@@ -17,6 +17,7 @@ from lash.sessions.graph import ReadScope, SessionNode
 from lash.sessions.meta import SessionListing, SessionMeta
 from lash.sessions.queue import QueuedWorkClaim
 from lash.sessions.store import (
+    AttachmentIntent,
     GcReport,
     HeldLease,
     OpenTurn,
@@ -58,6 +59,10 @@ class SqlSessionStore(SqlManifest, SqlQueue, SqlTurns):
     async def load_session(self, scope: ReadScope) -> PersistedSession | None:
         """One consistent snapshot. None when nothing was committed."""
         return await self._driver.run(sql.load_session(self._session_id, scope))
+
+    async def load_since(self, leaf_node_id: str, head_revision: int) -> PersistedSession | None:
+        """What the session became since a revision; None when its path did not simply go on."""
+        return await self._driver.run(sql.load_since(self._session_id, leaf_node_id, head_revision))
 
     async def load_node(self, node_id: str) -> SessionNode | None:
         """A node; a tombstoned one is not shown."""
@@ -130,12 +135,20 @@ class SqlSessions:
 
     async def create_store(self, request: SessionCreate) -> SessionStore:
         """A bound store; writes meta unless present. Raises `SessionDeleted` and `InvalidArgument`."""
-        refuse_nul(request.session_id)
-        created_at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).isoformat().replace("+00:00", "Z")
-        model = "" if request.policy.model is None else request.policy.model.id
-        meta = SessionMeta(request.session_id, request.session_id, created_at, model, relation=request.relation)
-        await self._driver.run(lifecycle.create(_meta_row(meta)))
+        await self._driver.run(lifecycle.create(self._first_meta(request)))
         return self._bound(request.session_id)
+
+    async def create_with_state(self, request: SessionCreate, first: RuntimeCommit) -> bool:
+        """Creates a session with its first commit; False when it is there already. Raises `SessionDeleted`."""
+        meta = self._first_meta(request)
+        store = self._bound(request.session_id)
+        for attachment_id in first.committed_attachment_ids:
+            now_ms = self._clock.now_ms()
+            await store.record_intent(
+                AttachmentIntent(attachment_id, request.session_id, f"sha256:{attachment_id}", now_ms)
+            )
+        plan = plan_commit(first, self._clock.now_ms(), self._ids.new_token(), {})
+        return await self._driver.run(lifecycle.create_with_state(meta, plan))
 
     async def open_existing_store(self, session_id: str) -> SessionStore | None:
         """A bound store of a session that was created or committed before. Raises `SessionDeleted`."""
@@ -199,6 +212,14 @@ class SqlSessions:
         """Which of these leases is still ours, and who wants it cancelled."""
         held = await self._driver.run(leases.read_held(list(leases_held)))
         return _held(leases_held, held)
+
+    def _first_meta(self, request: SessionCreate) -> lifecycle.MetaRow:
+        refuse_nul(request.session_id)
+        created_at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).isoformat().replace("+00:00", "Z")
+        model = "" if request.policy.model is None else request.policy.model.id
+        return _meta_row(
+            SessionMeta(request.session_id, request.session_id, created_at, model, relation=request.relation)
+        )
 
     def _bound(self, session_id: str) -> SessionStore:
         return SqlSessionStore(self._driver, self._clock, self._ids, session_id)

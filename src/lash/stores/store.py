@@ -72,7 +72,6 @@ class Store:
         self.ids = ids
         self.sessions = SqlSessions(driver, clock, ids)
         self.journal = SqlJournal(driver, clock, ids)
-        self.waits = SqlWaits(driver, clock, ids)
         self.attachments: AttachmentStore = SqlAttachments(driver, clock, ids)
         self.triggers = SqlTriggers(driver, clock, ids)
         self.artifacts = SqlArtifacts(driver, clock, ids)
@@ -82,6 +81,7 @@ class Store:
         self.told: ToldLog | None = SqlToldLog(driver, clock, ids) if is_server else None
         self.orphans = Orphans(driver)
         self.changes = Changes(backend.watch)
+        self.waits = SqlWaits(driver, clock, ids, self.changes)
         self.processes = SqlProcesses(driver, clock, ids, self.changes)
         self.liveness = backend.liveness
         driver.on_commit = self.changes.committed
@@ -181,6 +181,7 @@ class Store:
     async def close(self) -> None:
         """Waits for what was submitted, then lets go of the database and of the executor locks."""
         await self.processes.close()
+        await self.waits.close()
         await self.changes.close()
         await self._driver.close()
         await self.liveness.close()

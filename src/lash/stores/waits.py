@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from lash.base.clock import Clock
 from lash.base.codec import encode
+from lash.base.ids import IdSource
 from lash.base.json import Json, JsonObject
 from lash.base.tier import DurabilityTier
 from lash.effects.ports import WaitRecord, WaitRow
@@ -17,13 +19,24 @@ from lash.effects.waits import (
     WaitCancelled,
     WaitIdentity,
 )
+from lash.stores.changes import Changes
+from lash.stores.driver import Driver
 from lash.stores.facet import Facet
 from lash.stores.records import decoded
 from lash.stores.sql import waits as sql
+from lash.stores.watching import Hub, News
 
 
 class SqlWaits(Facet):
     """Waits in the database."""
+
+    def __init__(self, driver: Driver, clock: Clock, ids: IdSource, changes: Changes) -> None:
+        super().__init__(driver, clock, ids)
+        self._hub = Hub("a durable wait", changes, self._news)
+
+    async def close(self) -> None:
+        """Ends what waits."""
+        await self._hub.close()
 
     def durability_tier(self) -> DurabilityTier:
         """What the database behind it promises."""
@@ -56,6 +69,15 @@ class SqlWaits(Facet):
         state = await self._driver.run(sql.get_wait(key))
         return None if state is None else _row(key, state)
 
+    async def settled(self, key: AwaitEventKey) -> WaitRow:
+        """The registered wait as soon as it is resolved or revoked."""
+
+        async def look() -> WaitRow | None:
+            row = await self.get_wait(key)
+            return row if row is not None and (row.is_revoked or row.resolution is not None) else None
+
+        return await self._hub.first(key.key_id, look)
+
     async def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
         """Stores the resolution if none stands. The caller has checked the signature."""
         state, is_ours = await self._driver.run(sql.resolve(key, encode(resolution), self._clock.now_ms()))
@@ -72,6 +94,10 @@ class SqlWaits(Facet):
     async def cancel_session(self, session_id: str) -> None:
         """Resolves every open wait of the session as cancelled."""
         await self._driver.run(sql.cancel_session(session_id, encode(WaitCancelled()), self._clock.now_ms()))
+
+    async def _news(self, start: int | None) -> News:
+        asked = [] if start is None else self._hub.watched
+        return News([(row.key_id, 1) for row in await self._driver.run(sql.settled(asked))], 0)
 
 
 def _row(key: AwaitEventKey, state: sql.WaitState) -> WaitRow:

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
+from lash.base.arguments import check_one_of, checked_seconds
+from lash.base.errors import InvalidArgument
 from lash.base.json import Json
 from lash.base.threads import CallThreads
 from lash.tools.calls import ToolExecution
@@ -51,6 +53,10 @@ MAX_THREADS: Final = 32
 # What every model wire accepts as a function name.
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")
 _OPERATION = re.compile(r"^[a-z_][a-z0-9_]*$")
+# The words of lashlang, which this module need not load, and the conversation of a program.
+NO_MODULES = frozenset(
+    "if else for in await cancel submit print call and or not true false null history".split()  # noqa: SIM905
+)
 _MODULE = re.compile(r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")
 
 
@@ -190,13 +196,20 @@ def tool(
         signature = _read(target, namespace)
         shown = name or signature.function
         _check_names(signature.function, shown, module, operation)
-        if timeout is not None and timeout <= 0:
-            raise ToolDefinitionError(signature.function, f"timeout={timeout}", "give a positive number of seconds")
-        if approval_timeout is not None and (approval_timeout <= 0 or approve is False):
+        try:
+            check_one_of("repeat", repeat, Repeat)
+            check_one_of("scheduling", scheduling, Scheduling)
+            checked_seconds("timeout", timeout)
+            checked_seconds("approval_timeout", approval_timeout)
+        except InvalidArgument as error:
+            raise ToolDefinitionError(signature.function, *error.message.split(": ", 1)) from None
+        if not isinstance(approve, bool) and not callable(approve):
             raise ToolDefinitionError(
-                signature.function,
-                f"approval_timeout={approval_timeout}",
-                "give a positive number of seconds, together with approve=",
+                signature.function, f"approve={approve!r}", "give True, or a function of the arguments and the context"
+            )
+        if approval_timeout is not None and approve is False:
+            raise ToolDefinitionError(
+                signature.function, f"approval_timeout={approval_timeout}", "give it together with approve="
             )
         refs_in = preserve_projected_refs_in_field
         if refs_in is not None and all(parameter.name != refs_in for parameter in signature.parameters):
@@ -258,6 +271,8 @@ def _check_names(function: str, name: str, module: str | None, operation: str | 
         )
     if module is not None and not _MODULE.match(module):
         raise ToolDefinitionError(function, f"module={module!r}", "use dotted lower-case names, such as 'orders'")
+    if module is not None and module.partition(".")[0] in NO_MODULES:
+        raise ToolDefinitionError(function, f"module={module!r}", "programs read this word otherwise; choose another")
     if operation is not None and (module is None or not _OPERATION.match(operation)):
         raise ToolDefinitionError(
             function, f"operation={operation!r}", "give a lower-case name such as 'find', together with module="

@@ -15,8 +15,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from lash.base.arguments import check_one_of, checked_seconds
 from lash.base.codec import from_json, struct_to_json
-from lash.base.errors import InvalidArgument, LashError
+from lash.base.errors import LashError
 from lash.base.json import Json, JsonObject
 from lash.tools.value import ToolValue, decode_tool_value, encode_tool_value
 
@@ -178,8 +179,9 @@ class ToolCallOutput(msgspec.Struct, frozen=True):
         completion hears so; with `on_cancel="cancel_external_work"` the tool's `cancel=` is called as
         well. Raises `InvalidArgument`.
         """
-        if deadline is not None and not deadline > 0:
-            raise InvalidArgument(f"deadline={deadline}: give a positive number of seconds, or leave it out")
+        checked_seconds("deadline", deadline)
+        check_one_of("on_timeout", on_timeout, OnTimeout)
+        check_one_of("on_cancel", on_cancel, OnCancel)
         return PendingToolCall(
             deadline_ms=None if deadline is None else max(1, round(deadline * 1000)),
             on_timeout=on_timeout,

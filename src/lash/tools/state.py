@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from lash.base.arguments import check_one_of
 from lash.base.codec import decode, encode, struct_to_json
 from lash.base.json import JsonObject
 from lash.tools.catalog import ToolCatalog
@@ -118,6 +119,7 @@ def overridden(state: ToolState, tool: str, availability: Availability | None) -
             continue
         manifest = {key: value for key, value in entry.manifest.items() if key != "availability_override"}
         if availability is not None:
+            check_one_of("availability", availability, Availability)
             manifest["availability_override"] = availability
         elif "availability_override" in entry.manifest and entry.manifest["availability_override"] is None:
             manifest["availability_override"] = None

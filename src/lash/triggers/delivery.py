@@ -65,13 +65,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries to list, in the order of their reservation."""
+    """Which deliveries to list, in the order of their reservation: the first `limit`, or with `newest` the last."""
 
     occurrence_id: str | None = None
     subscription_id: str | None = None
     process_id: str | None = None
     state: DeliveryState | None = None
     limit: int = 1_000
+    newest: bool = False
 
 
 class OpenDelivery(msgspec.Struct, frozen=True):

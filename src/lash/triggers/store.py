@@ -140,5 +140,8 @@ class TriggerStore(Protocol):
         ...
 
     async def prune_occurrences(self, before_ms: int, limit: int) -> int:
-        """Removes occurrences recorded before, with their deliveries, unless one is still open. The number removed."""
+        """Removes occurrences recorded before, with their deliveries. The number removed.
+
+        Kept are those with a delivery that is open, or whose process has not ended.
+        """
         ...

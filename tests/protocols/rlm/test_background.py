@@ -163,14 +163,14 @@ async def test_a_program_sees_the_triggers_of_its_own_session_alone() -> None:
 async def test_triggers_are_told_and_linked_only_where_there_are_sources() -> None:
     async with core_of(cell("submit await triggers.list({})?"), cell("submit history[1].error")) as core:
         turn = await run(core)
-        model = core._models.default.provider
+        model = core._plan.models.default.provider
         assert isinstance(model, ScriptedModel)
 
         assert "triggers" in str(turn.value)
         assert "### Triggers" not in model.requests[0].messages[0].text
     async with clock_core(cell("submit 1")) as core:
         await run(core)
-        model = core._models.default.provider
+        model = core._plan.models.default.provider
         assert isinstance(model, ScriptedModel)
 
         assert "### Triggers" in model.requests[0].messages[0].text

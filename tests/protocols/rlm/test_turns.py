@@ -49,7 +49,7 @@ def core_of(*steps: Step, rlm: RlmConfig | None = None, projected: dict[str, Jso
 
 
 def model_of(core: lash.RlmCore) -> ScriptedModel:
-    model = core._models.default.provider
+    model = core._plan.models.default.provider
     assert isinstance(model, ScriptedModel)
     return model
 

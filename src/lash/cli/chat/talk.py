@@ -186,7 +186,10 @@ class Talk:
 
     async def _say(self, text: str, *, is_early: bool = False) -> None:
         is_ahead = self._running is not None or bool(self._queued)
-        batch = await self._conversation.session.enqueue(
+        session = self._conversation.session
+        in_front = await session.queued_work() if is_early and self._queued else []  # nothing overtakes
+        joins = is_early and all(batch.delivery_policy == "earliest_safe_boundary" for batch in in_front)
+        batch = await session.enqueue(
             text,
             delivery_policy="earliest_safe_boundary" if is_early else "after_current_turn_commit",
             slot_policy="join" if is_early else "exclusive",
@@ -197,7 +200,7 @@ class Talk:
             self._terminal.echo(text)
             return
         self._ahead[turn_id_of(batch)] = text
-        self._terminal.note(f"to join the running turn: {text}" if is_early else f"queued: {text}")
+        self._terminal.note(f"to join the running turn: {text}" if joins else f"queued: {text}")
 
     async def _carry_out(self, command: Command) -> None:
         if command.name in ("compact", "fork") and self._running is not None:

@@ -111,7 +111,7 @@ def cancel(what: str, store: str) -> None:
 @json_option
 @debug_option
 def deliveries(state: DeliveryState | None, limit: int, store: str, as_json: bool) -> None:
-    """List what was started, what still has to be, and what could not be."""
+    """List what was started lately, what still has to be, and what could not be; the newest at the end."""
     from lash.cli.output import console, print_json, shortened, table, when
     from lash.cli.stores import shown
     from lash.cli.trigger_facts import DeliveryFacts
@@ -157,4 +157,4 @@ async def _deliveries(where: str, state: DeliveryState | None, limit: int) -> li
     from lash.triggers.delivery import DeliveryFilter
 
     async with await open_store(where) as store:
-        return await store.triggers.list_deliveries(DeliveryFilter(state=state, limit=limit))
+        return await store.triggers.list_deliveries(DeliveryFilter(state=state, limit=limit, newest=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast as py
 
+from lash.lashlang.codegen import nodes
 from lash.lashlang.codegen.effects import EffectEmitter
 from lash.lashlang.codegen.kinds import ANY, LAZY, LIST, NUMBER, RECORD, TEXT, UNSET, added
 from lash.lashlang.codegen.ownership import DEEP, self_append, self_push
@@ -53,7 +54,7 @@ class AssignmentEmitter(EffectEmitter):
         return self.build.const(True)
 
     def _is_owned(self, flag: str) -> py.expr:
-        return self.build.compare(self.build.name(flag), py.IsNot(), self.build.const(None))
+        return self.build.compare(self.build.name(flag), nodes.IS_NOT, self.build.const(None))
 
     def _check_set(self, name: str) -> Stmts:
         if not self.kind(name) & UNSET:
@@ -69,7 +70,7 @@ class AssignmentEmitter(EffectEmitter):
         tests = [self._is_owned(flag)]
         if self.kind(name) != LIST:
             tests.append(build.is_type(build.name(local), "list"))
-        tests.append(build.compare(build.call("len", build.name(local)), py.Lt(), build.name("cap")))
+        tests.append(build.compare(build.call("len", build.name(local)), nodes.LESS, build.name("cap")))
         in_place = [build.expr(build.call("append", build.name(local), build.name(held)))]
         pushed = build.call("b_push", build.name("m"), build.name(local), build.name(held))
         copied = [build.assign(local, pushed), build.assign(flag, self._owned_now(name))]
@@ -102,11 +103,11 @@ class AssignmentEmitter(EffectEmitter):
         tests = [build.is_type(build.name(local), "str")] if kind != TEXT else []
         if other != TEXT:
             tests.append(build.is_type(added_name, "str"))
-        tests.append(build.compare(build.call("len", build.name(local)), py.Lt(), build.name("text_room")))
+        tests.append(build.compare(build.call("len", build.name(local)), nodes.LESS, build.name("text_room")))
         if not constant:
-            tests.append(build.compare(build.call("len", added_name), py.Lt(), build.const(4096)))
+            tests.append(build.compare(build.call("len", added_name), nodes.LESS, build.const(4096)))
         # Python grows a string in place when a local appends to itself.
-        quick: Stmts = [build.assign(local, build.binop(build.name(local), py.Add(), added_name))]
+        quick: Stmts = [build.assign(local, build.binop(build.name(local), nodes.ADD, added_name))]
         general: Stmts = [build.assign(local, build.call("add", build.name("m"), build.name(local), added_name))]
         if flag is not None:
             general.append(build.assign(flag, build.const(None)))
@@ -119,11 +120,11 @@ class AssignmentEmitter(EffectEmitter):
         local, flag, held = self.place(name), self.own_flag(name) or "", self.temp()
         value = self.entire(literal)
         self.heavy = self.uses_limits = True
-        size = build.binop(build.call("len", build.name(local)), py.Add(), build.call("len", build.name(held)))
+        size = build.binop(build.call("len", build.name(local)), nodes.ADD, build.call("len", build.name(held)))
         tests = [
             self._is_owned(flag),
             build.is_type(build.name(local), "list"),
-            build.compare(size, py.LtE(), build.name("cap")),
+            build.compare(size, nodes.AT_MOST, build.name("cap")),
         ]
         in_place: Stmts = [build.expr(build.call("extend", build.name(local), build.name(held)))]
         joined = build.call("add", build.name("m"), build.name(local), build.name(held))
@@ -182,7 +183,7 @@ class AssignmentEmitter(EffectEmitter):
             build.assign(local, build.call("own", build.name("m"), build.name(local))),
             build.assign(flag, build.const(True)),
         ]
-        lines = [build.when(build.compare(build.name(flag), py.Is(), build.const(None)), copy)]
+        lines = [build.when(build.compare(build.name(flag), nodes.IS, build.const(None)), copy)]
         step = node.steps[0]
         is_field = isinstance(step, ast.FieldStep)
         numeric = isinstance(step, ast.IndexStep) and self.kind_now(step.index) == NUMBER
@@ -193,6 +194,6 @@ class AssignmentEmitter(EffectEmitter):
             return lines + general
         # Replacing an entry cannot grow the record, so it needs no accounting.
         tests = [] if kind == RECORD else [build.is_type(build.name(local), "dict")]
-        tests.append(build.compare(key, py.In(), build.name(local)))
+        tests.append(build.compare(key, nodes.IN, build.name(local)))
         quick: Stmts = [build.store_item(build.name(local), key, value)]
         return [*lines, build.when(build.both(*tests), quick, general)]

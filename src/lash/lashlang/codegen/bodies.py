@@ -5,9 +5,9 @@ The function's shape is
 ```
 def body(m, c, …):          # meter, fuel; then variables or parameters
     due, n, … = counters and limits
-    v_x = get(read, "x", UNSET), own_v_x = None, …
+    v_x = get(read, "x", UNSET), v_y = v_z = UNSET, own_v_x = None, …
     try: <statements>        # effects are yields, loops count themselves
-    finally: save(write, ("x", v_x), …)      # cells only
+    finally: save(write, ("x", …), v_x, …)   # cells only
 ```
 """
 
@@ -33,7 +33,7 @@ from lash.lashlang.syntax.traversal import assignments
 from lash.lashlang.tracking.sites import BodySites, Entry, Site
 
 FILENAME: Final = "<lashlang>"
-COMPILER_VERSION: Final = "2"
+COMPILER_VERSION: Final = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +168,21 @@ def _write_cell(emitter: FunctionEmitter, body: ast.Block) -> py.stmt:
     lines = _write_top_level(emitter, body)
     assigned = sorted(assigned_names(body) | {item.root for item in assignments(body)})
     assigned = [name for name in assigned if name not in emitter.unit.readonly]
-    loaded = sorted(emitter.used | set(assigned))
+    # What an earlier cell left is looked up only for names that may be read before they are set.
+    loaded = sorted((emitter.used | set(assigned)) & emitter.unset_reads)
+    unset = [f"v_{name}" for name in assigned if name not in emitter.unset_reads]
     prologue = [
         *emitter.prologue(),
         *(
             build.assign(f"v_{name}", build.call("get", build.name("read"), build.const(name), build.name("UNSET")))
             for name in loaded
         ),
+        *build.assign_all(unset, build.name("UNSET")),
     ]
     if assigned:
-        pairs = [build.tuple(build.const(name), build.name(f"v_{name}")) for name in assigned]
-        lines = [build.guarded(lines, [build.expr(build.call("save", build.name("write"), *pairs))])]
+        names = build.name(emitter.unit.constant(tuple(assigned)))
+        values = [build.name(f"v_{name}") for name in assigned]
+        lines = [build.guarded(lines, [build.expr(build.call("save", build.name("write"), names, *values))])]
     return build.function("body", ["m", "c", "read", "write"], [*prologue, *lines])
 
 

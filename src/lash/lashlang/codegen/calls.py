@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast as py
 
+from lash.lashlang.codegen import nodes
 from lash.lashlang.codegen.costs import allocated_by
 from lash.lashlang.codegen.expressions import ExpressionEmitter
 from lash.lashlang.codegen.kinds import ANY, LIST, NUMBER, UNSET
@@ -47,7 +48,7 @@ class CallEmitter(ExpressionEmitter):
             self.refuse_sure()
         self.heavy = True
         # A call from a body is the first one; deeper ones count.
-        one_more = build.binop(build.name("d"), py.Add(), build.const(1))
+        one_more = build.binop(build.name("d"), nodes.ADD, build.const(1))
         depth = build.const(1) if self.mode == "body" else one_more
         fixed = [build.name("m"), build.name("c"), depth]
         if self.mode == "fast":
@@ -64,7 +65,7 @@ class CallEmitter(ExpressionEmitter):
         result = self.temp()
         quick = build.bind(result, build.call(f"try_{name}", *fixed, *names))
         slow = build.delegate(build.call(f"gen_{name}", *fixed, *names))
-        unfinished = build.compare(quick, py.Is(), build.name("UNFINISHED"))
+        unfinished = build.compare(quick, nodes.IS, build.name("UNFINISHED"))
         return build.last_of(*steps, build.choose(unfinished, slow, build.name(result)))
 
     def sure(self, name: str) -> tuple[int, bool] | None:

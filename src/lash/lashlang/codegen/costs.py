@@ -7,6 +7,7 @@ measures live memory in time, and loops that only compute are never measured.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from lash.lashlang.syntax import ast
@@ -25,19 +26,34 @@ def weight_of(body: ast.Expr) -> int:
 
 def allocated_by(body: ast.Expr) -> int:
     """About how many bytes one turn of `body` may make and keep."""
+    return _allocated(descendants(body))
+
+
+def turn_of(body: ast.Expr) -> tuple[int, int]:
+    """The weight of a turn and what it may allocate, in one walk."""
+    nodes = descendants(body)
+    return 1 + sum([type(item) in _STEPS for item in nodes]) // 4, _allocated(nodes)
+
+
+def _allocated(nodes: list[ast.Expr]) -> int:
     total = 0
-    for node in descendants(body):
-        match node:
-            case ast.List(items=items):
-                total += _ENTRY * (1 + len(items))
-            case ast.Record(entries=entries):
-                total += _RECORD + _ENTRY * len(entries)
-            case ast.Assign(steps=steps) if steps:
-                total += _ENTRY
-            case ast.BuiltinCall() | ast.FunctionCall() | ast.Comprehension():
-                total += _SMALL_RESULT
-            case ast.Binary(op="add", left=left, right=right) if ast.Number not in (type(left), type(right)):
-                total += _SMALL_RESULT
-            case _:
-                pass
+    for node in nodes:
+        made = _MADE.get(type(node))
+        if made is not None:
+            total += made(node)
     return total
+
+
+def _added(node: ast.Binary) -> int:
+    if node.op != "add" or type(node.left) is ast.Number or type(node.right) is ast.Number:
+        return 0
+    return _SMALL_RESULT
+
+
+_MADE: Final[dict[type[ast.Node], Callable[..., int]]] = {
+    ast.List: lambda node: _ENTRY * (1 + len(node.items)),
+    ast.Record: lambda node: _RECORD + _ENTRY * len(node.entries),
+    ast.Assign: lambda node: _ENTRY if node.steps else 0,
+    **dict.fromkeys((ast.BuiltinCall, ast.FunctionCall, ast.Comprehension), lambda _: _SMALL_RESULT),
+    ast.Binary: _added,
+}

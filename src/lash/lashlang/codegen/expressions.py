@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast as py
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
+from lash.lashlang.codegen import nodes
 from lash.lashlang.codegen.kinds import ANY, CONTAINER, LIST, NUMBER, RECORD, TEXT, UNSET
 from lash.lashlang.codegen.operators import OperatorEmitter
 from lash.lashlang.codegen.ownership import COPIES_OUTER, READS_ONLY
@@ -33,49 +35,61 @@ class ExpressionEmitter(OperatorEmitter):
 
     def emit(self, node: ast.Expr, *, borrow: bool) -> py.expr:
         """The Python expression of `node`, which may give a lazy value unread."""
-        build = self.build
-        if isinstance(node, ast.Variable):
-            return self.variable(node.name, borrow=borrow)
-        if isinstance(node, ast.Number):
-            return self.number(node.value)
-        if isinstance(node, ast.Null):
-            return build.const(None)
-        if isinstance(node, ast.String | ast.Bool):
-            return build.const(node.value)
-        match node:
-            case ast.List(items=items):
-                return build.list_of(*(self.part(item) for item in items))
-            case ast.Record(entries=entries):
-                return self._record(entries)
-            case ast.Binary():
-                return self._binary(node)
-            case ast.Unary(op=op, operand=operand):
-                return self._unary(op, operand)
-            case ast.If():
-                return self.ternary(node, self.expr)
-            case ast.Field() | ast.Index():
-                return self._access(node, borrow)
-            case ast.BuiltinCall(name=name, args=args):
-                return self._builtin(name, args)
-            case ast.FunctionCall(name=name, args=args):
-                return self.call_function(name, args)
-            case ast.Comprehension():
-                return self.comprehension(node)
-            case ast.ResourceRef(type=type_, alias=alias):
-                return build.name(self.unit.constant(Resource(type_, alias)))
-            case ast.ProcessRef(name=name):
-                return build.name(self.unit.constant(self.unit.process_values[name]))
-            case ast.HostDescriptorConstructor(type=type_, input=value):
-                keys = ["$lash_host_descriptor_type", "$lash_host_descriptor_value"]
-                return build.record(keys, [build.const(type_), self.part(value)])
-            case ast.TypeLiteral(type=type_expr):
-                return self.type_literal(type_expr)
-            case _:
-                return self.effect(node)
+        written = _WRITTEN.get(type(node))
+        return self.effect(node) if written is None else written(self, node, borrow)
+
+    def _name(self, node: ast.Variable, borrow: bool) -> py.expr:
+        return self.variable(node.name, borrow=borrow)
+
+    def _number(self, node: ast.Number, _borrow: bool) -> py.expr:
+        return self.number(node.value)
+
+    def _null(self, _node: ast.Null, _borrow: bool) -> py.expr:
+        return self.build.const(None)
+
+    def _constant(self, node: ast.String | ast.Bool, _borrow: bool) -> py.expr:
+        return self.build.const(node.value)
+
+    def _list(self, node: ast.List, _borrow: bool) -> py.expr:
+        return self.build.list_of(*[self.part(item) for item in node.items])
+
+    def _record(self, node: ast.Record, _borrow: bool) -> py.expr:
+        return self.build.record([key for key, _ in node.entries], [self.part(value) for _, value in node.entries])
+
+    def _operators(self, node: ast.Binary, _borrow: bool) -> py.expr:
+        return self._binary(node)
+
+    def _prefixed(self, node: ast.Unary, _borrow: bool) -> py.expr:
+        return self._unary(node.op, node.operand)
+
+    def _chosen(self, node: ast.If, _borrow: bool) -> py.expr:
+        return self.ternary(node, self.expr)
+
+    def _call(self, node: ast.BuiltinCall, _borrow: bool) -> py.expr:
+        return self._builtin(node.name, node.args)
+
+    def _function_call(self, node: ast.FunctionCall, _borrow: bool) -> py.expr:
+        return self.call_function(node.name, node.args)
+
+    def _comprehended(self, node: ast.Comprehension, _borrow: bool) -> py.expr:
+        return self.comprehension(node)
+
+    def _resource(self, node: ast.ResourceRef, _borrow: bool) -> py.expr:
+        return self.build.name(self.unit.constant(Resource(node.type, node.alias)))
+
+    def _process(self, node: ast.ProcessRef, _borrow: bool) -> py.expr:
+        return self.build.name(self.unit.constant(self.unit.process_values[node.name]))
+
+    def _descriptor(self, node: ast.HostDescriptorConstructor, _borrow: bool) -> py.expr:
+        keys = ["$lash_host_descriptor_type", "$lash_host_descriptor_value"]
+        return self.build.record(keys, [self.build.const(node.type), self.part(node.input)])
+
+    def _type(self, node: ast.TypeLiteral, _borrow: bool) -> py.expr:
+        return self.type_literal(node.type)
 
     def number(self, value: float) -> py.expr:
         """A number constant; Python has no literal for infinity."""
-        if value == float("inf"):
+        if value == inf:
             return self.build.name("inf")
         return self.build.const(float(value))
 
@@ -86,25 +100,22 @@ class ExpressionEmitter(OperatorEmitter):
         if kind & UNSET:
             self.unset_reads.add(name)
             unknown = build.call("unknown_name", build.const(name))
-            local = build.choose(build.compare(local, py.IsNot(), build.name("UNSET")), local, unknown)
+            local = build.choose(build.compare(local, nodes.IS_NOT, build.name("UNSET")), local, unknown)
             self.kinds[name] = kind & ANY or ANY
         flag = self.own_flag(name)
         if flag is None or borrow or not kind & (LIST | RECORD):
             return local
         return build.either(build.bind(flag, build.const(None)), local)
 
-    def _record(self, entries: tuple[tuple[str, ast.Expr], ...]) -> py.expr:
-        return self.build.record([key for key, _ in entries], [self.part(value) for _, value in entries])
-
     def ternary(self, node: ast.If, arm: Callable[[ast.Expr], py.expr]) -> py.expr:
         """`c ? a : b`, with its arms written by `arm`."""
         build = self.build
-        test = self.truth(node.condition)
+        test = self.observed(node, self.truth(node.condition))
         before = dict(self.kinds)
-        arms = [self.branch_arm(node, "then", arm(node.then))]
+        arms = [arm(node.then)]
         self.kinds.clear()
         self.kinds.update(before)
-        arms.append(self.branch_arm(node, "else", arm(node.otherwise)))
+        arms.append(arm(node.otherwise))
         self.kinds.clear()
         self.kinds.update(before)
         return build.choose(test, *arms)
@@ -231,8 +242,8 @@ class ExpressionEmitter(OperatorEmitter):
             return False
         return name in COPIES_OUTER and isinstance(arg, ast.Variable) and not self.is_deep(arg.name)
 
-    def branch_arm(self, node: ast.If, arm: str, value: py.expr) -> py.expr:
-        """An arm of a ternary, observed where observation is on."""
+    def observed(self, node: ast.If, test: py.expr) -> py.expr:
+        """The test of a branch, which tells its arm where observation is on."""
         raise NotImplementedError
 
     def call_function(self, name: str, args: tuple[ast.Expr, ...]) -> py.expr:
@@ -256,3 +267,26 @@ def _root(node: ast.Expr) -> str | None:
     while isinstance(node, ast.Field | ast.Index):
         node = node.target
     return node.name if isinstance(node, ast.Variable) else None
+
+
+_WRITTEN: Final[dict[type[ast.Node], Callable[..., py.expr]]] = {
+    ast.Variable: ExpressionEmitter._name,
+    ast.Number: ExpressionEmitter._number,
+    ast.Null: ExpressionEmitter._null,
+    ast.String: ExpressionEmitter._constant,
+    ast.Bool: ExpressionEmitter._constant,
+    ast.List: ExpressionEmitter._list,
+    ast.Record: ExpressionEmitter._record,
+    ast.Binary: ExpressionEmitter._operators,
+    ast.Unary: ExpressionEmitter._prefixed,
+    ast.If: ExpressionEmitter._chosen,
+    ast.Field: ExpressionEmitter._access,
+    ast.Index: ExpressionEmitter._access,
+    ast.BuiltinCall: ExpressionEmitter._call,
+    ast.FunctionCall: ExpressionEmitter._function_call,
+    ast.Comprehension: ExpressionEmitter._comprehended,
+    ast.ResourceRef: ExpressionEmitter._resource,
+    ast.ProcessRef: ExpressionEmitter._process,
+    ast.HostDescriptorConstructor: ExpressionEmitter._descriptor,
+    ast.TypeLiteral: ExpressionEmitter._type,
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast as py
 from typing import Final
 
+from lash.lashlang.codegen import nodes
 from lash.lashlang.codegen.attempts import FAST_STEPS, STEPS_AT_ONCE, first_slot
 from lash.lashlang.codegen.costs import weight_of
 from lash.lashlang.codegen.frame import NotSure
@@ -56,13 +57,12 @@ class FunctionEmitter(StatementEmitter):
         if self.uses_limits:
             lines.append(build.assign("cap", build.call("item_limit", build.name("m"))))
             lines.append(build.assign("text_room", build.call("text_limit", build.name("m"))))
-        lines += [build.assign(flag, build.const(None)) for flag in sorted(self.owned)]
-        return lines
+        return lines + build.assign_all(sorted(self.owned), build.const(None))
 
     def give_turn(self, allocated: int = 0) -> py.stmt:
         """Lets the driver look around; it is told what may have been allocated, and answers with new steps."""
         build = self.build
-        turn = py.Yield(build.const(allocated), **build.at())
+        turn = nodes.Yield(build.const(allocated), build.line)
         if self.counts_itself:
             return build.assign("n", turn)
         return build.store_item(build.name("c"), build.const(0), turn)
@@ -73,15 +73,15 @@ class FunctionEmitter(StatementEmitter):
         allocated = allocates * TURN_STEPS // weight
         build = self.build
         if self.mode == "fast":
-            spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
+            spent = build.compare(build.pick(build.name("c"), 0), nodes.LESS, build.const(0))
             return [build.subtract_first("c", weight), build.when(spent, [build.expr(build.call("out_of_fuel"))])]
         if not self.counts_itself:
-            spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
+            spent = build.compare(build.pick(build.name("c"), 0), nodes.LESS, build.const(0))
             return [
                 build.subtract_first("c", weight),
                 build.when(build.either(spent, build.name("due")), [self.give_turn(allocated)]),
             ]
-        spent = build.compare(build.name("n"), py.Lt(), build.const(0))
+        spent = build.compare(build.name("n"), nodes.LESS, build.const(0))
         test = build.either(spent, build.name("due")) if self.heavy else spent
         return [build.subtract_from("n", weight), build.when(test, [self.give_turn(allocated)])]
 
@@ -91,7 +91,7 @@ class FunctionEmitter(StatementEmitter):
         build = self.build
         if self.mode != "fast":
             return [build.when(build.name("due"), [self.give_turn()])]
-        spent = build.compare(build.pick(build.name("c"), 0), py.Lt(), build.const(0))
+        spent = build.compare(build.pick(build.name("c"), 0), nodes.LESS, build.const(0))
         return [build.when(spent, [build.expr(build.call("out_of_fuel"))])]
 
     def result_kind(self, function: ast.FunctionDeclaration) -> Kinds:
@@ -190,7 +190,7 @@ class FunctionEmitter(StatementEmitter):
                 else [line for param in function.params for line in frame.check_parameter(function.name, param)]
             )
             body = frame.block(function.body)
-            deep = build.compare(build.name("d"), py.Gt(), build.const(CALL_DEPTH))
+            deep = build.compare(build.name("d"), nodes.MORE, build.const(CALL_DEPTH))
             names = {param.name for param in function.params}
             unset = sorted(name for name in frame.unset_reads if name not in names)
             # A sure call is the body's, or another sure call's: it is never deep.
@@ -218,12 +218,12 @@ class FunctionEmitter(StatementEmitter):
         names = [f"v_{param.name}" for param in function.params]
         c, d, n = build.name("c"), build.name("d"), build.name("n")
         call = build.call(f"fn_{function.name}", *map(build.name, ["m", "c", "d", *names]))
-        shallow = build.compare(d, py.LtE(), build.pick(c, slot))
+        shallow = build.compare(d, nodes.AT_MOST, build.pick(c, slot))
         caught = build.tuple(build.name("OutOfFuel"), build.name("BudgetExceeded"))
         given_up = build.expr(build.call("given_up", c, build.const(slot), d, n))
         handler = py.ExceptHandler(caught, None, [given_up, build.give(build.name("UNFINISHED"))], **build.at())
         taken = FAST_STEPS + weight_of(function.body)
-        used = build.binop(build.const(taken), py.Sub(), build.pick(c, 0))
+        used = build.binop(build.const(taken), nodes.SUBTRACT, build.pick(c, 0))
         lines: Stmts = [
             build.when(
                 build.both(shallow, build.call("held_back", c, build.const(slot))),
@@ -232,11 +232,11 @@ class FunctionEmitter(StatementEmitter):
             build.assign("n", build.pick(c, 0)),
             build.store_item(c, build.const(0), build.const(FAST_STEPS)),
             py.Try([build.assign("r0", call)], [handler], [], [], **build.at()),
-            build.assign("n", build.binop(n, py.Sub(), used)),
+            build.assign("n", build.binop(n, nodes.SUBTRACT, used)),
             build.store_item(c, build.const(0), n),
             build.when(shallow, [build.expr(build.call("went_well", c, build.const(slot)))]),
             build.when(
-                build.compare(n, py.Lt(), build.const(-STEPS_AT_ONCE)),
+                build.compare(n, nodes.LESS, build.const(-STEPS_AT_ONCE)),
                 [build.expr(build.call("give_way", build.name("m")))],
             ),
             build.give(build.name("r0")),
@@ -262,9 +262,9 @@ class FunctionEmitter(StatementEmitter):
         build, local = self.build, f"v_{param.name}"
         what = f"function `{function}` argument `{param.name}`"
         if param.type in (INT, FLOAT):
-            test = build.compare(build.call("type", build.name(local)), py.IsNot(), build.name("float"))
+            test = build.compare(build.call("type", build.name(local)), nodes.IS_NOT, build.name("float"))
             if param.type == INT:
-                test = build.either(test, build.binop(build.name(local), py.Mod(), build.const(1.0)))
+                test = build.either(test, build.binop(build.name(local), nodes.MODULO, build.const(1.0)))
             return [build.when(test, [build.assign(local, self._problem(build.name(local), param.type, what))])]
         return [build.assign(local, self._problem(build.name(local), param.type, what))]
 
@@ -277,9 +277,9 @@ class FunctionEmitter(StatementEmitter):
             bound = build.bind(held, value)
             # A whole number is broken only if it is not finite; inf - inf and nan - nan are nan, which is true.
             if whole == OVERFLOWING:
-                broken = build.binop(bound, py.Sub(), build.name(held))
+                broken = build.binop(bound, nodes.SUBTRACT, build.name(held))
             else:
-                broken = build.binop(bound, py.Mod(), build.const(1.0))
+                broken = build.binop(bound, nodes.MODULO, build.const(1.0))
             return build.choose(broken, self._problem(build.name(held), type_, what), build.name(held))
         return self._problem(value, type_, what)
 

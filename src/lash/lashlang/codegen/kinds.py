@@ -8,6 +8,7 @@ lazy value that nobody has read yet: variables that are assigned never hold one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from lash.lashlang.syntax import ast
@@ -80,30 +81,26 @@ _FIXED: Final[dict[type[ast.Node], int]] = {
 
 def kind_of(node: ast.Expr, kinds: Kinds) -> int:
     """What `node` may evaluate to."""
-    if isinstance(node, ast.Variable):
-        return kinds.get(node.name, ANY | UNSET) & ANY or ANY
-    fixed = _FIXED.get(type(node))
+    kind = type(node)
+    fixed = _FIXED.get(kind)
     if fixed is not None:
         return fixed
-    match node:
-        case ast.Binary():
-            return _binary(node, kinds)
-        case ast.Unary(op=op):
-            return BOOL if op == "not" else NUMBER
-        case ast.If(then=then, otherwise=otherwise):
-            return kind_of(then, kinds) | kind_of(otherwise, kinds)
-        case ast.Index(target=target):
-            return TEXT | NULL if kind_of(target, kinds) == TEXT else ANY
-        case ast.BuiltinCall(name=name, args=args):
-            if name == "slice" and args:
-                return kind_of(args[0], kinds) & (TEXT | LIST) or TEXT | LIST
-            return BUILTIN_KINDS.get(name, ANY)
-        case ast.FunctionCall(name=name):
-            return kinds.get(function_key(name), ANY)
-        case ast.LabelAnnotated(inner=inner):
-            return kind_of(inner, kinds)
-        case _:
-            return ANY
+    found = _FOUND.get(kind)
+    return ANY if found is None else found(node, kinds)
+
+
+def _variable(node: ast.Variable, kinds: Kinds) -> int:
+    return kinds.get(node.name, ANY | UNSET) & ANY or ANY
+
+
+def _index(node: ast.Index, kinds: Kinds) -> int:
+    return TEXT | NULL if kind_of(node.target, kinds) == TEXT else ANY
+
+
+def _builtin(node: ast.BuiltinCall, kinds: Kinds) -> int:
+    if node.name == "slice" and node.args:
+        return kind_of(node.args[0], kinds) & (TEXT | LIST) or TEXT | LIST
+    return BUILTIN_KINDS.get(node.name, ANY)
 
 
 def function_key(name: str) -> str:
@@ -121,6 +118,18 @@ def _binary(node: ast.Binary, kinds: Kinds) -> int:
     for operator in operators:
         left = added(left, kind_of(operator.right, kinds)) if operator.op == "add" else _plain(operator.op)
     return left
+
+
+_FOUND: Final[dict[type[ast.Node], Callable[..., int]]] = {
+    ast.Variable: _variable,
+    ast.Binary: _binary,
+    ast.Unary: lambda node, _: BOOL if node.op == "not" else NUMBER,
+    ast.If: lambda node, kinds: kind_of(node.then, kinds) | kind_of(node.otherwise, kinds),
+    ast.Index: _index,
+    ast.BuiltinCall: _builtin,
+    ast.FunctionCall: lambda node, kinds: kinds.get(function_key(node.name), ANY),
+    ast.LabelAnnotated: lambda node, kinds: kind_of(node.inner, kinds),
+}
 
 
 def _plain(op: str) -> int:
@@ -143,6 +152,9 @@ def added(left: int, right: int) -> int:
 
 def join(into: Kinds, *arms: Kinds) -> None:
     """Replaces `into` by what holds after any of the arms."""
+    if arms[0] == arms[-1] and len(arms) == 2:
+        into.update(arms[0])
+        return
     names = set().union(*arms)
     for name in names:
         total = 0
@@ -153,31 +165,48 @@ def join(into: Kinds, *arms: Kinds) -> None:
 
 def follow(node: ast.Expr, kinds: Kinds, seen: Kinds | None = None, depth: int = 0) -> None:
     """Updates `kinds` by what the statement `node` assigns; `seen` collects every assigned kind."""
-    match node:
-        case ast.Block(items=items):
-            for item in items:
-                follow(item, kinds, seen, depth)
-        case ast.LabelAnnotated(inner=inner):
-            follow(inner, kinds, seen, depth)
-        case ast.Assign(root=root, steps=steps, value=value):
-            if not steps:
-                kinds[root] = kind_of(value, kinds) & ~LAZY
-                if seen is not None:
-                    seen[root] = seen.get(root, 0) | kinds[root]
-        case ast.If(then=then, otherwise=otherwise):
-            arms = dict(kinds), dict(kinds)
-            follow(then, arms[0], seen, depth)
-            follow(otherwise, arms[1], seen, depth)
-            join(kinds, *arms)
-        case ast.For() | ast.While():
-            head = loop_entry(node, kinds, depth)
-            if seen is not None:
-                for name in assigned_names(node.body):
-                    seen[name] = seen.get(name, 0) | head[name]
-            kinds.clear()
-            kinds.update(head)
-        case _:
-            pass
+    followed = _FOLLOWED.get(type(node))
+    if followed is not None:
+        followed(node, kinds, seen, depth)
+
+
+def _follow_block(node: ast.Block, kinds: Kinds, seen: Kinds | None, depth: int) -> None:
+    for item in node.items:
+        follow(item, kinds, seen, depth)
+
+
+def _follow_assign(node: ast.Assign, kinds: Kinds, seen: Kinds | None, _depth: int) -> None:
+    if not node.steps:
+        root = node.root
+        kinds[root] = kind = kind_of(node.value, kinds) & ~LAZY
+        if seen is not None:
+            seen[root] = seen.get(root, 0) | kind
+
+
+def _follow_if(node: ast.If, kinds: Kinds, seen: Kinds | None, depth: int) -> None:
+    arms = dict(kinds), dict(kinds)
+    follow(node.then, arms[0], seen, depth)
+    follow(node.otherwise, arms[1], seen, depth)
+    join(kinds, *arms)
+
+
+def _follow_loop(node: ast.For | ast.While, kinds: Kinds, seen: Kinds | None, depth: int) -> None:
+    head = loop_entry(node, kinds, depth)
+    if seen is not None:
+        for name in assigned_names(node.body):
+            seen[name] = seen.get(name, 0) | head[name]
+    kinds.clear()
+    kinds.update(head)
+
+
+_FOLLOWED: Final[dict[type[ast.Node], Callable[..., None]]] = {
+    ast.Block: _follow_block,
+    ast.LabelAnnotated: lambda node, kinds, seen, depth: follow(node.inner, kinds, seen, depth),
+    ast.Assign: _follow_assign,
+    ast.If: _follow_if,
+    ast.For: _follow_loop,
+    ast.While: _follow_loop,
+}
 
 
 def loop_entry(node: ast.For | ast.While, kinds: Kinds, depth: int = 0) -> Kinds:
@@ -228,8 +257,10 @@ def assigned_names(body: ast.Expr) -> set[str]:
     stack: list[tuple[ast.Expr, frozenset[str]]] = [(body, frozenset())]
     while stack:
         node, own = stack.pop()
-        if isinstance(node, ast.Assign) and node.root not in own:
-            found.add(node.root)
-        inner = own | {node.binding} if isinstance(node, ast.For) else own
+        if type(node) is ast.Assign:
+            if node.root not in own:
+                found.add(node.root)
+            continue
+        inner = own | {node.binding} if type(node) is ast.For else own
         stack.extend([(child, inner) for child in nested_statements(node)])
     return found

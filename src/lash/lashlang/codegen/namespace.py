@@ -118,9 +118,10 @@ def type_value(shape: TypeExpr, known: dict[str, Schema], *named: tuple[str, Val
     return {"$lash_type": schema_of(shape, schemas)}
 
 
-def save(variables: dict[str, Value], *pairs: tuple[str, Value | Marker]) -> None:
+def save(variables: dict[str, Value], names: tuple[str, ...], *values: Value | Marker) -> None:
     """Writes a cell's variables back when it ends, however it ends."""
-    variables.update({name: value for name, value in pairs if not isinstance(value, Marker)})
+    held = zip(names, values, strict=True)
+    variables.update({name: value for name, value in held if not isinstance(value, Marker)})
 
 
 def item_limit(meter: Meter) -> int:
@@ -146,10 +147,12 @@ def counted(meter: Meter, items: list[Value]) -> list[Value]:
     return items
 
 
-def branch_taken(meter: Meter, site: int, arm: str) -> None:
-    """Reports the arm of a branch."""
-    if meter.sites is not None:
-        meter.sites.branch(site, arm)
+def branch(meter: Meter, site: int, test: bool) -> bool:
+    """Reports the arm that a branch takes; gives its test back."""
+    sites = meter.sites
+    if sites is not None:
+        sites.branch(site, "then" if test else "else")
+    return test
 
 
 def step_started(meter: Meter, site: int) -> None:
@@ -228,7 +231,7 @@ NAMESPACE: Final[dict[str, object]] = {
     "too_deep": too_deep,
     "check_value": check_value,
     "arity_error": arity_error,
-    "branch_taken": branch_taken,
+    "branch": branch,
     "step_started": step_started,
     "step_completed": step_completed,
     "lazy_field": lazy.lazy_field,

@@ -12,6 +12,25 @@ from typing import Final
 
 LOAD: Final = py.Load()
 STORE: Final = py.Store()
+# Operators have no place in the text, so one of each is enough.
+LESS: Final = py.Lt()
+IS: Final = py.Is()
+IS_NOT: Final = py.IsNot()
+AT_MOST: Final = py.LtE()
+MORE: Final = py.Gt()
+IN: Final = py.In()
+EQUAL: Final = py.Eq()
+NOT_EQUAL: Final = py.NotEq()
+ADD: Final = py.Add()
+SUBTRACT: Final = py.Sub()
+MULTIPLY: Final = py.Mult()
+DIVIDE: Final = py.Div()
+MODULO: Final = py.Mod()
+AND: Final = py.And()
+OR: Final = py.Or()
+NOT: Final = py.Not()
+NEGATE: Final = py.USub()
+AT_LEAST: Final = py.GtE()
 
 
 class Name(py.Name):
@@ -145,4 +164,56 @@ class If(py.If):
         self.test = test
         self.body = then
         self.orelse = otherwise
+        self.lineno = self.end_lineno = line
+
+
+class List(py.List):
+    __slots__ = ("ctx", "elts", "end_lineno", "lineno")
+    col_offset = end_col_offset = 0
+
+    def __init__(self, items: list[py.expr], line: int) -> None:
+        self.elts = items
+        self.ctx = LOAD
+        self.lineno = self.end_lineno = line
+
+
+class Dict(py.Dict):
+    __slots__ = ("end_lineno", "keys", "lineno", "values")
+    col_offset = end_col_offset = 0
+
+    def __init__(self, keys: list[py.expr | None], values: list[py.expr], line: int) -> None:
+        self.keys = keys
+        self.values = values
+        self.lineno = self.end_lineno = line
+
+
+class Yield(py.Yield):
+    __slots__ = ("end_lineno", "lineno", "value")
+    col_offset = end_col_offset = 0
+
+    def __init__(self, value: py.expr, line: int) -> None:
+        self.value = value
+        self.lineno = self.end_lineno = line
+
+
+class AugAssign(py.AugAssign):
+    __slots__ = ("end_lineno", "lineno", "op", "target", "value")
+    col_offset = end_col_offset = 0
+
+    def __init__(self, target: py.Name | py.Subscript, op: py.operator, value: py.expr, line: int) -> None:
+        self.target = target
+        self.op = op
+        self.value = value
+        self.lineno = self.end_lineno = line
+
+
+class For(py.For):
+    __slots__ = ("body", "end_lineno", "iter", "lineno", "target")
+    col_offset = end_col_offset = 0
+    orelse: list[py.stmt] = []  # noqa: RUF012 - nobody adds to it
+
+    def __init__(self, target: py.expr, items: py.expr, body: list[py.stmt], line: int) -> None:
+        self.target = target
+        self.iter = items
+        self.body = body
         self.lineno = self.end_lineno = line

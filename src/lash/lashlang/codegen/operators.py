@@ -10,20 +10,21 @@ from __future__ import annotations
 import ast as py
 from typing import Final
 
+from lash.lashlang.codegen import nodes
 from lash.lashlang.codegen.kinds import BOOL, CONTAINER, LAZY, NULL, NUMBER, TEXT, UNSET, added
 from lash.lashlang.codegen.reading import ReadingEmitter
 from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.traversal import spine
 
-_ARITHMETIC: Final[dict[str, tuple[type[py.operator], str]]] = {
-    "subtract": (py.Sub, "subtract"),
-    "multiply": (py.Mult, "multiply"),
+_ARITHMETIC: Final[dict[str, tuple[py.operator, str]]] = {
+    "subtract": (nodes.SUBTRACT, "subtract"),
+    "multiply": (nodes.MULTIPLY, "multiply"),
 }
-_ORDER: Final[dict[str, tuple[type[py.cmpop], str]]] = {
-    "less": (py.Lt, "less"),
-    "less-equal": (py.LtE, "less_equal"),
-    "greater": (py.Gt, "greater"),
-    "greater-equal": (py.GtE, "greater_equal"),
+_ORDER: Final[dict[str, tuple[py.cmpop, str]]] = {
+    "less": (nodes.LESS, "less"),
+    "less-equal": (nodes.AT_MOST, "less_equal"),
+    "greater": (nodes.MORE, "greater"),
+    "greater-equal": (nodes.AT_LEAST, "greater_equal"),
 }
 # Chains longer than this are evaluated through a temporary, so that the Python
 # tree stays shallow.
@@ -54,7 +55,7 @@ class OperatorEmitter(ReadingEmitter):
         slowly = (
             build.call("out_of_fuel") if self.mode == "fast" else build.delegate(build.call(f"sliced_{name}", *again))
         )
-        return build.choose(build.compare(quick, py.IsNot(), build.name("UNFINISHED")), build.name(result), slowly)
+        return build.choose(build.compare(quick, nodes.IS_NOT, build.name("UNFINISHED")), build.name(result), slowly)
 
     def _binary(self, node: ast.Binary) -> py.expr:
         if node.op in {"and", "or"}:
@@ -66,8 +67,9 @@ class OperatorEmitter(ReadingEmitter):
         value = self._operand(first, operators[0].op, operators[0].right)
         simple = self.simple(first)
         for operator in operators:
-            with self.at(operator):
-                value, kind = self._apply(value, kind, operator, simple_left=simple)
+            outer = self.mark(operator)
+            value, kind = self._apply(value, kind, operator, simple_left=simple)
+            self.build.line = outer
             simple = False
         return value
 
@@ -107,22 +109,22 @@ class OperatorEmitter(ReadingEmitter):
             return self._add(left, right, kind, other_kind, simple, node.right), added(kind, other_kind)
         if op in _ARITHMETIC:
             operator, function = _ARITHMETIC[op]
-            return self._numeric(left, right, kind, other_kind, simple, operator(), function, node.right), NUMBER
+            return self._numeric(left, right, kind, other_kind, simple, operator, function, node.right), NUMBER
         if op == "divide":
             if kind == other_kind == NUMBER and isinstance(node.right, ast.Number) and node.right.value:
-                return build.binop(left, py.Div(), right), NUMBER
+                return build.binop(left, nodes.DIVIDE, right), NUMBER
             return build.call("divide", left, right), NUMBER
         if op == "modulo":
             return self._modulo(left, right, kind, node.right, simple_left), NUMBER
         if op in _ORDER:
             comparison, function = _ORDER[op]
             if kind == other_kind and kind in (NUMBER, TEXT):
-                return build.compare(left, comparison(), right), BOOL
+                return build.compare(left, comparison, right), BOOL
             left, guard = self._guard(left, right, kind, other_kind, simple, node.right)
             plain = build.call(function, left, right)
             if guard is None:
                 return plain, BOOL
-            return build.choose(guard, build.compare(left, comparison(), right), plain), BOOL
+            return build.choose(guard, build.compare(left, comparison, right), plain), BOOL
         if op == "in":
             self.heavy = True
             return self.quickly("is_in", build.name("m"), left, right), BOOL
@@ -150,7 +152,7 @@ class OperatorEmitter(ReadingEmitter):
     def _add(self, left: py.expr, right: py.expr, kind: int, other: int, simple: bool, node: ast.Expr) -> py.expr:
         build = self.build
         if kind == other == NUMBER:
-            return build.binop(left, py.Add(), right)
+            return build.binop(left, nodes.ADD, right)
         self.heavy = True
         self.additions += 1
         if kind == other == TEXT:
@@ -162,7 +164,7 @@ class OperatorEmitter(ReadingEmitter):
         shows = (kind & TEXT and other & CONTAINER) or (other & TEXT and kind & CONTAINER)
         meter = build.name("m")
         plain = self.quickly("add", meter, left, right) if shows else build.call("add", meter, left, right)
-        return plain if guard is None else build.choose(guard, build.binop(left, py.Add(), right), plain)
+        return plain if guard is None else build.choose(guard, build.binop(left, nodes.ADD, right), plain)
 
     def _numeric(
         self,
@@ -186,8 +188,8 @@ class OperatorEmitter(ReadingEmitter):
         plain = build.call("remainder", left, right)
         # For positive operands Python's `%` and the truncated remainder agree.
         if kind == NUMBER and simple and isinstance(node, ast.Number) and 0 < node.value < 1e300:
-            bounds = py.Compare(build.const(0.0), [py.Lt(), py.Lt()], [left, build.const(1e300)], **build.at())
-            return build.choose(bounds, build.binop(left, py.Mod(), right), plain)
+            bounds = py.Compare(build.const(0.0), [nodes.LESS, nodes.LESS], [left, build.const(1e300)], **build.at())
+            return build.choose(bounds, build.binop(left, nodes.MODULO, right), plain)
         return plain
 
     def _equality(self, op: str, left: py.expr, right: py.expr, kind: int, other: int) -> py.expr:
@@ -198,10 +200,10 @@ class OperatorEmitter(ReadingEmitter):
             discarded = right if other == NULL else left
             # Anything that Python may fold to a literal would be warned about.
             if isinstance(discarded, py.Constant) and isinstance(value, py.Name | py.Subscript | py.Call):
-                return build.compare(value, py.Is() if same else py.IsNot(), build.const(None))
+                return build.compare(value, nodes.IS if same else nodes.IS_NOT, build.const(None))
         # Text equals only text, and a proved pair of numbers compares as Python does.
         if TEXT in (kind, other) or kind == other == NUMBER:
-            return build.compare(left, py.Eq() if same else py.NotEq(), right)
+            return build.compare(left, nodes.EQUAL if same else nodes.NOT_EQUAL, right)
         if kind & other & CONTAINER:
             equal = self.quickly("equality", left, right)
             return equal if same else build.negated(equal)
@@ -223,7 +225,7 @@ class OperatorEmitter(ReadingEmitter):
             return build.negated(self.truth(operand))
         value = self.expr(operand, borrow=True)
         if self.kind_now(operand) == NUMBER:
-            return py.UnaryOp(py.USub(), value, **build.at())
+            return py.UnaryOp(nodes.NEGATE, value, **build.at())
         return build.call("negate", value)
 
     def truth(self, node: ast.Expr) -> py.expr:
@@ -250,5 +252,5 @@ class OperatorEmitter(ReadingEmitter):
         if kind == BOOL:
             return value
         if kind == TEXT:
-            return build.compare(value, py.NotEq(), build.const(""))
+            return build.compare(value, nodes.NOT_EQUAL, build.const(""))
         return build.call("truthy", value)

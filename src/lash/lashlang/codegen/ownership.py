@@ -69,20 +69,22 @@ def changed_in_place(body: ast.Expr) -> dict[str, int]:
 
 def self_push(node: ast.Assign) -> ast.Expr | None:
     """The item of `P = push(P, item)`, where P is a variable or a simple path."""
-    match node.value:
-        case ast.BuiltinCall(name="push", args=(items, item)) if same_place(node, items):
-            return item
-        case _:
-            return None
+    value = node.value
+    if type(value) is not ast.BuiltinCall or value.name != "push" or len(value.args) != 2:
+        return None
+    items, item = value.args
+    return item if same_place(node, items) else None
 
 
 def self_append(node: ast.Assign) -> ast.Expr | None:
     """The right side of `x = x + right` for a plain variable and a list literal."""
-    match node.value:
-        case ast.Binary(op="add", left=ast.Variable(name=name), right=ast.List() as right):
-            return right if name == node.root and not node.steps else None
-        case _:
-            return None
+    value = node.value
+    if type(value) is not ast.Binary or value.op != "add" or node.steps:
+        return None
+    left, right = value.left, value.right
+    if type(left) is not ast.Variable or type(right) is not ast.List:
+        return None
+    return right if left.name == node.root else None
 
 
 def same_place(node: ast.Assign, read: ast.Expr) -> bool:
@@ -97,7 +99,7 @@ def same_place(node: ast.Assign, read: ast.Expr) -> bool:
                 read = target
             case _:
                 return False
-    return isinstance(read, ast.Variable) and read.name == node.root
+    return type(read) is ast.Variable and read.name == node.root
 
 
 def _same_key(one: ast.Expr, other: ast.Expr) -> bool:

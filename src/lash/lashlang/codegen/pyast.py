@@ -23,6 +23,8 @@ class Builder:
         # Reading a local or a constant cannot fail, so their lines do not matter and they are shared.
         self._names: dict[str, py.expr] = {}
         self._texts: dict[str | None, py.expr] = {}
+        self._numbers: dict[float | str, py.expr] = {}
+        self._targets: dict[str, py.Name] = {}
 
     def at(self) -> dict[str, Any]:
         """The position attributes of a new node."""
@@ -37,10 +39,20 @@ class Builder:
 
     def target(self, text: str) -> py.Name:
         """A Python name as an assignment target."""
-        return nodes.Name(text, STORE, self.line)
+        found = self._targets.get(text)
+        if found is None:
+            found = self._targets[text] = nodes.Name(text, STORE, self.line)
+        return found
 
     def const(self, value: bool | float | int | str | None) -> py.expr:
         """A constant."""
+        if type(value) is float:
+            # Both zeros are one key.
+            key = value or repr(value)
+            number = self._numbers.get(key)
+            if number is None:
+                number = self._numbers[key] = nodes.Constant(value, self.line)
+            return number
         if value is not None and type(value) is not str:
             return nodes.Constant(value, self.line)
         found = self._texts.get(value)
@@ -78,19 +90,19 @@ class Builder:
 
     def is_type(self, value: py.expr, kind: str) -> py.expr:
         """`type(value) is kind`."""
-        return self.compare(self.call("type", value), py.Is(), self.name(kind))
+        return self.compare(self.call("type", value), nodes.IS, self.name(kind))
 
     def both(self, *tests: py.expr) -> py.expr:
         """`a and b and …`."""
-        return tests[0] if len(tests) == 1 else nodes.BoolOp(py.And(), list(tests), self.line)
+        return tests[0] if len(tests) == 1 else nodes.BoolOp(nodes.AND, list(tests), self.line)
 
     def either(self, *tests: py.expr) -> py.expr:
         """`a or b or …`."""
-        return tests[0] if len(tests) == 1 else nodes.BoolOp(py.Or(), list(tests), self.line)
+        return tests[0] if len(tests) == 1 else nodes.BoolOp(nodes.OR, list(tests), self.line)
 
     def negated(self, test: py.expr) -> py.expr:
         """`not test`."""
-        return py.UnaryOp(py.Not(), test, **self.at())
+        return py.UnaryOp(nodes.NOT, test, **self.at())
 
     def choose(self, test: py.expr, then: py.expr, otherwise: py.expr) -> py.expr:
         """`then if test else otherwise`."""
@@ -98,15 +110,15 @@ class Builder:
 
     def list_of(self, *items: py.expr) -> py.expr:
         """A list display."""
-        return py.List(list(items), LOAD, **self.at())
+        return nodes.List(list(items), self.line)
 
     def record(self, keys: list[str], values: list[py.expr]) -> py.expr:
         """A dict display."""
-        return py.Dict([self.const(key) for key in keys], values, **self.at())
+        return nodes.Dict([self.const(key) for key in keys], values, self.line)
 
     def request(self, *parts: py.expr) -> py.expr:
         """`(yield (…))`: one effect request to the driver."""
-        return py.Yield(self.tuple(*parts), **self.at())
+        return nodes.Yield(self.tuple(*parts), self.line)
 
     def delegate(self, value: py.expr) -> py.expr:
         """`(yield from value)`."""
@@ -116,6 +128,11 @@ class Builder:
         """`name = value`."""
         return nodes.Assign(self.target(name), value, self.line)
 
+    def assign_all(self, names: list[str], value: py.expr) -> Stmts:
+        """`a = b = … = value`, of as many names as there are."""
+        targets: list[py.expr] = [self.target(name) for name in names]
+        return [py.Assign(targets, value, **self.at())] if targets else []
+
     def assign_pair(self, first: str, second: str, value: py.expr) -> py.stmt:
         """`first, second = value`."""
         names: list[py.expr] = [self.target(first), self.target(second)]
@@ -123,12 +140,12 @@ class Builder:
 
     def subtract_from(self, name: str, amount: int) -> py.stmt:
         """`name -= amount`."""
-        return py.AugAssign(self.target(name), py.Sub(), self.const(amount), **self.at())
+        return nodes.AugAssign(self.target(name), nodes.SUBTRACT, self.const(amount), self.line)
 
     def subtract_first(self, name: str, amount: int) -> py.stmt:
         """`name[0] -= amount`."""
         place = nodes.Subscript(self.name(name), self.const(0), STORE, self.line)
-        return py.AugAssign(place, py.Sub(), self.const(amount), **self.at())
+        return nodes.AugAssign(place, nodes.SUBTRACT, self.const(amount), self.line)
 
     def store_item(self, container: py.expr, key: py.expr, value: py.expr) -> py.stmt:
         """`container[key] = value` on a proved container."""
@@ -144,7 +161,7 @@ class Builder:
 
     def loop(self, name: str, items: py.expr, body: Stmts) -> py.stmt:
         """A `for` statement."""
-        return py.For(self.target(name), items, body, [], None, **self.at())
+        return nodes.For(self.target(name), items, body, self.line)
 
     def repeat(self, test: py.expr, body: Stmts) -> py.stmt:
         """A `while` statement."""

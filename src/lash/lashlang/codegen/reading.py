@@ -12,12 +12,14 @@ from __future__ import annotations
 import ast as py
 from collections.abc import Callable
 
+from lash.lashlang.codegen import nodes
 from lash.lashlang.codegen.frame import Frame
-from lash.lashlang.codegen.kinds import CONTAINER, LAZY, kind_of
+from lash.lashlang.codegen.kinds import CONTAINER, LAZY, UNSET, kind_of
 from lash.lashlang.syntax import ast
 
 # What may give a lazy value: names, and places in a container that keeps it.
 _SOURCES = (ast.Variable, ast.Field, ast.Index)
+_LITERALS = frozenset((ast.Number, ast.String, ast.Bool, ast.Null))
 
 
 class ReadingEmitter(Frame):
@@ -34,6 +36,11 @@ class ReadingEmitter(Frame):
     def expr(self, node: ast.Expr, *, borrow: bool = False) -> py.expr:
         """The Python expression of `node`, read; `borrow` promises not to keep its value."""
         if not self.meets_lazy:
+            # What cannot fail needs no place.
+            if type(node) is ast.Variable and not self.kind(node.name) & UNSET:
+                return self.variable(node.name, borrow=borrow)
+            if type(node) in _LITERALS:
+                return self.emit(node, borrow=borrow)
             outer = self.mark(node)
             made = self.emit(node, borrow=borrow)
             self.build.line = outer
@@ -68,7 +75,7 @@ class ReadingEmitter(Frame):
         with self.at(node):
             kind = build.call("type", build.bind(held, self.part(node)))
             read = build.delegate(build.call("read_besides", build.name(held), field))
-            return build.choose(build.compare(kind, py.In(), build.name("HOLDERS")), read, build.name(held))
+            return build.choose(build.compare(kind, nodes.IN, build.name("HOLDERS")), read, build.name(held))
 
     def _may_hold_lazy(self, node: ast.Expr) -> bool:
         if isinstance(node, ast.List):
@@ -82,7 +89,7 @@ class ReadingEmitter(Frame):
         build, held = self.build, self.temp()
         kind = build.call("type", build.bind(held, value))
         read = build.delegate(build.call("read_whole", build.name(held)))
-        return build.choose(build.compare(kind, py.In(), build.name("HOLDERS")), read, build.name(held))
+        return build.choose(build.compare(kind, nodes.IN, build.name("HOLDERS")), read, build.name(held))
 
     def read_now(self, value: py.expr) -> py.expr:
         """The value of a Python expression that may be lazy, read."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast as py
+from collections.abc import Callable
 from typing import Final
 
 from lash.lashlang.codegen.assignments import AssignmentEmitter
-from lash.lashlang.codegen.costs import allocated_by, weight_of
+from lash.lashlang.codegen.costs import turn_of
 from lash.lashlang.codegen.kinds import BOOL, bind_loop, join, loop_entry
 from lash.lashlang.codegen.pyast import Stmts
 from lash.lashlang.syntax import ast
@@ -21,7 +22,7 @@ class StatementEmitter(AssignmentEmitter):
 
     def block(self, node: ast.Expr) -> Stmts:
         """The statements of a block, or of a single statement."""
-        items = node.items if isinstance(node, ast.Block) else (node,)
+        items = node.items if type(node) is ast.Block else (node,)
         lines: Stmts = []
         heavy_before, since_turn = self.heavy, 0
         for item in items:
@@ -55,38 +56,27 @@ class StatementEmitter(AssignmentEmitter):
         return lines
 
     def _stmt(self, node: ast.Expr) -> Stmts:
-        build = self.build
-        match node:
-            case ast.Assign():
-                return self.assignment(node)
-            case ast.If():
-                return self._if(node)
-            case ast.For():
-                return self._for(node)
-            case ast.While():
-                return self._while(node)
-            case ast.Break():
-                return [py.Break(**build.at())]
-            case ast.Continue():
-                return [py.Continue(**build.at())]
-            case ast.Return(operand=operand):
-                return [build.give(self.returned(operand))]
-            case ast.Block():
-                return self.block(node)
-            case ast.LabelAnnotated():
-                return self._labelled(node)
-            case _:
-                return [build.expr(self.expr(node))]
+        written = _WRITTEN.get(type(node))
+        return [self.build.expr(self.expr(node))] if written is None else written(self, node)
+
+    def _break(self, _node: ast.Break) -> Stmts:
+        return [py.Break(**self.build.at())]
+
+    def _continue(self, _node: ast.Continue) -> Stmts:
+        return [py.Continue(**self.build.at())]
+
+    def _return(self, node: ast.Return) -> Stmts:
+        return [self.build.give(self.returned(node.operand))]
 
     def _if(self, node: ast.If) -> Stmts:
         build = self.build
-        test = self.truth(node.condition)
+        test = self.observed(node, self.truth(node.condition))
         before = dict(self.kinds)
-        then = [*self._observe(node, "then"), *self.block(node.then)]
+        then = self.block(node.then)
         after_then = dict(self.kinds)
         self.kinds.clear()
         self.kinds.update(before)
-        otherwise = [*self._observe(node, "else"), *self.block(node.otherwise)]
+        otherwise = self.block(node.otherwise)
         join(self.kinds, after_then, dict(self.kinds))
         return [build.when(test, then, otherwise)]
 
@@ -105,7 +95,8 @@ class StatementEmitter(AssignmentEmitter):
         disowned = self.disown(node.binding)
         before, self.uncounted = self.uncounted, 0
         body = [*disowned, *self.block(node.body)]
-        weight = weight_of(node.body) + self.uncounted
+        weight, allocated = turn_of(node.body)
+        weight += self.uncounted
         self.uncounted = before
         if outer is None:
             self.places.pop(node.binding)
@@ -113,7 +104,7 @@ class StatementEmitter(AssignmentEmitter):
             self.places[node.binding] = outer
         self.kinds.clear()
         self.kinds.update(head)
-        return [build.loop(item, iterable, [*self.tick(weight, allocated_by(node.body)), *body])]
+        return [build.loop(item, iterable, [*self.tick(weight, allocated), *body])]
 
     def _while(self, node: ast.While) -> Stmts:
         head = loop_entry(node, self.kinds)
@@ -123,13 +114,14 @@ class StatementEmitter(AssignmentEmitter):
         test = self.truth(node.condition)
         after_test = dict(self.kinds)
         body = self.block(node.body)
-        weight = weight_of(node.body) + self.uncounted
+        weight, allocated = turn_of(node.body)
+        weight += self.uncounted
         self.uncounted = before
         self.kinds.clear()
         self.kinds.update(after_test)
         if self.kind_now(node.condition) != BOOL and isinstance(test, py.Constant):
             test = self.build.call("truthy", test)
-        return [self.build.repeat(test, [*self.tick(weight, allocated_by(node.body)), *body])]
+        return [self.build.repeat(test, [*self.tick(weight, allocated), *body])]
 
     def _labelled(self, node: ast.LabelAnnotated) -> Stmts:
         if not self._is_observed(node) or labelled_effect(node.inner) is not None:
@@ -144,20 +136,12 @@ class StatementEmitter(AssignmentEmitter):
     def _is_observed(self, node: ast.Expr) -> bool:
         return self.unit.traced and self.unit.sites.holds(node)
 
-    def _observe(self, node: ast.If, arm: str) -> Stmts:
-        if not self._is_observed(node):
-            return []
-        build = self.build
-        site = build.const(self.unit.sites.number(node))
-        return [build.expr(build.call("branch_taken", build.name("m"), site, build.const(arm)))]
-
-    def branch_arm(self, node: ast.If, arm: str, value: py.expr) -> py.expr:
-        """An arm of a ternary, observed where observation is on."""
+    def observed(self, node: ast.If, test: py.expr) -> py.expr:
+        """The test of a branch, which tells its arm where observation is on."""
         if not self._is_observed(node) or id(node) in self.silent_branches:
-            return value
+            return test
         build = self.build
-        site = build.const(self.unit.sites.number(node))
-        return build.last_of(build.call("branch_taken", build.name("m"), site, build.const(arm)), value)
+        return build.call("branch", build.name("m"), build.const(self.unit.sites.number(node)), test)
 
     silent_branches: frozenset[int] = frozenset()
 
@@ -170,3 +154,16 @@ def _awaits(node: ast.Expr) -> bool:
     while isinstance(node, ast.Assign | ast.ResultUnwrap):
         node = node.value if isinstance(node, ast.Assign) else node.operand
     return isinstance(node, ast.Await)
+
+
+_WRITTEN: Final[dict[type[ast.Node], Callable[..., Stmts]]] = {
+    ast.Assign: AssignmentEmitter.assignment,
+    ast.If: StatementEmitter._if,
+    ast.For: StatementEmitter._for,
+    ast.While: StatementEmitter._while,
+    ast.Break: StatementEmitter._break,
+    ast.Continue: StatementEmitter._continue,
+    ast.Return: StatementEmitter._return,
+    ast.Block: StatementEmitter.block,
+    ast.LabelAnnotated: StatementEmitter._labelled,
+}

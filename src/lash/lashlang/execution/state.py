@@ -13,7 +13,7 @@ from lash.lashlang.errors import BudgetExceeded, LanguageError
 from lash.lashlang.values.conversion import json_walk
 from lash.lashlang.values.json_form import from_json, json_within, to_json
 from lash.lashlang.values.kinds import LazyValue, Value
-from lash.lashlang.values.room import Room
+from lash.lashlang.values.room import ENDLESS, Room
 from lash.lashlang.values.walks import SLICE, Walk
 
 SNAPSHOT_VERSION: Final = 3
@@ -40,14 +40,14 @@ class State:
         return _stored([_entry(name, to_json(value)) for name, value in self.variables.items()], files)
 
     def written(self, files: dict[str, str] | None = None) -> Walk[JsonObject]:
-        """What `snapshot` gives, in slices where variables are large."""
+        """What `snapshot` gives, in slices where variables are large. Each must have passed `keeping_walk`."""
         entries: list[str] = []
         for name, value in self.variables.items():
             try:
                 data = json_within(value, Room(SLICE))
             except BudgetExceeded:
                 yield 0
-                data = yield from json_walk(value)
+                data = yield from json_walk(value, Room(ENDLESS))
             entries.append(_entry(name, data))
         return _stored(entries, files)
 

@@ -7,6 +7,7 @@ what cannot be known is `any`, which fits everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from lash.lashlang.errors import LinkError
@@ -37,6 +38,8 @@ from lash.lashlang.syntax.types import (
 )
 
 _LIST_OF_ANY: Final = ListType(ANY)
+_LIST_OF_NULL: Final = ListType(NULL)
+_EMPTY_LIST: Final = ListType(NEVER)
 BUILTIN_TYPES: Final[dict[str, TypeExpr]] = {
     "len": INT,
     "empty": BOOL,
@@ -99,7 +102,7 @@ class Inference:
 
     def module_of(self, node: ast.Expr, scope: Scope) -> tuple[str, ...] | None:
         """The module path that `node` spells, unless a local shadows its root."""
-        if isinstance(node, ast.ResourceRef):
+        if type(node) is ast.ResourceRef:
             return node.path
         path = dotted_path(node)
         if path is None or path[0] in scope.names or ".".join(path) not in self.catalog.module_instances:
@@ -119,59 +122,50 @@ class Inference:
 
     def type_of(self, node: ast.Expr, scope: Scope) -> TypeExpr:
         """The type of `node`. Raises `LinkError` for names a process does not know."""
-        match node:
-            case ast.Number(value=value):
-                return INT if self.gradual and value.is_integer() else FLOAT
-            case ast.String(value=text):
-                return LiteralType(text) if self.gradual else STR
-            case ast.Bool():
-                return BOOL
-            case ast.Null():
-                return NULL
-            case ast.Variable(name=name):
-                return self._variable(node, name, scope)
-            case ast.List(items=items):
-                if not items:
-                    return ListType(NEVER) if self.gradual else ListType(NULL)
-                return ListType(union_of(*(self.type_of(item, scope) for item in items)))
-            case ast.Record(entries=entries):
-                found = {key: self.type_of(value, scope) for key, value in entries}
-                return ObjectType(tuple(ObjectField(key, type_) for key, type_ in found.items()))
-            case ast.If(then=then, otherwise=otherwise):
-                self.type_of(node.condition, scope)
-                return union_of(self.type_of(then, scope), self.type_of(otherwise, scope))
-            case ast.Binary():
-                return self._binary(node, scope)
-            case ast.Unary(op=op):
-                return BOOL if op == "not" else self._negated(node, scope)
-            case ast.Field() | ast.Index():
-                return self._access(node, scope)
-            case ast.Await(operand=inner) | ast.ResultUnwrap(operand=inner):
-                return self.type_of(inner, scope)
-            case ast.LabelAnnotated(inner=inner):
-                return self.type_of(inner, scope)
-            case ast.ReceiverCall():
-                return self._operation(node, scope)
-            case ast.HostDescriptorConstructor(type=name):
-                return RefType(name)
-            case ast.ResourceRef(type=name):
-                return RefType(name)
-            case ast.ProcessRef(name=name):
-                return self.process_type(name) if name in self.processes else ANY
-            case ast.BuiltinCall(name=name):
-                return self._builtin(node, name, scope)
-            case ast.FunctionCall(name=name):
-                return self.functions[name].return_type or ANY
-            case ast.Comprehension(binding=binding):
-                inner_scope = scope.fork()
-                inner_scope.bind(binding, ANY)
-                return ListType(self.type_of(node.item, inner_scope))
-            case ast.Block() | ast.Assign() | ast.For() | ast.While():
-                return NULL
-            case _:
-                return ANY
+        typed = _TYPED.get(type(node))
+        return ANY if typed is None else typed(self, node, scope)
 
-    def _variable(self, node: ast.Expr, name: str, scope: Scope) -> TypeExpr:
+    def _number(self, node: ast.Number, _scope: Scope) -> TypeExpr:
+        return INT if self.gradual and node.value.is_integer() else FLOAT
+
+    def _string(self, node: ast.String, _scope: Scope) -> TypeExpr:
+        return LiteralType(node.value) if self.gradual else STR
+
+    def _list(self, node: ast.List, scope: Scope) -> TypeExpr:
+        if not node.items:
+            return _EMPTY_LIST if self.gradual else _LIST_OF_NULL
+        return ListType(union_of(*[self.type_of(item, scope) for item in node.items]))
+
+    def _record(self, node: ast.Record, scope: Scope) -> TypeExpr:
+        found = {key: self.type_of(value, scope) for key, value in node.entries}
+        return ObjectType(tuple([ObjectField(key, type_) for key, type_ in found.items()]))
+
+    def _if(self, node: ast.If, scope: Scope) -> TypeExpr:
+        self.type_of(node.condition, scope)
+        return union_of(self.type_of(node.then, scope), self.type_of(node.otherwise, scope))
+
+    def _operand_of(self, node: ast.Await | ast.ResultUnwrap, scope: Scope) -> TypeExpr:
+        return self.type_of(node.operand, scope)
+
+    def _labelled(self, node: ast.LabelAnnotated, scope: Scope) -> TypeExpr:
+        return self.type_of(node.inner, scope)
+
+    def _named(self, node: ast.HostDescriptorConstructor | ast.ResourceRef, _scope: Scope) -> TypeExpr:
+        return RefType(node.type)
+
+    def _process_ref(self, node: ast.ProcessRef, _scope: Scope) -> TypeExpr:
+        return self.process_type(node.name) if node.name in self.processes else ANY
+
+    def _called(self, node: ast.FunctionCall, _scope: Scope) -> TypeExpr:
+        return self.functions[node.name].return_type or ANY
+
+    def _comprehension(self, node: ast.Comprehension, scope: Scope) -> TypeExpr:
+        inner = scope.fork()
+        inner.bind(node.binding, ANY)
+        return ListType(self.type_of(node.item, inner))
+
+    def _variable(self, node: ast.Variable, scope: Scope) -> TypeExpr:
+        name = node.name
         if name in scope.names:
             return scope.names[name]
         if (path := self.module_of(node, scope)) is not None:
@@ -200,17 +194,19 @@ class Inference:
         except LinkError:
             return ANY
 
-    def _negated(self, node: ast.Unary, scope: Scope) -> TypeExpr:
+    def _unary(self, node: ast.Unary, scope: Scope) -> TypeExpr:
+        if node.op == "not":
+            return BOOL
         return INT if self.gradual and self._operand(node.operand, scope) == INT else FLOAT
 
     def _access(self, node: ast.Field | ast.Index, scope: Scope) -> TypeExpr:
-        if isinstance(node, ast.Field) and (path := self.module_of(node, scope)) is not None:
+        if type(node) is ast.Field and (path := self.module_of(node, scope)) is not None:
             return RefType(self.catalog.module_instances[".".join(path)].resource_type)
         target = self.type_of(node.target, scope)
-        if isinstance(node, ast.Index):
-            plain = self.rules.resolved(target)
-            return plain.item if isinstance(plain, ListType) and plain.item != NEVER else ANY
-        return self.field_type(target, node.name)
+        if type(node) is ast.Field:
+            return self.field_type(target, node.name)
+        plain = self.rules.resolved(target)
+        return plain.item if isinstance(plain, ListType) and plain.item != NEVER else ANY
 
     def field_type(self, target: TypeExpr, name: str) -> TypeExpr:
         """The type of `.name` on a value of type `target`."""
@@ -248,7 +244,8 @@ class Inference:
         data = self.catalog.trigger_sources.get(event or "")
         return TriggerHandleType(RefType(data.name) if data else ANY)
 
-    def _builtin(self, node: ast.BuiltinCall, name: str, scope: Scope) -> TypeExpr:
+    def _builtin(self, node: ast.BuiltinCall, scope: Scope) -> TypeExpr:
+        name = node.name
         if name in self.functions:
             return self.functions[name].return_type or ANY
         plain = BUILTIN_TYPES.get(name) or MORE_BUILTIN_TYPES.get(name, ANY)
@@ -353,3 +350,26 @@ def _arithmetic(op: str, left: TypeExpr, right: TypeExpr) -> TypeExpr:
     if op == "add" and any(isinstance(side, UnionType | RefType) for side in (left, right)):
         return ANY
     return FLOAT
+
+
+_TYPED: Final[dict[type[ast.Node], Callable[..., TypeExpr]]] = {
+    ast.Number: Inference._number,
+    ast.String: Inference._string,
+    ast.Bool: lambda *_: BOOL,
+    **dict.fromkeys((ast.Null, ast.Block, ast.Assign, ast.For, ast.While), lambda *_: NULL),
+    ast.Variable: Inference._variable,
+    ast.List: Inference._list,
+    ast.Record: Inference._record,
+    ast.If: Inference._if,
+    ast.Binary: Inference._binary,
+    ast.Unary: Inference._unary,
+    **dict.fromkeys((ast.Field, ast.Index), Inference._access),
+    **dict.fromkeys((ast.Await, ast.ResultUnwrap), Inference._operand_of),
+    ast.LabelAnnotated: Inference._labelled,
+    ast.ReceiverCall: Inference._operation,
+    **dict.fromkeys((ast.HostDescriptorConstructor, ast.ResourceRef), Inference._named),
+    ast.ProcessRef: Inference._process_ref,
+    ast.BuiltinCall: Inference._builtin,
+    ast.FunctionCall: Inference._called,
+    ast.Comprehension: Inference._comprehension,
+}

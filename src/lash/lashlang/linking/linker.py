@@ -5,7 +5,9 @@ The order of the checks decides which error is reported: the first one wins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace as replaced
 
 from lash.lashlang.dialect import IMPROVED, Dialect
 from lash.lashlang.errors import LinkError, Span
@@ -54,7 +56,18 @@ def link(
     program: ast.Program, environment: HostEnvironment, *, dialect: Dialect = IMPROVED, source: str | None = None
 ) -> LinkedModule:
     """`program` resolved against `environment`. Raises `LinkError` at the first misfit."""
-    _check_labels(program, environment)
+    try:
+        linked = _linked(program, environment, dialect, source)
+    except LinkError:
+        # A label where none is allowed is told before anything else.
+        _check_labels(program, environment)
+        raise
+    if linked.requirements.language_features.label_annotations:
+        _check_labels(program, environment)
+    return linked
+
+
+def _linked(program: ast.Program, environment: HostEnvironment, dialect: Dialect, source: str | None) -> LinkedModule:
     _check_declarations(program, environment)
     declared = {item.name: item.type for item in program.types()}
     rules = TypeRules(declared, environment.resources, dialect)
@@ -100,7 +113,7 @@ def _check_labels(program: ast.Program, environment: HostEnvironment) -> None:
 
 
 def _has_label(body: ast.Expr) -> bool:
-    return any(isinstance(node, ast.LabelAnnotated) for node in descendants(body))
+    return ast.LabelAnnotated in map(type, descendants(body))
 
 
 def _check_declarations(program: ast.Program, environment: HostEnvironment) -> None:
@@ -188,5 +201,5 @@ def _lower_declaration(item: ast.Declaration, lowering: Lowering) -> ast.Declara
         if isinstance(item, ast.FunctionDeclaration):
             names = {param.name: param.type for param in item.params}
             scope = Scope("fn", names, gradual=lowering.rules.gradual)
-            return replace(item, body=lowering.block(item.body, scope))
-        return replace(item, body=lowering.block(item.body, _process_scope(item, lowering.rules)))
+            return replaced(item, body=lowering.block(item.body, scope))
+        return replaced(item, body=lowering.block(item.body, _process_scope(item, lowering.rules)))

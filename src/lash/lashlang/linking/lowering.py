@@ -20,22 +20,26 @@ from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.traversal import dotted_path, spine
 from lash.lashlang.syntax.types import ANY, NULL, ListType, RefType, TypeExpr, type_text, union_of
 
-_EFFECTS = (
-    ast.Await,
-    ast.SleepFor,
-    ast.SleepUntil,
-    ast.WaitSignal,
-    ast.SignalRun,
-    ast.Cancel,
-    ast.Print,
-    ast.Yield,
-    ast.Wake,
-    ast.Fail,
-    ast.Submit,
-    ast.Finish,
-    ast.StartProcess,
+_EFFECTS: Final = frozenset(
+    (
+        ast.Await,
+        ast.SleepFor,
+        ast.SleepUntil,
+        ast.WaitSignal,
+        ast.SignalRun,
+        ast.Cancel,
+        ast.Print,
+        ast.Yield,
+        ast.Wake,
+        ast.Fail,
+        ast.Submit,
+        ast.Finish,
+        ast.StartProcess,
+    )
 )
-_UNCHANGED = (ast.Number, ast.String, ast.Null, ast.Bool, ast.Break, ast.Continue, ast.TypeLiteral)
+_UNCHANGED: Final = frozenset(
+    (ast.Number, ast.String, ast.Null, ast.Bool, ast.Break, ast.Continue, ast.TypeLiteral, ast.ProcessRef)
+)
 
 
 class Lowering:
@@ -72,68 +76,52 @@ class Lowering:
 
     def lower(self, node: ast.Expr, scope: Scope) -> ast.Expr:
         """The linked form of `node`."""
-        if isinstance(node, _UNCHANGED):
-            return node
-        if scope.kind == "fn" and isinstance(node, _EFFECTS):
+        kind = type(node)
+        lowered = _LOWERED.get(kind)
+        if lowered is None:
+            if kind in _UNCHANGED:
+                return node
+            raise TypeError(f"{kind.__name__} is not an expression")
+        if scope.kind == "fn" and kind in _EFFECTS:
             raise LinkError("a `fn` is pure: it cannot perform effects", at=node.span)
-        common = _COMMON.get(type(node))
-        if common is not None:
-            return common(self, node, scope)
-        match node:
-            case ast.Index(target=target, index=index):
-                lowered = self.lower(target, scope)
-                self._refuse_opaque(target, scope, "[]", node)
-                return ast.Index(lowered, self.lower(index, scope), span=node.span)
-            case ast.ReceiverCall():
-                return self._receiver_call(node, scope)
-            case ast.FunctionCall(name=name, args=args):
-                return ast.FunctionCall(name, self._all(args, scope), span=node.span)
-            case ast.If(condition=condition, then=then, otherwise=otherwise):
-                return self._if(node, condition, then, otherwise, scope)
-            case ast.For() | ast.While():
-                return self._loop(node, scope)
-            case ast.Comprehension():
-                return self._comprehension(node, scope)
-            case ast.List(items=items):
-                return ast.List(self._all(items, scope), span=node.span)
-            case ast.StartProcess():
-                return self._start(node, scope)
-            case ast.LabelAnnotated(label=label, inner=inner):
-                return ast.LabelAnnotated(label, self.lower(inner, scope), span=node.span)
-            case ast.Submit(operand=operand) | ast.Finish(operand=operand):
-                value = None if operand is None else self.lower(operand, scope)
-                return type(node)(value, span=node.span)
-            case ast.SleepFor(operand=operand) | ast.SleepUntil(operand=operand):
-                self.require("sleep", node)
-                return type(node)(self.lower(operand, scope), span=node.span)
-            case ast.WaitSignal():
-                self._wait_signal(node, scope)
-                return node
-            case ast.SignalRun():
-                return self._signal_run(node, scope)
-            case ast.ResourceRef(path=path):
-                if ".".join(path) not in self.catalog.module_instances:
-                    raise LinkError(f"unknown module `{'.'.join(path)}`", at=node.span)
-                return node
-            case ast.ProcessRef(name=name):
-                return node
-            case ast.HostDescriptorConstructor(input=value):
-                return ast.HostDescriptorConstructor(node.type, self.lower(value, scope), span=node.span)
-            case ast.Unary(op=op, operand=operand):
-                return ast.Unary(op, self.lower(operand, scope), span=node.span)
-            case (
-                ast.ResultUnwrap(operand=operand)
-                | ast.Await(operand=operand)
-                | ast.Cancel(operand=operand)
-                | ast.Print(operand=operand)
-                | ast.Yield(operand=operand)
-                | ast.Wake(operand=operand)
-                | ast.Fail(operand=operand)
-                | ast.Return(operand=operand)
-            ):
-                return type(node)(self.lower(operand, scope), span=node.span)
-            case _:
-                raise TypeError(f"{type(node).__name__} is not an expression")
+        return lowered(self, node, scope)
+
+    def _index(self, node: ast.Index, scope: Scope) -> ast.Expr:
+        target = self.lower(node.target, scope)
+        self._refuse_opaque(node.target, scope, "[]", node)
+        return ast.Index(target, self.lower(node.index, scope), span=node.span)
+
+    def _called(self, node: ast.FunctionCall, scope: Scope) -> ast.Expr:
+        return ast.FunctionCall(node.name, self._all(node.args, scope), span=node.span)
+
+    def _list(self, node: ast.List, scope: Scope) -> ast.Expr:
+        return ast.List(self._all(node.items, scope), span=node.span)
+
+    def _labelled(self, node: ast.LabelAnnotated, scope: Scope) -> ast.Expr:
+        return ast.LabelAnnotated(node.label, self.lower(node.inner, scope), span=node.span)
+
+    def _ending(self, node: ast.Submit | ast.Finish, scope: Scope) -> ast.Expr:
+        value = None if node.operand is None else self.lower(node.operand, scope)
+        return type(node)(value, span=node.span)
+
+    def _sleep(self, node: ast.SleepFor | ast.SleepUntil, scope: Scope) -> ast.Expr:
+        self.require("sleep", node)
+        return self._over(node, scope)
+
+    def _known_resource(self, node: ast.ResourceRef, _scope: Scope) -> ast.Expr:
+        if ".".join(node.path) not in self.catalog.module_instances:
+            raise LinkError(f"unknown module `{'.'.join(node.path)}`", at=node.span)
+        return node
+
+    def _constructor(self, node: ast.HostDescriptorConstructor, scope: Scope) -> ast.Expr:
+        return ast.HostDescriptorConstructor(node.type, self.lower(node.input, scope), span=node.span)
+
+    def _unary(self, node: ast.Unary, scope: Scope) -> ast.Expr:
+        return ast.Unary(node.op, self.lower(node.operand, scope), span=node.span)
+
+    def _over(self, node: ast.Await | ast.SleepFor | ast.SleepUntil, scope: Scope) -> ast.Expr:
+        """A node with one operand and nothing else."""
+        return type(node)(self.lower(node.operand, scope), span=node.span)
 
     def _record(self, node: ast.Record, scope: Scope) -> ast.Expr:
         if triggers.is_event_placeholder(node):
@@ -181,10 +169,11 @@ class Lowering:
             left = ast.Binary(operator.op, left, self.lower(operator.right, scope), span=operator.span)
         return left
 
-    def _if(self, node: ast.If, condition: ast.Expr, then: ast.Expr, otherwise: ast.Expr, scope: Scope) -> ast.Expr:
-        lowered = self.lower(condition, scope)
+    def _if(self, node: ast.If, scope: Scope) -> ast.Expr:
+        condition = self.lower(node.condition, scope)
         arms = scope.fork(), scope.fork()
-        result = ast.If(lowered, self.lower(then, arms[0]), self.lower(otherwise, arms[1]), span=node.span)
+        then, otherwise = self.lower(node.then, arms[0]), self.lower(node.otherwise, arms[1])
+        result = ast.If(condition, then, otherwise, span=node.span)
         scope.merge(*arms)
         return result
 
@@ -255,11 +244,12 @@ class Lowering:
         """The resource type of an argument, or `value`."""
         return self.rules.resource_type(self.inference.type_of(node, scope)) or "value"
 
-    def _wait_signal(self, node: ast.WaitSignal, scope: Scope) -> None:
+    def _wait_signal(self, node: ast.WaitSignal, scope: Scope) -> ast.Expr:
         self.require("process_signals", node)
         if scope.kind != "process":
             word = "wait_signal" if node.name else "wait signal"
             raise LinkError(f"`{word}` can only be used inside a process body", at=node.span)
+        return node
 
     def _signal_run(self, node: ast.SignalRun, scope: Scope) -> ast.Expr:
         self.require("process_signals", node)
@@ -374,15 +364,37 @@ class Lowering:
         return ast.HostDescriptorConstructor(type_name, value, span=node.span)
 
 
-# Asked before the `match`, which tries every class in turn.
-_COMMON: Final[dict[type[ast.Node], Callable[..., ast.Expr]]] = {
+_LOWERED: Final[dict[type[ast.Node], Callable[..., ast.Expr]]] = {
     ast.Variable: Lowering._variable,
     ast.Field: Lowering._field,
+    ast.Index: Lowering._index,
     ast.BuiltinCall: Lowering._builtin_call,
+    ast.FunctionCall: Lowering._called,
+    ast.ReceiverCall: Lowering._receiver_call,
     ast.Binary: Lowering._binary,
-    ast.Assign: Lowering._assign,
+    ast.Unary: Lowering._unary,
+    ast.List: Lowering._list,
     ast.Record: Lowering._record,
+    ast.Assign: Lowering._assign,
     ast.Block: Lowering.block,
+    ast.If: Lowering._if,
+    ast.For: Lowering._loop,
+    ast.While: Lowering._loop,
+    ast.Comprehension: Lowering._comprehension,
+    ast.StartProcess: Lowering._start,
+    ast.LabelAnnotated: Lowering._labelled,
+    ast.Submit: Lowering._ending,
+    ast.Finish: Lowering._ending,
+    ast.SleepFor: Lowering._sleep,
+    ast.SleepUntil: Lowering._sleep,
+    ast.WaitSignal: Lowering._wait_signal,
+    ast.SignalRun: Lowering._signal_run,
+    ast.ResourceRef: Lowering._known_resource,
+    ast.HostDescriptorConstructor: Lowering._constructor,
+    **dict.fromkeys(
+        (ast.ResultUnwrap, ast.Await, ast.Cancel, ast.Print, ast.Yield, ast.Wake, ast.Fail, ast.Return),
+        Lowering._over,
+    ),
 }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Final
 
-from lash.lashlang.host.catalog import Catalog, OperationType, ValueConstructor
+from lash.lashlang.host.catalog import Catalog, ModuleInstance, OperationType, ValueConstructor
 from lash.lashlang.host.environment import Abilities, HostEnvironment, HostRequirements
+from lash.lashlang.linking.inference import MORE_BUILTIN_TYPES
 from lash.lashlang.syntax import ast
 from lash.lashlang.syntax.features import LanguageFeatures
 from lash.lashlang.syntax.traversal import descendants
@@ -18,27 +20,6 @@ from lash.lashlang.syntax.types import (
     TypeExpr,
     UnionType,
 )
-
-_IRRELEVANT = frozenset(
-    (
-        ast.Number,
-        ast.String,
-        ast.Variable,
-        ast.Null,
-        ast.Bool,
-        ast.Block,
-        ast.List,
-        ast.Record,
-        ast.Field,
-        ast.Index,
-        ast.Unary,
-        ast.If,
-        ast.For,
-        ast.While,
-    )
-)
-_SLEEPS = (ast.SleepFor, ast.SleepUntil)
-_SIGNALS = (ast.WaitSignal, ast.SignalRun)
 
 
 def collect_requirements(program: ast.Program, catalog: Catalog | None = None) -> HostRequirements:
@@ -94,40 +75,53 @@ class _Collector:
         self._sort()
 
     def body(self, body: ast.Expr, locals_: dict[str, str]) -> None:
-        from lash.lashlang.linking.inference import MORE_BUILTIN_TYPES
-
         for node in descendants(body):
-            if type(node) in _IRRELEVANT:
-                continue
-            self.labels |= isinstance(node, ast.LabelAnnotated)
-            self.sleeps |= isinstance(node, _SLEEPS)
-            self.signals |= isinstance(node, _SIGNALS)
-            self.processes |= isinstance(node, ast.StartProcess | ast.ProcessRef)
-            self.comprehensions |= isinstance(node, ast.Comprehension)
-            self.membership |= isinstance(node, ast.Binary) and node.op == "in"
-            self.more_builtins |= isinstance(node, ast.BuiltinCall) and node.name in MORE_BUILTIN_TYPES
-            if isinstance(node, ast.Assign) and not node.steps:
-                self._track(node, locals_)
-            elif isinstance(node, ast.ResourceRef):
-                self._module(node)
-            elif isinstance(node, ast.ReceiverCall):
-                self._operation(node, locals_)
-            elif isinstance(node, ast.HostDescriptorConstructor):
-                self._constructor(node.type)
-            elif isinstance(node, ast.TypeLiteral):
-                self._data_types(node.type)
+            noted = _NOTED.get(type(node))
+            if noted is not None:
+                noted(self, node, locals_)
         self._sort()
 
-    def _track(self, node: ast.Assign, locals_: dict[str, str]) -> None:
-        if isinstance(node.value, ast.ResourceRef):
-            locals_[node.root] = node.value.type
-        elif isinstance(node.value, ast.Variable) and node.value.name in locals_:
-            locals_[node.root] = locals_[node.value.name]
+    def _label(self, _node: ast.LabelAnnotated, _locals: dict[str, str]) -> None:
+        self.labels = True
+
+    def _sleep(self, _node: ast.SleepFor | ast.SleepUntil, _locals: dict[str, str]) -> None:
+        self.sleeps = True
+
+    def _signal(self, _node: ast.WaitSignal | ast.SignalRun, _locals: dict[str, str]) -> None:
+        self.signals = True
+
+    def _process(self, _node: ast.StartProcess | ast.ProcessRef, _locals: dict[str, str]) -> None:
+        self.processes = True
+
+    def _comprehension(self, _node: ast.Comprehension, _locals: dict[str, str]) -> None:
+        self.comprehensions = True
+
+    def _binary(self, node: ast.Binary, _locals: dict[str, str]) -> None:
+        self.membership |= node.op == "in"
+
+    def _builtin(self, node: ast.BuiltinCall, _locals: dict[str, str]) -> None:
+        self.more_builtins |= node.name in MORE_BUILTIN_TYPES
+
+    def _assign(self, node: ast.Assign, locals_: dict[str, str]) -> None:
+        if node.steps:
+            return
+        value = node.value
+        if type(value) is ast.ResourceRef:
+            locals_[node.root] = value.type
+        elif type(value) is ast.Variable and value.name in locals_:
+            locals_[node.root] = locals_[value.name]
+
+    def _resource(self, node: ast.ResourceRef, _locals: dict[str, str]) -> None:
+        self._module(node)
+
+    def _made(self, node: ast.HostDescriptorConstructor, _locals: dict[str, str]) -> None:
+        self._constructor(node.type)
+
+    def _literal(self, node: ast.TypeLiteral, _locals: dict[str, str]) -> None:
+        self._data_types(node.type)
 
     def _module(self, node: ast.ResourceRef) -> None:
         if self.known and node.alias not in self.found.module_instances:
-            from lash.lashlang.host.catalog import ModuleInstance
-
             self.found.module_instances[node.alias] = ModuleInstance(node.path, node.type, {})
         self.found.resource_types.setdefault(node.type, {})
 
@@ -190,3 +184,20 @@ class _Collector:
         found.named_data_types = dict(sorted(found.named_data_types.items()))
         found.value_constructors = dict(sorted(found.value_constructors.items()))
         found.trigger_sources = dict(sorted(found.trigger_sources.items()))
+
+
+# What a kind of node asks of a host; every node of every body is looked up here.
+_NOTED: Final[dict[type[ast.Node], Callable[..., None]]] = {
+    ast.LabelAnnotated: _Collector._label,
+    **dict.fromkeys((ast.SleepFor, ast.SleepUntil), _Collector._sleep),
+    **dict.fromkeys((ast.WaitSignal, ast.SignalRun), _Collector._signal),
+    **dict.fromkeys((ast.StartProcess, ast.ProcessRef), _Collector._process),
+    ast.Comprehension: _Collector._comprehension,
+    ast.Binary: _Collector._binary,
+    ast.BuiltinCall: _Collector._builtin,
+    ast.Assign: _Collector._assign,
+    ast.ResourceRef: _Collector._resource,
+    ast.ReceiverCall: _Collector._operation,
+    ast.HostDescriptorConstructor: _Collector._made,
+    ast.TypeLiteral: _Collector._literal,
+}

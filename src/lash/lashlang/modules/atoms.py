@@ -19,23 +19,36 @@ from lash.lashlang.syntax.types import (
 )
 
 
+class _Written(dict[str, bytes]):
+    """Atoms by their text; those of one program, which repeats few texts often."""
+
+    def __missing__(self, text: str) -> bytes:
+        data = text.encode("utf-8", "surrogatepass")
+        atom = self[text] = b"%d:%b;" % (len(data), data)
+        return atom
+
+
 class Atoms:
     """Collects atoms and hashes them."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
-        # A program repeats few texts often.
-        self._known: dict[str, bytes] = {}
+        self._written = _Written().__getitem__
 
     def put(self, *texts: str) -> None:
         """Adds atoms."""
-        known, parts = self._known, self._parts
-        for text in texts:
-            atom = known.get(text)
-            if atom is None:
-                data = text.encode("utf-8", "surrogatepass")
-                atom = known[text] = b"%d:%b;" % (len(data), data)
-            parts.append(atom)
+        self._parts.extend(map(self._written, texts))
+
+    def reserve(self) -> int:
+        """Leaves room for an atom that is not known yet."""
+        self._parts.append(b"")
+        return len(self._parts) - 1
+
+    def fill(self, places: list[int], text: str) -> None:
+        """Writes an atom into the room that was left for it."""
+        parts, atom = self._parts, self._written(text)
+        for place in places:
+            parts[place] = atom
 
     def count(self, number: int) -> None:
         """Adds a number atom."""

@@ -24,18 +24,6 @@ MODULE_PREFIX: Final = "lashlang:v1:sha256:"
 REQUIREMENTS_PREFIX: Final = "lashlang-host-requirements:v1:sha256:"
 
 _LATER_FEATURES: Final = ("functions", "comprehensions", "membership", "more_builtins")
-_OPERAND_ATOMS: Final[dict[type[ast.Node], str]] = {
-    ast.Await: "await",
-    ast.SleepFor: "sleep-for",
-    ast.SleepUntil: "sleep-until",
-    ast.ResultUnwrap: "unwrap",
-    ast.Cancel: "cancel",
-    ast.Print: "print",
-    ast.Yield: "yield",
-    ast.Wake: "wake",
-    ast.Fail: "fail",
-    ast.Return: "return",
-}
 
 
 def requirements_ref(requirements: HostRequirements) -> str:
@@ -115,7 +103,7 @@ def module_ref(program: ast.Program, requirements: str, components: dict[str, tu
             _put_process(atoms, item)
         else:
             _put_function(atoms, item)
-    BodyAtoms(atoms, program.main, ()).put(program.main)
+    BodyAtoms(atoms, program.main, ())
     return MODULE_PREFIX + atoms.digest()
 
 
@@ -127,14 +115,14 @@ def _put_process(atoms: Atoms, process: ast.ProcessDeclaration) -> None:
     _put_return(atoms, process.return_type)
     if process.label is not None:
         _put_label(atoms, process.label)
-    BodyAtoms(atoms, process.body, (*(item.name for item in process.params), "input", "inputs")).put(process.body)
+    BodyAtoms(atoms, process.body, (*(item.name for item in process.params), "input", "inputs"))
 
 
 def _put_function(atoms: Atoms, function: ast.FunctionDeclaration) -> None:
     atoms.put("fn-decl", function.name)
     _put_parameters(atoms, function.params)
     _put_return(atoms, function.return_type)
-    BodyAtoms(atoms, function.body, tuple(item.name for item in function.params)).put(function.body)
+    BodyAtoms(atoms, function.body, tuple(item.name for item in function.params))
 
 
 def _put_parameters(atoms: Atoms, params: tuple[ast.Parameter, ...]) -> None:
@@ -167,143 +155,125 @@ class BodyAtoms:
         self.atoms = atoms
         self.tokens = {name: f"abi:{name}" for name in abi}
         self._locals = 0
-        self._bind_names(body)
-
-    def _bind_names(self, root: ast.Expr) -> None:
-        """Numbers names by first binding, in the pre-order walk of the specification."""
-        work: list[ast.Expr | str] = [root]
-        while work:
-            item = work.pop()
-            if isinstance(item, str):
-                self._bind(item)
-                continue
-            if isinstance(item, ast.Assign):
-                self._bind(item.root)
-                work.extend(children(item)[::-1])
-            elif isinstance(item, ast.For):
-                work.extend((item.body, item.binding, item.iterable))
-            elif isinstance(item, ast.Comprehension):
-                rest = (item.item,) if item.condition is None else (item.item, item.condition)
-                work.extend((*rest, item.binding, item.iterable))
-            else:
-                work.extend(children(item)[::-1])
+        # A name may be used above its first binding, so its atoms are written when all are known.
+        self._named: dict[str, list[int]] = {}
+        self.put(body)
+        for name, places in self._named.items():
+            atoms.fill(places, self.tokens.get(name, f"global:{name}"))
 
     def _bind(self, name: str) -> None:
+        """Numbers a name by its first binding, in the pre-order walk of the specification."""
         if name not in self.tokens:
             self.tokens[name] = f"local:{self._locals}"
             self._locals += 1
 
-    def _token(self, name: str) -> str:
-        return self.tokens.get(name, f"global:{name}")
+    def _token(self, name: str) -> None:
+        places = self._named.get(name)
+        if places is None:
+            places = self._named[name] = []
+        places.append(self.atoms.reserve())
 
     def put(self, node: ast.Expr) -> None:
         """The atoms of `node`."""
-        atoms = self.atoms
-        # The commonest first: a `match` asks every class in turn.
-        if isinstance(node, ast.Variable):
-            atoms.put("variable", self._token(node.name))
-            return
-        if isinstance(node, ast.String):
-            atoms.put("string", node.value)
-            return
-        if isinstance(node, ast.Number):
-            atoms.put("number", number_bits(node.value))
-            return
-        match node:
-            case ast.Binary():
-                self._binary(node)
-            case ast.Block(items=items) | ast.List(items=items):
-                atoms.put("block" if isinstance(node, ast.Block) else "list")
-                atoms.count(len(items))
-                self._all(items)
-            case ast.LabelAnnotated(label=label, inner=inner):
-                atoms.put("label-annotated")
-                _put_label(atoms, label)
-                self.put(inner)
-            case ast.Null():
-                atoms.put("null")
-            case ast.Bool(value=value):
-                atoms.put("bool")
-                atoms.flag(value)
-            case ast.Record(entries=entries):
-                atoms.put("record")
-                atoms.count(len(entries))
-                self._pairs(entries)
-            case ast.Assign():
-                self._assign(node)
-            case ast.If():
-                atoms.put("if")
-                self._all(children(node))
-            case ast.For(binding=binding, iterable=iterable, body=body):
-                atoms.put("for", self._token(binding))
-                self._all((iterable, body))
-            case ast.While():
-                atoms.put("while")
-                self._all(children(node))
-            case ast.Comprehension():
-                self._comprehension(node)
-            case ast.Break():
-                atoms.put("break")
-            case ast.Continue():
-                atoms.put("continue")
-            case ast.StartProcess(process=process, args=args):
-                atoms.put("start-process", process)
-                atoms.count(len(args))
-                self._pairs(args)
-            case ast.ProcessRef(name=name):
-                atoms.put("process-ref", name)
-            case ast.HostDescriptorConstructor(type=type_, input=value):
-                atoms.put("host-value-constructor", type_)
-                self.put(value)
-            case ast.ResourceRef(path=path, type=type_, alias=alias):
-                atoms.put("resource-ref", "path")
-                atoms.count(len(path))
-                atoms.put(*path, "handle", type_, alias)
-            case ast.ReceiverCall(receiver=receiver, operation=operation, args=arguments):
-                atoms.put("receiver-call")
-                self.put(receiver)
-                atoms.put(operation)
-                atoms.count(len(arguments))
-                self._all(arguments)
-            case ast.Submit(operand=operand) | ast.Finish(operand=operand):
-                atoms.put("submit" if isinstance(node, ast.Submit) else "finish")
-                atoms.put("none" if operand is None else "some")
-                if operand is not None:
-                    self.put(operand)
-            case ast.WaitSignal(name=name):
-                atoms.put("wait-signal", name)
-            case ast.SignalRun(name=name):
-                atoms.put("signal-run", name)
-                self._all(children(node))
-            case ast.BuiltinCall(name=name, args=arguments) | ast.FunctionCall(name=name, args=arguments):
-                atoms.put("builtin-call" if isinstance(node, ast.BuiltinCall) else "fn-call", name)
-                atoms.count(len(arguments))
-                self._all(arguments)
-            case ast.Field(target=target, name=name):
-                atoms.put("field-access")
-                self.put(target)
-                atoms.put(name)
-            case ast.Index():
-                atoms.put("index-access")
-                self._all(children(node))
-            case ast.Unary(op=op, operand=value_node):
-                atoms.put("unary", op)
-                self.put(value_node)
-            case ast.TypeLiteral(type=type_expr):
-                atoms.put("type-literal")
-                put_type(atoms, type_expr)
-            case _:
-                atoms.put(_OPERAND_ATOMS[type(node)])
-                self._all(children(node))
+        _WRITERS[type(node)](self, node)
+
+    def _variable(self, node: ast.Variable) -> None:
+        self.atoms.put("variable")
+        self._token(node.name)
+
+    def _string(self, node: ast.String) -> None:
+        self.atoms.put("string", node.value)
+
+    def _number(self, node: ast.Number) -> None:
+        self.atoms.put("number", number_bits(node.value))
+
+    def _bool(self, node: ast.Bool) -> None:
+        self.atoms.put("bool", "true" if node.value else "false")
+
+    def _word(self, node: ast.Null | ast.Break | ast.Continue) -> None:
+        self.atoms.put(_WORDS[type(node)])
+
+    def _items(self, node: ast.Block | ast.List) -> None:
+        items = node.items
+        self.atoms.put(_WORDS[type(node)], str(len(items)))
+        self._all(items)
+
+    def _labelled(self, node: ast.LabelAnnotated) -> None:
+        self.atoms.put("label-annotated")
+        _put_label(self.atoms, node.label)
+        self.put(node.inner)
+
+    def _record(self, node: ast.Record) -> None:
+        self.atoms.put("record", str(len(node.entries)))
+        self._pairs(node.entries)
+
+    def _parts(self, node: ast.If | ast.While | ast.Index | ast.Await) -> None:
+        self.atoms.put(_WORDS[type(node)])
+        self._all(children(node))
+
+    def _for(self, node: ast.For) -> None:
+        self.atoms.put("for")
+        self._token(node.binding)
+        self.put(node.iterable)
+        self._bind(node.binding)
+        self.put(node.body)
+
+    def _start(self, node: ast.StartProcess) -> None:
+        self.atoms.put("start-process", node.process, str(len(node.args)))
+        self._pairs(node.args)
+
+    def _process_ref(self, node: ast.ProcessRef) -> None:
+        self.atoms.put("process-ref", node.name)
+
+    def _constructor(self, node: ast.HostDescriptorConstructor) -> None:
+        self.atoms.put("host-value-constructor", node.type)
+        self.put(node.input)
+
+    def _resource(self, node: ast.ResourceRef) -> None:
+        self.atoms.put("resource-ref", "path", str(len(node.path)), *node.path, "handle", node.type, node.alias)
+
+    def _receiver_call(self, node: ast.ReceiverCall) -> None:
+        self.atoms.put("receiver-call")
+        self.put(node.receiver)
+        self.atoms.put(node.operation, str(len(node.args)))
+        self._all(node.args)
+
+    def _ending(self, node: ast.Submit | ast.Finish) -> None:
+        self.atoms.put(_WORDS[type(node)], "none" if node.operand is None else "some")
+        self._all(children(node))
+
+    def _wait_signal(self, node: ast.WaitSignal) -> None:
+        self.atoms.put("wait-signal", node.name)
+
+    def _signal_run(self, node: ast.SignalRun) -> None:
+        self.atoms.put("signal-run", node.name)
+        self._all(children(node))
+
+    def _call(self, node: ast.BuiltinCall | ast.FunctionCall) -> None:
+        self.atoms.put(_WORDS[type(node)], node.name, str(len(node.args)))
+        self._all(node.args)
+
+    def _field(self, node: ast.Field) -> None:
+        self.atoms.put("field-access")
+        self.put(node.target)
+        self.atoms.put(node.name)
+
+    def _unary(self, node: ast.Unary) -> None:
+        self.atoms.put("unary", node.op)
+        self.put(node.operand)
+
+    def _type_literal(self, node: ast.TypeLiteral) -> None:
+        self.atoms.put("type-literal")
+        put_type(self.atoms, node.type)
 
     def _all(self, nodes: tuple[ast.Expr, ...]) -> None:
         for node in nodes:
-            self.put(node)
+            _WRITERS[type(node)](self, node)
 
     def _pairs(self, pairs: tuple[tuple[str, ast.Expr], ...]) -> None:
         for name, value in pairs:
             self.atoms.put(name)
-            self.put(value)
+            _WRITERS[type(value)](self, value)
 
     def _binary(self, node: ast.Binary) -> None:
         first, operators = spine(node)
@@ -314,8 +284,10 @@ class BodyAtoms:
             self.put(operator.right)
 
     def _assign(self, node: ast.Assign) -> None:
-        self.atoms.put("assign", self._token(node.root))
-        self.atoms.count(len(node.steps))
+        self.atoms.put("assign")
+        self._token(node.root)
+        self._bind(node.root)
+        self.atoms.put(str(len(node.steps)))
         for step in node.steps:
             if isinstance(step, ast.FieldStep):
                 self.atoms.put("field", step.name)
@@ -325,12 +297,68 @@ class BodyAtoms:
         self.put(node.value)
 
     def _comprehension(self, node: ast.Comprehension) -> None:
-        self.atoms.put("comprehension", self._token(node.binding))
+        self.atoms.put("comprehension")
+        self._token(node.binding)
         self.put(node.iterable)
+        self._bind(node.binding)
         self.atoms.put("no-filter" if node.condition is None else "filter")
         if node.condition is not None:
             self.put(node.condition)
         self.put(node.item)
+
+
+# The atom that a kind of node is told by, where it is always the same one.
+_WORDS: Final[dict[type[ast.Node], str]] = {
+    ast.Null: "null",
+    ast.Break: "break",
+    ast.Continue: "continue",
+    ast.Block: "block",
+    ast.List: "list",
+    ast.If: "if",
+    ast.While: "while",
+    ast.Index: "index-access",
+    ast.Submit: "submit",
+    ast.Finish: "finish",
+    ast.BuiltinCall: "builtin-call",
+    ast.FunctionCall: "fn-call",
+    ast.Await: "await",
+    ast.SleepFor: "sleep-for",
+    ast.SleepUntil: "sleep-until",
+    ast.ResultUnwrap: "unwrap",
+    ast.Cancel: "cancel",
+    ast.Print: "print",
+    ast.Yield: "yield",
+    ast.Wake: "wake",
+    ast.Fail: "fail",
+    ast.Return: "return",
+}
+_WRITERS: Final[dict[type[ast.Node], Callable[..., None]]] = {
+    **dict.fromkeys(_WORDS, BodyAtoms._parts),
+    **dict.fromkeys((ast.Null, ast.Break, ast.Continue), BodyAtoms._word),
+    **dict.fromkeys((ast.Block, ast.List), BodyAtoms._items),
+    **dict.fromkeys((ast.Submit, ast.Finish), BodyAtoms._ending),
+    **dict.fromkeys((ast.BuiltinCall, ast.FunctionCall), BodyAtoms._call),
+    ast.Variable: BodyAtoms._variable,
+    ast.String: BodyAtoms._string,
+    ast.Number: BodyAtoms._number,
+    ast.Bool: BodyAtoms._bool,
+    ast.Binary: BodyAtoms._binary,
+    ast.LabelAnnotated: BodyAtoms._labelled,
+    ast.Record: BodyAtoms._record,
+    ast.Assign: BodyAtoms._assign,
+    ast.For: BodyAtoms._for,
+    ast.Comprehension: BodyAtoms._comprehension,
+    ast.StartProcess: BodyAtoms._start,
+    ast.ProcessRef: BodyAtoms._process_ref,
+    ast.HostDescriptorConstructor: BodyAtoms._constructor,
+    ast.ResourceRef: BodyAtoms._resource,
+    ast.ReceiverCall: BodyAtoms._receiver_call,
+    ast.WaitSignal: BodyAtoms._wait_signal,
+    ast.SignalRun: BodyAtoms._signal_run,
+    ast.Field: BodyAtoms._field,
+    ast.Unary: BodyAtoms._unary,
+    ast.TypeLiteral: BodyAtoms._type_literal,
+}
 
 
 Hasher = Callable[[ast.Program], str]

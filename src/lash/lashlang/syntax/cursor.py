@@ -7,8 +7,6 @@ path of the tree they are bounded too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, NoReturn
 
 from lash.lashlang.dialect import Dialect
@@ -46,6 +44,7 @@ class Cursor:
         self.chain = 0
         self.loops = 0
         self.body = "cell"
+        self.colons: dict[int, bool] = {}
         self._partners: list[int] | None = None
 
     @property
@@ -64,7 +63,8 @@ class Cursor:
 
     def span_from(self, start: int) -> Span:
         """The span from token `start` to the last token consumed."""
-        return (self.starts[start], self.ends[max(start, self.at - 1)])
+        last = self.at - 1
+        return (self.starts[start], self.ends[max(start, last)])
 
     def accept(self, kind: str) -> bool:
         """Consumes the token if it is of `kind`."""
@@ -128,15 +128,6 @@ class Cursor:
         self.chain += by
         if self.chain > CHAIN_LIMIT:
             self.fail_too_deep()
-
-    @contextmanager
-    def nested(self) -> Iterator[None]:
-        """One level of nesting around a block."""
-        self.enter()
-        chain = self.chain
-        yield
-        self.depth -= 1
-        self.chain = chain
 
     def partner(self, index: int) -> int:
         """The index of the bracket that closes the one at `index`, or the end."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from lash.lashlang.syntax.node import Node
 from lash.lashlang.syntax.statements import Block, Label
@@ -13,20 +14,17 @@ if TYPE_CHECKING:
     from lash.lashlang.syntax.ast import Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     name: str
     type: TypeExpr
 
 
-@dataclass(slots=True, eq=False)
-class TypeDeclaration(Node):
+class TypeDeclaration(Node, eq=False):
     name: str
     type: TypeExpr
 
 
-@dataclass(slots=True, eq=False)
-class ProcessDeclaration(Node):
+class ProcessDeclaration(Node, eq=False):
     name: str
     params: tuple[Parameter, ...]
     signals: tuple[Parameter, ...]
@@ -35,8 +33,7 @@ class ProcessDeclaration(Node):
     body: Block
 
 
-@dataclass(slots=True, eq=False)
-class FunctionDeclaration(Node):
+class FunctionDeclaration(Node, eq=False):
     """A pure function: no effects, no variables but its own."""
 
     name: str
@@ -48,8 +45,7 @@ class FunctionDeclaration(Node):
 Declaration: TypeAlias = TypeDeclaration | ProcessDeclaration | FunctionDeclaration
 
 
-@dataclass(slots=True, eq=False)
-class Program:
+class Program(Struct, eq=False):
     """One parsed or linked unit: declarations in source order, then the main block."""
 
     declarations: tuple[Declaration, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lash.lashlang.syntax.node import Node
@@ -11,65 +10,53 @@ if TYPE_CHECKING:
     from lash.lashlang.syntax.ast import Expr
 
 
-@dataclass(slots=True, eq=False)
-class Await(Node):
+class Await(Node, eq=False):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class SleepFor(Node):
+class SleepFor(Node, eq=False):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class SleepUntil(Node):
+class SleepUntil(Node, eq=False):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class WaitSignal(Node):
+class WaitSignal(Node, eq=False):
     """An empty name is the unnamed signal of the older spelling `wait signal`."""
 
     name: str
 
 
-@dataclass(slots=True, eq=False)
-class SignalRun(Node):
+class SignalRun(Node, eq=False):
     name: str
     run: Expr
     payload: Expr
 
 
-@dataclass(slots=True, eq=False)
-class Cancel(Node):
+class Cancel(Node, eq=False):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class Print(Node):
+class Print(Node, eq=False):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class Yield(Node):
+class Yield(Node, eq=False):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class Wake(Node):
+class Wake(Node, eq=False):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class Fail(Node):
+class Fail(Node, eq=False):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class Submit(Node):
+class Submit(Node, eq=False):
     operand: Expr | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Finish(Node):
+class Finish(Node, eq=False):
     operand: Expr | None = None

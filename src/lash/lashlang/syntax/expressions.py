@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lash.lashlang.syntax.node import Node
@@ -12,58 +11,48 @@ if TYPE_CHECKING:
     from lash.lashlang.syntax.ast import Expr
 
 
-@dataclass(slots=True, eq=False)
-class Null(Node):
+class Null(Node, eq=False):
     pass
 
 
-@dataclass(slots=True, eq=False)
-class Bool(Node):
+class Bool(Node, eq=False):
     value: bool
 
 
-@dataclass(slots=True, eq=False)
-class Number(Node):
+class Number(Node, eq=False):
     value: float
 
 
-@dataclass(slots=True, eq=False)
-class String(Node):
+class String(Node, eq=False):
     value: str
 
 
-@dataclass(slots=True, eq=False)
-class Variable(Node):
+class Variable(Node, eq=False):
     name: str
 
 
-@dataclass(slots=True, eq=False)
-class List(Node):
+class List(Node, eq=False):
     items: tuple[Expr, ...]
 
 
-@dataclass(slots=True, eq=False)
-class Record(Node):
+class Record(Node, eq=False):
     """Entries in source order; a repeated key keeps its first place and last value."""
 
     entries: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(slots=True, eq=False)
-class TypeLiteral(Node):
+class TypeLiteral(Node, eq=False):
     type: TypeExpr
 
 
-@dataclass(slots=True, eq=False)
-class Unary(Node):
+class Unary(Node, eq=False):
     """`op` is `negate` or `not`."""
 
     op: str
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class Binary(Node):
+class Binary(Node, eq=False):
     """`op` is the hash atom of the operator, such as `add` or `less-equal`."""
 
     op: str
@@ -71,58 +60,49 @@ class Binary(Node):
     right: Expr
 
 
-@dataclass(slots=True, eq=False)
-class Field(Node):
+class Field(Node, eq=False):
     target: Expr
     name: str
 
 
-@dataclass(slots=True, eq=False)
-class Index(Node):
+class Index(Node, eq=False):
     target: Expr
     index: Expr
 
 
-@dataclass(slots=True, eq=False)
-class ResultUnwrap(Node):
+class ResultUnwrap(Node, eq=False):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class BuiltinCall(Node):
+class BuiltinCall(Node, eq=False):
     name: str
     args: tuple[Expr, ...]
 
 
-@dataclass(slots=True, eq=False)
-class FunctionCall(Node):
+class FunctionCall(Node, eq=False):
     """A call of a `fn` declared in the same module."""
 
     name: str
     args: tuple[Expr, ...]
 
 
-@dataclass(slots=True, eq=False)
-class ReceiverCall(Node):
+class ReceiverCall(Node, eq=False):
     receiver: Expr
     operation: str
     args: tuple[Expr, ...]
 
 
-@dataclass(slots=True, eq=False)
-class StartProcess(Node):
+class StartProcess(Node, eq=False):
     process: str
     args: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(slots=True, eq=False)
-class HostDescriptorConstructor(Node):
+class HostDescriptorConstructor(Node, eq=False):
     type: str
     input: Expr
 
 
-@dataclass(slots=True, eq=False)
-class ResourceRef(Node):
+class ResourceRef(Node, eq=False):
     """A module authority: the catalog path, its resource type and its alias."""
 
     path: tuple[str, ...]
@@ -130,13 +110,11 @@ class ResourceRef(Node):
     alias: str
 
 
-@dataclass(slots=True, eq=False)
-class ProcessRef(Node):
+class ProcessRef(Node, eq=False):
     name: str
 
 
-@dataclass(slots=True, eq=False)
-class Comprehension(Node):
+class Comprehension(Node, eq=False):
     """`[item for binding in iterable if condition]`."""
 
     binding: str

@@ -1,6 +1,6 @@
 """Source text to tokens.
 
-One compiled pattern finds every token; the tokens are kept as parallel lists,
+One compiled pattern finds all tokens at once; they are kept as parallel lists,
 because the parser looks at kinds far more often than at anything else. All
 positions are byte offsets into the UTF-8 form of the source, as the
 specification (§2.1) counts them.
@@ -9,6 +9,7 @@ specification (§2.1) counts them.
 from __future__ import annotations
 
 import re
+from itertools import accumulate, chain
 from typing import Final
 
 from lash.lashlang.errors import ParseError
@@ -40,44 +41,51 @@ STRING: Final = "string"
 NUMBER: Final = "number"
 END: Final = "end of input"
 
-# White space and comments, never given back, then a token, the end or nothing that we know.
-_TOKEN: Final = re.compile(
-    rf"""
-    (?>(?:[{WHITE_SPACE};]+|\#[^\n]*|//[^\n]*)*)
-  (?:
-    (?P<ident>(?!r\"\"\"|r\'\'\')[A-Za-z_][A-Za-z0-9_]*)
-  | (?P<symbol>==|!=|&&|\|\||<=|>=|[{{}}()\[\],:@?.!=|<>+\-*/%])
-  | (?P<raw>r\"\"\"(?P<raw_double>.*?)\"\"\"|r'''(?P<raw_single>.*?)''')
-  | (?P<triple>\"\"\"(?P<triple_text>(?:\\.|[^\\])*?)\"\"\")
-  | (?P<open_triple>r?\"\"\"|r''')
-  | (?P<string>"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)")
-  | (?P<number>[0-9]+(?:\.[0-9]*)?)
-  | (?P<end>\Z)
-  | (?P<unknown>)
-  )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_WRITTEN: Final = r"""
+      (?:r(?!\"\"\"|''')|[A-Za-qs-z_])[A-Za-z0-9_]*+
+    | ==|!=|&&|\|\||<=|>=|[{}()\[\],:@?.!=|<>+\-*/%]
+    | [0-9]++(?:\.[0-9]*+)?
+    | (?!\"\"\")"[^"\\]*(?:\\.[^"\\]*)*"
+    | r\"\"\".*?\"\"\"|r'''.*?'''
+    | \"\"\"(?:\\.|[^\\])*?\"\"\"
+"""
+_GAP: Final = rf"[{WHITE_SPACE};]*+(?:(?:\#|//)[^\n]*+[{WHITE_SPACE};]*+)*+"
+# White space and comments, then a token; where there is none, all that is left.
+_TOKEN: Final = re.compile(f"({_GAP})((?:{_WRITTEN})|.*)", re.VERBOSE | re.DOTALL)
+_ONE: Final = re.compile(_WRITTEN, re.VERBOSE | re.DOTALL)
+_SYMBOLS: Final = ("==", "!=", "&&", "||", "<=", ">=", *"{}()[],:@?.!=|<>+-*/%")
+_DIGITS: Final = frozenset("0123456789")
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+class _Kinds(dict[str, str]):
+    """The kind of each token's text; those of one source, because a program repeats few texts often."""
+
+    def __missing__(self, text: str) -> str:
+        # Only strings end in a quote.
+        kind = self[text] = STRING if text[-1] in "\"'" else NUMBER if text[0] in _DIGITS else IDENT
+        return kind
+
+
+_FIXED: Final = _Kinds({text: text for text in (*RESERVED, *_SYMBOLS)})
 
 
 class Tokens:
     """The tokens of one source, as parallel lists that end with `END`.
 
     `kinds[i]` is `IDENT`, `STRING`, `NUMBER`, `END`, or the token's own text for
-    symbols and reserved words; `texts[i]` is the name or the decoded string.
+    symbols and reserved words; `texts[i]` is the decoded string, or what is written.
     """
 
-    __slots__ = ("ends", "kinds", "source", "starts", "texts", "values")
+    __slots__ = ("ends", "kinds", "source", "starts", "texts")
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, kinds: list[str], texts: list[str], starts: list[int], ends: list[int]) -> None:
         self.source = source
-        self.kinds: list[str] = []
-        self.texts: list[str] = []
-        self.values: list[float] = []
-        self.starts: list[int] = []
-        self.ends: list[int] = []
+        self.kinds = kinds
+        self.texts = texts
+        self.starts = starts
+        self.ends = ends
 
     def found(self, index: int) -> str:
         """How an error message names the token."""
@@ -87,7 +95,7 @@ class Tokens:
         if kind == STRING:
             return f"string {quote(text)}"
         if kind == NUMBER:
-            return f"number {_plain_number(self.values[index])}"
+            return f"number {_plain_number(float(text))}"
         if kind == END:
             return END
         return f"`{kind}`"
@@ -95,54 +103,23 @@ class Tokens:
 
 def tokenize(source: str) -> Tokens:
     """The tokens of `source`. Raises `ParseError` at the first bad character."""
-    tokens = Tokens(source)
-    positions: list[int] = []
-    append_kind, append_text, append_value = tokens.kinds.append, tokens.texts.append, tokens.values.append
-    cursor, size = 0, len(source)
-    match_at = _TOKEN.match
-    while cursor < size:
-        match = match_at(source, cursor)
-        assert match is not None
-        kind = match.lastgroup
-        start, cursor = match.span(kind)  # type: ignore[arg-type]
-        value = 0.0
-        if kind == "ident":
-            text = source[start:cursor]
-            append_kind(text if text in RESERVED else IDENT)
-        elif kind == "symbol":
-            text = source[start:cursor]
-            append_kind(text)
-        elif kind == "number":
-            text = source[start:cursor]
-            value = float(text)
-            append_kind(NUMBER)
-        elif kind == "end":
-            break
-        elif kind == "unknown":
-            raise _bad_character(source, start)
-        elif kind == "open_triple":
-            raise ParseError("unterminated string", byte_offset(source, start))
-        else:
-            text = _decode_string(match)
-            append_kind(STRING)
-        append_text(text)
-        append_value(value)
-        positions.append(start)
-        positions.append(cursor)
-    append_kind(END)
-    append_text("")
-    append_value(0.0)
-    positions.append(size)
-    positions.append(size)
-    if not source.isascii():
-        positions = _byte_offsets(source, positions)
-    tokens.starts, tokens.ends = positions[0::2], positions[1::2]
-    return tokens
-
-
-def byte_offset(source: str, index: int) -> int:
-    """The byte offset of the character at `index`."""
-    return index if source.isascii() else len(source[:index].encode("utf-8", "surrogatepass"))
+    # Everything that is done for each token is done by loops of C.
+    found = _TOKEN.findall(source)
+    written = [token for _, token in found]
+    count = written.index("")
+    parts = chain.from_iterable(found[: count + 1])
+    positions = list(accumulate(map(len, parts if source.isascii() else map(_utf8, parts))))
+    starts, ends = positions[0::2], positions[1::2]
+    if count and _ONE.match(rest := written[count - 1]) is None:
+        raise _bad_token(rest, starts[count - 1])
+    del written[count:]
+    known = _Kinds(_FIXED)
+    kinds = list(map(known.__getitem__, written))
+    if STRING in kinds:
+        written = [_decoded(text) if kind is STRING else text for kind, text in zip(kinds, written, strict=True)]
+    kinds.append(END)
+    written.append("")
+    return Tokens(source, kinds, written, starts, ends)
 
 
 def quote(text: str) -> str:
@@ -151,34 +128,23 @@ def quote(text: str) -> str:
     return '"' + escaped.replace("\r", "\\r").replace("\t", "\\t") + '"'
 
 
-def _byte_offsets(source: str, positions: list[int]) -> list[int]:
-    """`positions` (ascending) in bytes, in one pass over the text."""
-    out: list[int] = []
-    at = total = 0
-    for position in positions:
-        total += len(source[at:position].encode("utf-8", "surrogatepass"))
-        at = position
-        out.append(total)
-    return out
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
-def _decode_string(match: re.Match[str]) -> str:
-    for raw in ("raw_double", "raw_single"):
-        if (body := match.group(raw)) is not None:
-            return body
-    body = match.group("text")
-    if body is None:
-        body = match.group("triple_text")
+def _decoded(written: str) -> str:
+    if written[0] == "r":
+        return written[4:-3]
+    body = written[3:-3] if written.startswith('"""') else written[1:-1]
     if "\\" not in body:
         return body
     return _ESCAPE.sub(lambda found: _ESCAPED.get(found.group(1), found.group(1)), body)
 
 
-def _bad_character(source: str, cursor: int) -> ParseError:
-    offset = byte_offset(source, cursor)
-    if source[cursor] == '"':
+def _bad_token(rest: str, offset: int) -> ParseError:
+    if rest.startswith(('"', 'r"""', "r'''")):
         return ParseError("unterminated string", offset)
-    return ParseError(f"unexpected `{source[cursor]}`", offset)
+    return ParseError(f"unexpected `{rest[0]}`", offset)
 
 
 def _plain_number(value: float) -> str:

@@ -35,10 +35,16 @@ _BINARY: Final = {
 }
 _MEMBERSHIP: Final = (3, "in")
 _NOT_MEMBER: Final = (3, "not-in")
+_OPERATORS: Final = frozenset((*_BINARY, "in", "not"))
+_LEAVES: Final = frozenset((IDENT, NUMBER, STRING))
+# What makes more of a name or a literal than a leaf, besides operators.
+_POSTFIX: Final = frozenset((".", "[", "(", "?"))
 _PREFIX: Final = frozenset(("-", "!", "not", "await"))
 _STARTS_EXPRESSION: Final = frozenset(
     ("null", "true", "false", NUMBER, STRING, IDENT, "(", "[", "{", "await", "-", "!", "not")
 )
+_OPENERS: Final = frozenset(("(", "[", "{"))
+_STOPS: Final = frozenset((":", "=", ",", ")", "]", "}", END))
 _STATEMENT_WORDS: Final = frozenset(("let", "while", "break", "continue", "yield", "wake", "finish", "fail", "return"))
 # A program whose `?` tokens could be misread more often than this is not one
 # that anybody wrote; past it failed readings are no longer undone.
@@ -52,16 +58,17 @@ class ExpressionReader(TypeReader):
     retries = 0
     settles = False
     """Whether the first reading of each `?` is final."""
-    _scan_ends: list[bool] | None = None
 
     def expression(self) -> ast.Expr:
         """One expression, one level of nesting deeper."""
         self.enter()
-        start, chain, loops = self.at, self.chain, self.loops
-        depth = self.depth
+        start, chain, kinds = self.at, self.chain, self.kinds
+        loops, depth = self.loops, self.depth
         while True:
-            condition = self._operators()
-            if self.kinds[self.at] != "?":
+            condition = self._leaf() or self._unary()
+            if kinds[self.at] in _OPERATORS:
+                condition = self._operators(start, condition)
+            if kinds[self.at] != "?":
                 break
             question, known = self.at, self.unwraps
             try:
@@ -86,9 +93,23 @@ class ExpressionReader(TypeReader):
         otherwise = self.expression()
         return ast.If(condition, then, otherwise, span=self.span_from(start))
 
-    def _operators(self) -> ast.Expr:
-        start = self.at
-        first = self._unary()
+    def _leaf(self) -> ast.Expr | None:
+        """A name or a literal that is an operand by itself: most of what a program writes."""
+        at = self.at
+        kind = self.kinds[at]
+        if kind not in _LEAVES or self.kinds[at + 1] in _POSTFIX:
+            return None
+        text, span = self.texts[at], (self.starts[at], self.ends[at])
+        if kind == IDENT:
+            if text in _WORDS:
+                return None
+            self.at = at + 1
+            return ast.Variable(text, span=span)
+        self.at = at + 1
+        return ast.Number(float(text), span=span) if kind == NUMBER else ast.String(text, span=span)
+
+    def _operators(self, start: int, first: ast.Expr) -> ast.Expr:
+        """A chain of binary operators; its first operand was read from token `start` on."""
         operator = self._operator()
         if operator is None:
             return first
@@ -104,7 +125,7 @@ class ExpressionReader(TypeReader):
             self.at += 2 if operator is _NOT_MEMBER else 1
             pending.append(operator)
             start = self.at
-            operands.append((start, self._unary()))
+            operands.append((start, self._leaf() or self._unary()))
             operator = self._operator()
         while pending:
             self._reduce(operands, pending)
@@ -183,9 +204,7 @@ class ExpressionReader(TypeReader):
             return False
         if self.dialect.unwrap_backtracking and self._next_line_is_a_statement():
             return False
-        if self._scan_ends is None:
-            self._scan_ends = self._find_colons()
-        return self._scan_ends[self.at + 1]
+        return self._meets_colon(self.at + 1)
 
     def _next_line_is_a_statement(self) -> bool:
         following = self.at + 1
@@ -194,18 +213,17 @@ class ExpressionReader(TypeReader):
         gap = self.tokens.source.encode("utf-8", "surrogatepass")[self.ends[self.at] : self.starts[following]]
         return b"\n" in gap and self.kind_after(2) not in {":", "?"}
 
-    def _find_colons(self) -> list[bool]:
-        """Per token: whether a scan from it meets `:` before any other stop at depth 0."""
-        kinds = self.kinds
-        met = [False] * (len(kinds) + 1)
-        for index in range(len(kinds) - 1, -1, -1):
-            kind = kinds[index]
-            if kind in {"(", "[", "{"}:
-                met[index] = met[min(self.partner(index) + 1, len(kinds))]
-            elif kind == ":":
-                met[index] = True
-            elif kind not in {"=", ",", ")", "]", "}", END}:
-                met[index] = met[index + 1]
+    def _meets_colon(self, start: int) -> bool:
+        """Whether a scan from `start` meets `:` before any other stop at depth 0."""
+        known, kinds, last = self.colons, self.kinds, len(self.kinds) - 1
+        asked, at = [start], start
+        while at not in known and (kind := kinds[at]) not in _STOPS:
+            at = min(self.partner(at) + 1, last) if kind in _OPENERS else at + 1
+            if kind == "?":
+                # A scan that starts here ends where this one does: together they are linear.
+                asked.append(at)
+        met = known[at] if at in known else kinds[at] == ":"
+        known.update(dict.fromkeys(asked, met))
         return met
 
     def _arguments(self) -> tuple[ast.Expr, ...]:
@@ -214,22 +232,26 @@ class ExpressionReader(TypeReader):
 
     def _items(self, closer: str) -> tuple[ast.Expr, ...]:
         items: list[ast.Expr] = []
-        while not self.accept(closer):
+        kinds = self.kinds
+        while kinds[self.at] != closer:
             items.append(self.expression())
-            if not self.accept(","):
-                self.expect(closer)
+            if kinds[self.at] != ",":
                 break
+            self.at += 1
+        self.expect(closer)
         return tuple(items)
 
     def _named(self, closer: str) -> tuple[tuple[str, ast.Expr], ...]:
         entries: list[tuple[str, ast.Expr]] = []
-        while not self.accept(closer):
+        kinds = self.kinds
+        while kinds[self.at] != closer:
             name = self.key()
             self.expect(":")
             entries.append((name, self.expression()))
-            if not self.accept(","):
-                self.expect(closer)
+            if kinds[self.at] != ",":
                 break
+            self.at += 1
+        self.expect(closer)
         return tuple(entries)
 
     def _primary(self) -> ast.Expr:
@@ -243,7 +265,7 @@ class ExpressionReader(TypeReader):
             return inner
         if kind == NUMBER:
             self.at += 1
-            return ast.Number(self.tokens.values[start], span=self.span_from(start))
+            return ast.Number(float(self.texts[start]), span=self.span_from(start))
         if kind == STRING:
             self.at += 1
             return ast.String(self.texts[start], span=self.span_from(start))

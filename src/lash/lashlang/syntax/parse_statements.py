@@ -7,7 +7,7 @@ target follows it, so `process = 3` assigns.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final
 
 from lash.lashlang.errors import Span
 from lash.lashlang.syntax import ast
@@ -15,7 +15,9 @@ from lash.lashlang.syntax.lexer import END, IDENT, RESERVED, STRING
 from lash.lashlang.syntax.parse_expressions import ExpressionReader
 from lash.lashlang.syntax.types import ANY, TypeExpr
 
+_ENDS_BLOCK: Final = frozenset(("}", END))
 _PROCESS_WORDS: Final = frozenset(("yield", "wake", "finish", "fail"))
+_TOP_LEVEL_WORDS: Final = frozenset(("process", "fn", "type", "trigger"))
 _REMOVED_TRIGGER: Final = (
     "declarative trigger syntax has been removed; construct a source value "
     "and call the trigger registry register operation"
@@ -23,8 +25,6 @@ _REMOVED_TRIGGER: Final = (
 _MISPLACED_LABEL: Final = (
     "@label can annotate statements or process declarations, but not other declarations or another @label"
 )
-
-TopLevel: TypeAlias = ast.Declaration | ast.Expr
 
 
 class StatementReader(ExpressionReader):
@@ -34,19 +34,19 @@ class StatementReader(ExpressionReader):
         """The whole source."""
         declarations: list[ast.Declaration] = []
         statements: list[ast.Expr] = []
-        while self.kind != END:
-            item = self._top_level()
-            if isinstance(item, ast.TypeDeclaration | ast.ProcessDeclaration | ast.FunctionDeclaration):
-                declarations.append(item)
+        while self.kinds[self.at] != END:
+            start = self.at
+            label = self._label() if self.kinds[start] == "@" else None
+            declaration = self._declaration(start, label)
+            if declaration is not None:
+                declarations.append(declaration)
             else:
-                statements.append(item)
+                statements.append(self._labelled(start, label))
         span = (0, self.starts[self.at])
         return ast.Program(tuple(declarations), ast.Block(tuple(statements), span=span))
 
-    def _top_level(self) -> TopLevel:
-        start = self.at
-        label = self._label() if self.kind == "@" else None
-        if self.kind == IDENT and not self._assigns():
+    def _declaration(self, start: int, label: ast.Label | None) -> ast.Declaration | None:
+        if self.kind == IDENT and self.texts[self.at] in _TOP_LEVEL_WORDS and not self._assigns():
             word, following = self.texts[self.at], self.kind_after()
             if word == "process" and (label is None or following == IDENT):
                 return self._process(start, label)
@@ -59,7 +59,7 @@ class StatementReader(ExpressionReader):
             if word == "trigger" and following == IDENT:
                 self._refuse_label(label)
                 self.fail(_REMOVED_TRIGGER)
-        return self._labelled(start, label)
+        return None
 
     def _refuse_label(self, label: ast.Label | None) -> None:
         if label is not None:
@@ -76,7 +76,7 @@ class StatementReader(ExpressionReader):
     def statement(self) -> ast.Expr:
         """One statement inside a block."""
         start = self.at
-        if self.kind != "@":
+        if self.kinds[start] != "@":
             return self._bare()
         label = self._label()
         declares = self.kind == IDENT and self.texts[self.at] in {"process", "type", "trigger"}
@@ -89,15 +89,23 @@ class StatementReader(ExpressionReader):
         start = self.at
         self.expect("{")
         items: list[ast.Expr] = []
-        with self.nested():
-            while self.kind not in {"}", END}:
-                items.append(self.statement())
+        self.enter()
+        chain, kinds = self.chain, self.kinds
+        while kinds[self.at] not in _ENDS_BLOCK:
+            items.append(self.statement())
+        self.depth -= 1
+        self.chain = chain
         self.expect("}")
         return ast.Block(tuple(items), span=self.span_from(start))
 
     def _bare(self) -> ast.Expr:
-        start, kind = self.at, self.kind
+        start = self.at
+        kind = self.kinds[start]
         if kind == IDENT:
+            if self.kinds[start + 1] == "=":
+                # The commonest statement, without the questions that a path asks.
+                self.at += 2
+                return ast.Assign(self.texts[start], (), self.expression(), span=self.span_from(start))
             if self._assigns():
                 return self._assignment(start)
             reader = _STATEMENTS.get(self.texts[start])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lash.lashlang.errors import Span
 from lash.lashlang.syntax.node import NOWHERE, Node
@@ -12,49 +13,41 @@ if TYPE_CHECKING:
     from lash.lashlang.syntax.ast import Expr
 
 
-@dataclass(slots=True, eq=False)
-class Return(Node):
+class Return(Node, eq=False):
     """Ends a `fn` body with a value."""
 
     operand: Expr
 
 
-@dataclass(slots=True, eq=False)
-class Break(Node):
+class Break(Node, eq=False):
     pass
 
 
-@dataclass(slots=True, eq=False)
-class Continue(Node):
+class Continue(Node, eq=False):
     pass
 
 
-@dataclass(slots=True, eq=False)
-class Block(Node):
+class Block(Node, eq=False):
     items: tuple[Expr, ...]
 
 
-@dataclass(slots=True, eq=False)
-class FieldStep:
+class FieldStep(Struct, eq=False):
     name: str
     span: Span = NOWHERE
 
 
-@dataclass(slots=True, eq=False)
-class IndexStep:
+class IndexStep(Struct, eq=False):
     index: Expr
     span: Span = NOWHERE
 
 
-@dataclass(slots=True, eq=False)
-class Assign(Node):
+class Assign(Node, eq=False):
     root: str
     steps: tuple[FieldStep | IndexStep, ...]
     value: Expr
 
 
-@dataclass(slots=True, eq=False)
-class If(Node):
+class If(Node, eq=False):
     """The statement (arms are Blocks) and the ternary (arms are expressions)."""
 
     condition: Expr
@@ -62,27 +55,23 @@ class If(Node):
     otherwise: Expr
 
 
-@dataclass(slots=True, eq=False)
-class For(Node):
+class For(Node, eq=False):
     binding: str
     iterable: Expr
     body: Expr
 
 
-@dataclass(slots=True, eq=False)
-class While(Node):
+class While(Node, eq=False):
     condition: Expr
     body: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     title: str
     description: str | None = None
 
 
-@dataclass(slots=True, eq=False)
-class LabelAnnotated(Node):
+class LabelAnnotated(Node, eq=False):
     """Transparent for tracking paths."""
 
     label: Label

@@ -112,7 +112,7 @@ def assignments(root: ast.Expr) -> list[ast.Assign]:
     stack = [root]
     while stack:
         node = stack.pop()
-        if isinstance(node, ast.Assign):
+        if type(node) is ast.Assign:
             found.append(node)
         else:
             stack.extend(nested_statements(node))
@@ -123,7 +123,7 @@ def spine(node: ast.Binary) -> tuple[ast.Expr, list[ast.Binary]]:
     """The leftmost operand of an operator chain, and its operators from left to right."""
     operators: list[ast.Binary] = []
     current: ast.Expr = node
-    while isinstance(current, ast.Binary):
+    while type(current) is ast.Binary:
         operators.append(current)
         current = current.left
     operators.reverse()
@@ -140,10 +140,10 @@ def peel_labels(node: ast.Expr) -> ast.Expr:
 def dotted_path(node: ast.Expr) -> tuple[str, ...] | None:
     """`a.b.c` as its names, if `node` is a variable or a field chain on one."""
     names: list[str] = []
-    while isinstance(node, ast.Field):
+    while type(node) is ast.Field:
         names.append(node.name)
         node = node.target
-    if not isinstance(node, ast.Variable):
+    if type(node) is not ast.Variable:
         return None
     names.append(node.name)
     return tuple(reversed(names))

@@ -8,35 +8,32 @@ uses atoms (modules/identity.py), never this text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from lash.lashlang.syntax.lexer import quote
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
+class Simple(Struct, frozen=True):
     """A type without parts; `name` is `any str int float bool dict null`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class EnumType:
+class EnumType(Struct, frozen=True):
     """One of some strings."""
 
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ListType:
+class ListType(Struct, frozen=True):
     item: TypeExpr
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectField:
+class ObjectField(Struct, frozen=True):
     """`optional` means the field may be absent; null is not thereby allowed."""
 
     name: str
@@ -44,8 +41,7 @@ class ObjectField:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectType:
+class ObjectType(Struct, frozen=True):
     fields: tuple[ObjectField, ...]
 
     def field(self, name: str) -> ObjectField | None:
@@ -53,20 +49,17 @@ class ObjectType:
         return next((field for field in self.fields if field.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class UnionType:
+class UnionType(Struct, frozen=True):
     members: tuple[TypeExpr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RefType:
+class RefType(Struct, frozen=True):
     """A name: a declared type, a host data type, a resource type or a descriptor."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessType:
+class ProcessType(Struct, frozen=True):
     """`Process<input, output>`; `input_count` is how many parameters `input` stands for."""
 
     input: TypeExpr
@@ -74,13 +67,11 @@ class ProcessType:
     input_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class TriggerHandleType:
+class TriggerHandleType(Struct, frozen=True):
     event: TypeExpr
 
 
-@dataclass(frozen=True, slots=True)
-class LiteralType:
+class LiteralType(Struct, frozen=True):
     """A string known by its text. Only inference makes it; it reads `str`."""
 
     value: str

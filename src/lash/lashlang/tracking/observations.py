@@ -93,7 +93,10 @@ class SiteCounter:
 
     def branch(self, number: int, selected: str) -> None:
         """Counts and reports a branch."""
-        self.report(BranchSelected(*self.next(number), selected))
+        counts = self._counts
+        counts[number] = count = counts.get(number, 0) + 1
+        if self._observer is not None:
+            self._observer(BranchSelected(self.sites[number], count, selected))
 
     def step_started(self, number: int) -> None:
         """Reports the start of a labelled step."""

@@ -137,11 +137,11 @@ class BodySites:
         work: list[tuple[ast.Expr, Path]] = [(body, None)]
         while work:
             node, path = work.pop()
-            found = site_kind(node)
-            if found is not None:
+            named = _SITE_KINDS.get(type(node))
+            if named is not None:
                 self._numbers[id(node)] = len(self.sites)
-                self.sites.append(Site(entry, path, *found))
-            if isinstance(node, ast.LabelAnnotated):
+                self.sites.append(Site(entry, path, *named(node)))
+            if type(node) is ast.LabelAnnotated:
                 work.append((node.inner, path))
                 continue
             inner = children(node)

@@ -15,9 +15,9 @@ from lash.lashlang.values.room import ENDLESS, Room
 from lash.lashlang.values.walks import Pace, Walk, attempt
 
 
-def json_walk(value: Value) -> Walk[Json]:
-    """What `to_json` gives."""
-    return (yield from _json(value, 0, Pace(Room())))
+def json_walk(value: Value, room: Room | None = None) -> Walk[Json]:
+    """What `to_json` gives, as long as `room` lasts."""
+    return (yield from _json(value, 0, Pace(room)))
 
 
 def _json(value: Value, depth: int, pace: Pace) -> Walk[Json]:

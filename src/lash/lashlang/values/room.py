@@ -17,7 +17,7 @@ WALK_LIMIT: Final = 4_000_000
 ENDLESS: Final = 2**62
 # Texts shorter than this are counted as one step.
 LONG_TEXT: Final = 4096
-_TEXT_PER_STEP: Final = 16
+TEXT_PER_STEP: Final = 16
 
 
 class Room:
@@ -38,7 +38,7 @@ class Room:
 
     def text(self, length: int) -> None:
         """Spends the steps of a long text."""
-        self.left -= length // _TEXT_PER_STEP
+        self.left -= length // TEXT_PER_STEP
         if self.left < 0:
             raise too_large()
 

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from lash.lashlang.errors import LanguageError
 from lash.plugins.directives import CustomEvent
 from lash.plugins.execution import Screened, TextScreen
 
@@ -79,6 +80,13 @@ class FencedCells:
     def screen(self, plugin_id: str) -> TextScreen:
         """Follows a text while it streams."""
         return _FenceScreen(plugin_id, self._open, self._open_line, self._may_open)
+
+
+def cut_short(problem: LanguageError) -> str:
+    """A line more for a program that ends inside a text: the quotes that ended the cell may be part of it."""
+    if not str(problem).startswith("unterminated string"):
+        return ""
+    return "\nhint: three back quotes end the block, also inside a text: a block that holds them is opened with four"
 
 
 def _closing(length: int) -> re.Pattern[str]:

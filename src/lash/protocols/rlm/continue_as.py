@@ -65,6 +65,12 @@ class ContinueAs(ToolProvider):
 
     async def execute(self, call: ToolExecution) -> object:
         """Asks for the switch; it happens with the commit of the turn."""
+        if not call.context.turn_id:
+            return ToolCallOutput.failure(
+                "invalid_request",
+                "no_turn",
+                "a background process has no context to leave; it ends with `finish value`",
+            )
         task = str(call.args["task"])
         given = call.args.get("seed")
         seed = given if isinstance(given, dict) else {}

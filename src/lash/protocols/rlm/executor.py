@@ -35,9 +35,11 @@ from lash.plugins.execution import Cell, CellCut, CellEffects, CellsBegin
 from lash.protocols.rlm.answering import CellAnswers
 from lash.protocols.rlm.background import CellBackground, CoreBackground
 from lash.protocols.rlm.bound import bound_text
+from lash.protocols.rlm.cells import cut_short
 from lash.protocols.rlm.graph import CellObserver
 from lash.protocols.rlm.history import count_items, history_items
 from lash.protocols.rlm.images import ImageShelf
+from lash.protocols.rlm.keeping import only_kept
 from lash.protocols.rlm.options import RlmConfig
 from lash.protocols.rlm.projections import (
     ProjectedRefs,
@@ -149,10 +151,9 @@ class RlmExecutor:
         """What the tools of this drive are to programs; the same object while they are the same."""
         return [] if self._offer is None else self._offer.offered
 
-    @property
-    def told(self) -> list[PromptContribution]:
-        """What the model is told of the language and of these tools."""
-        return [] if self._offer is None else self._offer.told
+    def told(self, concealed: frozenset[str]) -> list[PromptContribution]:
+        """What the model is told of the language and of these tools, but those that are concealed."""
+        return [] if self._offer is None else self._offers.told(self._offer, concealed)
 
     def environment_of(self, catalog: ToolCatalog) -> HostEnvironment:
         """What programs are linked against with these tools."""
@@ -185,14 +186,17 @@ class RlmExecutor:
             self.refs.reference,
         )
         address = f"{HISTORY}[{self._position(cell)}]"
+        before = dict(self._variables or {})
         try:
             outcome, error = await self._run(cell, effects, surface, answers, observer)
         except LanguageError as problem:  # the text is no program, or does not fit the host
-            known = self._variables or {}
+            known = [*(self._variables or {}), *self.reserved]
             outcome = Continued()
-            error = render(problem, cell.code, environment=surface.environment, variables=known)
+            error = render(problem, cell.code, environment=surface.environment, variables=known) + cut_short(problem)
         except CellCut:
             outcome, error = Continued(), "the turn was cancelled; the cell was stopped here"
+        unkept = await only_kept(self._variables or {}, before)
+        error = "\n".join([*([error] if error else []), *unkept]) or None
         response = CellResponse(
             address=address,
             output=answers.output,

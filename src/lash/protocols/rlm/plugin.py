@@ -24,7 +24,7 @@ from lash.protocols.rlm.options import PLUGIN_ID, Ending, InvalidTurnOptions, Rl
 from lash.protocols.rlm.projection import RlmProjection
 from lash.protocols.rlm.projections import ProjectionRef, ProjectionResolver
 from lash.protocols.rlm.prompt import execution_prompt, tools_prompt
-from lash.protocols.rlm.seeds import seed_record
+from lash.protocols.rlm.seeds import is_variable_name, seed_record
 from lash.protocols.rlm.submitting import SubmitShape
 from lash.protocols.rlm.surface import LASHLANG_SURFACE_EXTENSION_ID, Offers, Surface, base_environment
 from lash.tools.catalog import ToolCatalog
@@ -53,6 +53,11 @@ class RlmProtocol:
             raise PluginRegistrationError(
                 f"projected names {HISTORY!r}, which is the conversation; choose another name"
             )
+        for name in self._projected:
+            if not is_variable_name(name):
+                raise PluginRegistrationError(
+                    f"projected names {name!r}, which programs cannot read; use letters, digits and _"
+                )
         self._grammar: CellGrammar = grammar or FencedCells()
         self._compiler = Compiler()
         self._resolver = resolver
@@ -100,8 +105,8 @@ class RlmProtocol:
         assert self._offers is not None, "no session was built"
         return self._offers.of(catalog).surface.environment
 
-    def _told(self, catalog: ToolCatalog, surface: Surface) -> list[PromptContribution]:
-        tools = tools_prompt(catalog, surface.environment)
+    def _told(self, catalog: ToolCatalog, surface: Surface, concealed: frozenset[str]) -> list[PromptContribution]:
+        tools = tools_prompt(catalog, surface.environment, concealed)
         told = [
             PromptContribution("execution", execution_prompt(surface.environment, self.config.prompt_features)),
             PromptContribution("execution", tools, title="Host Surface"),
@@ -165,5 +170,4 @@ class RlmSession:
         return "" if self._grammar.find(text).code is not None else text
 
     def _contribute(self, context: PromptContext) -> list[PromptContribution]:
-        del context
-        return self._executor.told
+        return self._executor.told(context.concealed)

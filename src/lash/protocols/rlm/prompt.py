@@ -24,7 +24,8 @@ MAX_DESCRIBED: Final = 100
 
 _FRAME: Final = """You act by writing programs in lashlang. Each reply holds exactly one fenced block with the \
 tag `lashlang`; \
-what stands before it is your reasoning, and nothing may follow it. The block runs at once, and you see what \
+what stands before it is your reasoning, and nothing may follow it. A block that holds three back quotes itself \
+is opened and closed with four. The block runs at once, and you see what \
 it printed in the next message. Keep blocks small and each to one purpose: look first, then compute, then submit. \
 Variables live on in later blocks. `print value` shows a value to you, `submit value` ends the turn with it; \
 a block does not have to submit. When a block fails, what it assigned before stays; mend the rest of it."""
@@ -256,10 +257,13 @@ def _sections(environment: HostEnvironment, features: PromptFeatures) -> Iterato
     yield _CONTEXT + (f"\n\n{_CONTINUE}" if can_continue else "")
 
 
-def tools_prompt(catalog: ToolCatalog, environment: HostEnvironment) -> str:
-    """Every operation with its types and what it does; then data types, constructors and trigger sources."""
+def tools_prompt(catalog: ToolCatalog, environment: HostEnvironment, concealed: frozenset[str] = frozenset()) -> str:
+    """Every operation with its types and what it does; then data types, constructors and trigger sources.
+
+    Nothing is said of tools that are `concealed`.
+    """
     lines: list[str] = []
-    definitions = sorted(catalog.definitions(), key=_place)
+    definitions = sorted((one for one in catalog.definitions() if one.name not in concealed), key=_place)
     for definition in definitions[:MAX_DESCRIBED]:
         lines += _described(definition)
     if len(definitions) > MAX_DESCRIBED:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lash.base.json import Json, JsonObject
@@ -56,7 +56,8 @@ class Offer:
     catalog: ToolCatalog
     offered: list[JsonObject]
     surface: Surface
-    told: list[PromptContribution]
+    # By the tools that are concealed: mostly by none.
+    told: dict[frozenset[str], list[PromptContribution]] = field(default_factory=dict)
 
 
 class Offers:
@@ -65,7 +66,11 @@ class Offers:
     # A core has a handful of shapes of session; beyond them the oldest is made anew.
     CAPACITY = 32
 
-    def __init__(self, base: HostEnvironment, tell: Callable[[ToolCatalog, Surface], list[PromptContribution]]) -> None:
+    def __init__(
+        self,
+        base: HostEnvironment,
+        tell: Callable[[ToolCatalog, Surface, frozenset[str]], list[PromptContribution]],
+    ) -> None:
         self._base = base
         # Stands behind the tools: what else programs meet.
         self._host: JsonObject = {_HOST: base.as_json()}
@@ -79,11 +84,20 @@ class Offers:
             return known
         tools = offered_by(catalog)
         surface = surface_of(tools, self._base)
-        offer = Offer(catalog, [*tools, self._host], surface, self._tell(catalog, surface))
+        offer = Offer(catalog, [*tools, self._host], surface)
         self._known[id(catalog)] = offer
         if len(self._known) > self.CAPACITY:
             self._known.popitem(last=False)
         return offer
+
+    def told(self, offer: Offer, concealed: frozenset[str]) -> list[PromptContribution]:
+        """What the model is told of an offer."""
+        known = offer.told.get(concealed)
+        if known is None:
+            if len(offer.told) >= self.CAPACITY:
+                offer.told.clear()
+            known = offer.told[concealed] = self._tell(offer.catalog, offer.surface, concealed)
+        return known
 
     def recorded(self, offered: Sequence[Json]) -> Surface:
         """The surface as it was recorded."""

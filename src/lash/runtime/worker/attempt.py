@@ -78,14 +78,15 @@ class Attempts:
             await controller.retract()
 
     def _process_run(self, record: ProcessRecord, controller: EffectController, cancel: CancelToken) -> ProcessRun:
-        is_durable = controller.durability_tier() == "durable"
+        # What is bound to its owner stays with it while it waits: a parked process is anybody's.
+        may_park = controller.durability_tier() == "durable" and record.recovery != "owner_bound"
         return ProcessRun(
             registration_of(record),
             controller,
             cancel,
             self._engine.clock,
             self._slots,
-            self._config.park_after_ms if is_durable else None,
+            self._config.park_after_ms if may_park else None,
             record.last_sequence,
             record.wait,
         )

@@ -50,6 +50,12 @@ class Standing(NamedTuple):
     committed_at_ms: int | None
 
 
+class HeadToken(NamedTuple):
+    """The commit that wrote the head."""
+
+    commit_token: str
+
+
 class Count(NamedTuple):
     """How many."""
 
@@ -110,6 +116,7 @@ STANDING = Query(
     LEFT JOIN lash_turn_commits t ON t.session_id = s.session_id AND t.turn_id = ?2
     """,
 )
+HEAD_TOKEN = Query(HeadToken, "SELECT commit_token FROM lash_sessions WHERE session_id = ?1")
 # The guard of a commit. The row lock holds off a takeover until we are done.
 HOLDS_LEASE = Query(
     Count,
@@ -130,7 +137,8 @@ MOVE_HEAD = Statement(
     """
     UPDATE lash_sessions
     SET head_revision = head_revision + 1, head_json = ?2, manifest_json = ?3, leaf_node_id = ?4,
-        checkpoint_ref = ?5, turn_index = ?6, commit_token = ?7, updated_at_ms = ?8
+        checkpoint_ref = ?5, turn_index = ?6, commit_token = ?7, updated_at_ms = ?8,
+        path_revision = CASE WHEN ?10 = 1 THEN head_revision + 1 ELSE path_revision END
     WHERE session_id = ?1 AND head_revision = ?9
     """
 )
@@ -192,7 +200,7 @@ def commit(plan: CommitPlan) -> Steps[CommitResult]:
     if plan.is_replace and actual:
         yield from together(write(DELETE_NODES, plan.session_id))
     result = CommitResult(actual + 1, plan.head.checkpoint_ref, plan.head.manifest)
-    yield from _write(plan, actual, result)
+    yield from _write(plan, standing, result)
     yield from notify()
     return result
 
@@ -280,9 +288,9 @@ def _check_references(plan: CommitPlan, standing: Standing) -> Steps[None]:
             raise InvalidGraphDelta(plan.session_id, f"node {node_id} is not stored")
 
 
-def _write(plan: CommitPlan, actual: int, result: CommitResult) -> Steps[None]:
+def _write(plan: CommitPlan, standing: Standing, result: CommitResult) -> Steps[None]:
     fence = plan.lease.fence if plan.lease is not None else 0
-    head_part = _head_part(plan, actual)
+    head_part = _head_part(plan, standing)
     parts = [head_part]
     for completion in plan.completions:
         parts += settle_parts(
@@ -308,7 +316,7 @@ def _write(plan: CommitPlan, actual: int, result: CommitResult) -> Steps[None]:
         parts += [Part(INSERT_USAGE, row) for row in usage]
     counts = yield from _in_turns(parts)
     if counts[0] != 1:
-        raise HeadRevisionConflict(plan.expected_head_revision, actual)
+        raise HeadRevisionConflict(plan.expected_head_revision, standing.head_revision or 0)
     position = 1
     for completion in plan.completions:
         settled = counts[position + 1 : position + 2 * len(completion.batch_ids) : 2]
@@ -327,7 +335,7 @@ def _write(plan: CommitPlan, actual: int, result: CommitResult) -> Steps[None]:
     )
 
 
-def _head_part(plan: CommitPlan, actual: int) -> Part:
+def _head_part(plan: CommitPlan, standing: Standing) -> Part:
     head = plan.head
     common = (
         head.head_json,
@@ -338,9 +346,19 @@ def _head_part(plan: CommitPlan, actual: int) -> Part:
         plan.commit_token,
         plan.now_ms,
     )
-    if actual == 0:
+    if not standing.head_revision:
         return write(INSERT_HEAD, plan.session_id, *common)
-    return write(MOVE_HEAD, plan.session_id, *common, actual)
+    turns_off = not _continues(plan, standing.leaf_node_id)
+    return write(MOVE_HEAD, plan.session_id, *common, standing.head_revision, int(turns_off))
+
+
+def _continues(plan: CommitPlan, leaf: str | None) -> bool:
+    """Whether the active path goes on from the stored leaf, node by node, to the new one."""
+    for _, node_id, parent_node_id, _ in plan.nodes:
+        if parent_node_id != leaf:
+            return False
+        leaf = node_id  # type: ignore[assignment]  # a column of text
+    return not plan.is_replace and leaf == plan.leaf_node_id
 
 
 def _stamp_part(

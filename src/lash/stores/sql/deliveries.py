@@ -67,19 +67,16 @@ _DELIVERY: Final = (
     " d.subscription_json, d.created_at_ms, d.started_at_ms"
 )
 
-LIST_DELIVERIES = Query(
-    DeliveryRow,
-    f"""
+_WANTED: Final = f"""
     SELECT {_DELIVERY}
     FROM lash_trigger_deliveries d
     WHERE (CAST(?1 AS TEXT) IS NULL OR d.occurrence_id = CAST(?1 AS TEXT))
       AND (CAST(?2 AS TEXT) IS NULL OR d.subscription_id = CAST(?2 AS TEXT))
       AND (CAST(?3 AS TEXT) IS NULL OR d.process_id = CAST(?3 AS TEXT))
       AND (CAST(?4 AS TEXT) IS NULL OR d.state = CAST(?4 AS TEXT))
-    ORDER BY d.seq
-    LIMIT ?5
-    """,
-)
+"""
+LIST_DELIVERIES = Query(DeliveryRow, f"{_WANTED} ORDER BY d.seq LIMIT ?5")
+LAST_DELIVERIES = Query(DeliveryRow, f"{_WANTED} ORDER BY d.seq DESC LIMIT ?5")
 # Read on every report: by key, not by scan.
 OF_OCCURRENCE = Query(
     DeliveryRow,
@@ -155,14 +152,14 @@ def list_deliveries(wanted: DeliveryFilter) -> Steps[list[Delivery]]:
         rows = yield from many(OF_OCCURRENCE, wanted.occurrence_id, wanted.limit)
     else:
         rows = yield from many(
-            LIST_DELIVERIES,
+            LAST_DELIVERIES if wanted.newest else LIST_DELIVERIES,
             wanted.occurrence_id,
             wanted.subscription_id,
             wanted.process_id,
             wanted.state,
             wanted.limit,
         )
-    return [delivery_of(row) for row in rows]
+    return [delivery_of(row) for row in (reversed(rows) if wanted.newest else rows)]
 
 
 @program("read")

@@ -12,6 +12,7 @@ from lash.stores.records import (
     BatchRow,
     decoded,
 )
+from lash.stores.sql import commit as commits
 from lash.stores.sql.leases import refuse_deleted, session_lock
 from lash.stores.sql.process_grants import forget_session
 from lash.stores.sql.sessions import ALL_HEADS, GET_HEAD, ListingRow
@@ -137,6 +138,20 @@ def create(meta: MetaRow) -> Steps[None]:
     yield from lock(session_lock(meta.session_id))
     yield from refuse_deleted(meta.session_id)
     yield from execute(ADD_META, *meta)
+
+
+@program("write")
+def create_with_state(meta: MetaRow, first: commits.CommitPlan) -> Steps[bool]:
+    """Meta and first commit of a new session; False when there is one already. Raises `SessionDeleted`."""
+    yield from lock(session_lock(meta.session_id))
+    yield from refuse_deleted(meta.session_id)
+    head = yield from one(commits.HEAD_TOKEN, meta.session_id)
+    if head is not None:
+        return head.commit_token == first.commit_token  # ours, acknowledged late
+    if not (yield from execute(ADD_META, *meta)):
+        return False
+    yield from commits.commit(first).start()
+    return True
 
 
 @program("read")

@@ -95,7 +95,7 @@ OPEN_SNAPSHOTS = Query(
     ReservedRow,
     "SELECT subscription_json FROM lash_trigger_deliveries WHERE next_attempt_at_ms IS NOT NULL ORDER BY seq",
 )
-# An open delivery keeps its occurrence.
+# An open delivery keeps its occurrence, and so does a run that has not ended: later ones may have to wait for it.
 PRUNABLE = Query(
     OccurrenceId,
     """
@@ -104,7 +104,9 @@ PRUNABLE = Query(
     WHERE o.occurred_at_ms < ?1 AND o.reserved_at_ms IS NOT NULL
       AND NOT EXISTS (
         SELECT 1 FROM lash_trigger_deliveries d
-        WHERE d.occurrence_id = o.occurrence_id AND d.next_attempt_at_ms IS NOT NULL
+        WHERE d.occurrence_id = o.occurrence_id
+          AND (d.next_attempt_at_ms IS NOT NULL
+               OR EXISTS (SELECT 1 FROM lash_processes p WHERE p.process_id = d.process_id AND p.status = 'running'))
       )
     ORDER BY o.occurred_at_ms, o.seq
     LIMIT ?2

@@ -106,8 +106,8 @@ ADVANCE = Statement(
     """
     UPDATE lash_processes
     SET last_sequence = ?2, updated_at_ms = ?3, change_seq = {change},
-        due_at_ms = CASE WHEN recovery <> 'externally_owned' AND lease_token = '' AND due_at_ms > CAST(?3 AS BIGINT)
-          THEN CAST(?3 AS BIGINT) ELSE due_at_ms END
+        due_at_ms = CASE WHEN recovery <> 'externally_owned' AND lease_token = '' AND due_at_ms > {now}
+          THEN {now} ELSE due_at_ms END
     WHERE process_id = ?1
     """
 )
@@ -131,7 +131,7 @@ FINISH = Statement(
 # Whoever is parked on the process is due now.
 WAKE_PARKED = Statement(
     """
-    UPDATE lash_processes SET due_at_ms = ?2, change_seq = {change}
+    UPDATE lash_processes SET due_at_ms = {now}, change_seq = {change}
     WHERE status = 'running' AND lease_token = ''
       AND process_id IN (SELECT k.process_id FROM lash_process_parked_on k WHERE k.awaited_id = ?1)
     """
@@ -271,7 +271,7 @@ def _parts(plan: AppendPlan, request: AppendRequest, ordinal: int, writing: Writ
             )
         )
     if status is not None:
-        parts.append(write(WAKE_PARKED, event.process_id, event.occurred_at))
+        parts.append(write(WAKE_PARKED, event.process_id))
     return parts
 
 

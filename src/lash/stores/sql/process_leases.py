@@ -120,13 +120,14 @@ REVIVE = Query(
     RETURNING process_id, lease_expires_at_ms
     """,
 )
-# The fence stays: the next owner's is greater.
+# The fence stays: the next owner's is greater. The pause before the process is due is counted by the database's
+# clock, which claims go by.
 RELEASE = Statement(
     """
     UPDATE lash_processes
     SET lease_token = '', lease_expires_at_ms = 0, change_seq = {change},
         due_at_ms = CASE WHEN status <> 'running' OR recovery = 'externally_owned' THEN CAST(?3 AS BIGINT)
-          WHEN CAST(?4 AS BIGINT) > {now} THEN CAST(?4 AS BIGINT) ELSE {now} END
+          WHEN CAST(?4 AS BIGINT) = CAST(?3 AS BIGINT) THEN CAST(?3 AS BIGINT) ELSE {now} + CAST(?4 AS BIGINT) END
     WHERE process_id = ?1 AND lease_token = ?2 AND lease_token <> ''
     """
 )
@@ -227,9 +228,9 @@ def heartbeat(leases: Sequence[ProcessLease], ttl_ms: int) -> Steps[list[HeldRow
 
 
 @program("write")
-def release(completion: ProcessLeaseCompletion, due_at_ms: int) -> Steps[None]:
-    """Gives a lease back; the process is due at `due_at_ms`. A stale one changes nothing."""
-    if (yield from execute(RELEASE, completion.process_id, completion.lease_token, NEVER_MS, due_at_ms)):
+def release(completion: ProcessLeaseCompletion, pause_ms: int) -> Steps[None]:
+    """Gives a lease back; the process is due after a pause. A stale one changes nothing."""
+    if (yield from execute(RELEASE, completion.process_id, completion.lease_token, NEVER_MS, pause_ms)):
         yield from notify()
 
 
@@ -242,9 +243,9 @@ def give_back(rows: Sequence[tuple[str, str, int]]) -> Steps[None]:
 
 @program("write")
 def park(
-    lease: ProcessLease, seen_sequence: int, due_at_ms: int, awaited: Sequence[str], wait_ids: Sequence[str]
+    lease: ProcessLease, seen_sequence: int, pause_ms: int, awaited: Sequence[str], wait_ids: Sequence[str]
 ) -> Steps[bool]:
-    """Gives the lease back until something happens; see `ProcessRegistry.park_process`."""
+    """Gives the lease back until something happens, or the pause is over; see `ProcessRegistry.park_process`."""
     row = yield from hold(lease.process_id)
     if row.lease_token != lease.lease_token:
         raise ProcessLeaseLost(lease.process_id)
@@ -260,7 +261,7 @@ def park(
             return False
     yield from execute(UNPARK, lease.process_id)
     yield from each(PARK_ON, [(awaited_id, lease.process_id) for awaited_id in sorted(awaited)])
-    yield from execute(RELEASE, lease.process_id, lease.lease_token, NEVER_MS, due_at_ms)
+    yield from execute(RELEASE, lease.process_id, lease.lease_token, NEVER_MS, pause_ms)
     return True
 
 

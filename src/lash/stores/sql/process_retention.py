@@ -37,6 +37,7 @@ class Candidate(NamedTuple):
     process_id: str
     status: str
     change_seq: int
+    terminal_at_ms: int
     is_leased: int
     grants: int
     pending_wakes: int
@@ -52,13 +53,18 @@ class LiveRow(NamedTuple):
 
 
 class PruneQuery(NamedTuple):
-    """Which terminal processes to look at: the arguments of the query. Empty text means any."""
+    """Which terminal processes to look at: the arguments of the query. Empty text means any.
+
+    A page begins behind the place `after_ms`, `after_id`.
+    """
 
     cutoff_ms: int
     originator_id: str
     identity_kind: str
     status: str
     limit: int
+    after_ms: int
+    after_id: str
 
 
 _CHANGES = """
@@ -106,7 +112,7 @@ RAISE_BASE = Statement("UPDATE lash_change_clock SET base = base + ?1 WHERE sing
 CANDIDATES = Query(
     Candidate,
     """
-    SELECT p.process_id, p.status, p.change_seq,
+    SELECT p.process_id, p.status, p.change_seq, p.terminal_at_ms,
       CASE WHEN p.lease_token <> '' AND p.lease_expires_at_ms > {now} THEN 1 ELSE 0 END,
       (SELECT count(*) FROM lash_process_grants g WHERE g.process_id = p.process_id),
       (SELECT count(*) FROM lash_process_wake_outbox o WHERE o.process_id = p.process_id AND o.state = 'pending')
@@ -115,6 +121,7 @@ CANDIDATES = Query(
       AND (CAST(?2 AS TEXT) = '' OR p.originator_id = ?2)
       AND (CAST(?3 AS TEXT) = '' OR p.identity_kind = ?3)
       AND (CAST(?4 AS TEXT) = '' OR p.status = ?4)
+      AND (p.terminal_at_ms, p.process_id) > (CAST(?6 AS BIGINT), CAST(?7 AS TEXT))
     ORDER BY p.terminal_at_ms, p.process_id LIMIT ?5
     """,
 )
@@ -179,13 +186,19 @@ def raise_base(by: int) -> Steps[None]:
 
 
 @program("write")
-def prune(query: PruneQuery, watermark: int, now_ms: int) -> Steps[list[tuple[Candidate, str]]]:
-    """Forgets what nothing speaks for; answers each candidate with the reason that kept it, or empty text."""
+def prune(query: PruneQuery, room: int, watermark: int, now_ms: int) -> Steps[list[tuple[Candidate, str]]]:
+    """Forgets up to `room` of a page that nothing speaks for.
+
+    Answers each one that was looked at with the reason that kept it, or empty text.
+    """
     verdicts: list[tuple[Candidate, str]] = []
     for found in (yield from many(CANDIDATES, *query)):
+        if not room:
+            break
         reason = blocked_by(found, watermark)
         verdicts.append((found, reason))
         if not reason:
+            room -= 1
             yield from execute(BURY, found.process_id, now_ms)
             for statement in FORGET:
                 yield from execute(statement, found.process_id)

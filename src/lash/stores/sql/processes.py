@@ -73,7 +73,8 @@ GRANT = Statement(
 ADD_EVENT_TYPES = Statement(
     "INSERT INTO lash_process_event_types (hash, event_types_json) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING"
 )
-# The id of a pruned process stays taken.
+# The id of a pruned process stays taken. What is due at once is due by the database's clock, as it is claimed:
+# hosts whose clocks run ahead of it hold nothing back.
 ADD_PROCESS = Query(
     Id,
     """
@@ -81,7 +82,9 @@ ADD_PROCESS = Query(
       (process_id, registration_hash, registration_json, event_types_hash, recovery, originator_id, wake_session_id,
        identity_kind, identity_label, env_ref, module_ref, created_at_ms, updated_at_ms, due_at_ms, status, change_seq)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-           CAST(?12 AS BIGINT), CAST(?12 AS BIGINT), CAST(?13 AS BIGINT), 'running', {change}
+           CAST(?12 AS BIGINT), CAST(?12 AS BIGINT),
+           CASE WHEN CAST(?13 AS BIGINT) = CAST(?12 AS BIGINT) THEN {now} ELSE CAST(?13 AS BIGINT) END,
+           'running', {change}
     WHERE NOT EXISTS (SELECT 1 FROM lash_process_tombstones t WHERE t.process_id = CAST(?1 AS TEXT))
     ON CONFLICT (process_id) DO NOTHING
     RETURNING process_id

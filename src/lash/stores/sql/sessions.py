@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lash.base.usage import LedgerEntry, TokenUsage, merge_ledger
 from lash.sessions.errors import AmbiguousSession, StoredDataCorrupt
-from lash.sessions.graph import ActivePath, FullGraph, ReadScope, SessionGraph
+from lash.sessions.graph import ActivePath, FullGraph, ReadScope, SessionGraph, SessionNode
 from lash.sessions.store import PersistedSession
 from lash.stores.program import Query, Steps, many, one, program
 from lash.stores.records import (
@@ -29,6 +29,7 @@ class HeadRow(NamedTuple):
     manifest_json: str
     leaf_node_id: str | None
     checkpoint_ref: str
+    path_revision: int
 
 
 class NodeRow(NamedTuple):
@@ -75,7 +76,7 @@ class TurnRow(NamedTuple):
 GET_HEAD = Query(
     HeadRow,
     """
-    SELECT head_revision, head_json, manifest_json, leaf_node_id, checkpoint_ref
+    SELECT head_revision, head_json, manifest_json, leaf_node_id, checkpoint_ref, path_revision
     FROM lash_sessions
     WHERE session_id = ?1
     """,
@@ -100,6 +101,23 @@ ACTIVE_PATH = Query(
       SELECT n.node_id, n.parent_node_id, n.node_json, n.tombstoned, p.depth + 1
       FROM path p
       JOIN lash_graph_nodes n ON n.session_id = ?1 AND n.node_id = p.parent_node_id
+    )
+    SELECT node_json FROM path WHERE tombstoned = 0 ORDER BY depth DESC
+    """,
+)
+# The same, up to a node that is known already.
+PATH_BEHIND = Query(
+    NodeRow,
+    """
+    WITH RECURSIVE path (parent_node_id, node_json, tombstoned, depth) AS (
+      SELECT parent_node_id, node_json, tombstoned, 0
+      FROM lash_graph_nodes
+      WHERE session_id = ?1 AND node_id = ?2
+      UNION ALL
+      SELECT n.parent_node_id, n.node_json, n.tombstoned, p.depth + 1
+      FROM path p
+      JOIN lash_graph_nodes n ON n.session_id = ?1 AND n.node_id = p.parent_node_id
+      WHERE p.parent_node_id <> ?3
     )
     SELECT node_json FROM path WHERE tombstoned = 0 ORDER BY depth DESC
     """,
@@ -146,24 +164,50 @@ def load_session(session_id: str | None, scope: ReadScope) -> Steps[PersistedSes
     row = yield from one(GET_HEAD, found)
     if row is None:
         return None
-    head = decode_head(found, row.head_json)
-    manifest = decode_manifest(found, row.manifest_json)
-    refs = {*manifest.values(), *(frame.execution_state_ref for frame in head.agent_frames)}
+    graph = yield from _graph(found, scope, row.leaf_node_id)
+    return (yield from _session(found, row, graph, with_frames=True))
+
+
+@program("read")
+def load_since(session_id: str | None, leaf_node_id: str, revision: int) -> Steps[PersistedSession | None]:
+    """The session with the nodes behind a leaf that was its own at `revision`.
+
+    None when the active path has not simply gone on from there. Frames come without their snapshots.
+    """
+    found = yield from resolve(session_id)
+    row = None if found is None else (yield from one(GET_HEAD, found))
+    if found is None or row is None or not row.path_revision <= revision <= row.head_revision:
+        return None
+    nodes: list[SessionNode] = []
+    if row.leaf_node_id != leaf_node_id:
+        behind = yield from many(PATH_BEHIND, found, row.leaf_node_id, leaf_node_id)
+        nodes = [decode_node(found, behind_row.node_json) for behind_row in behind]
+        if not nodes or nodes[0].parent_node_id != leaf_node_id:
+            return None  # what was between is hidden, or the leaf was never ours
+    return (yield from _session(found, row, SessionGraph(nodes, row.leaf_node_id), with_frames=False))
+
+
+def _session(session_id: str, row: HeadRow, graph: SessionGraph, *, with_frames: bool) -> Steps[PersistedSession]:
+    head = decode_head(session_id, row.head_json)
+    manifest = decode_manifest(session_id, row.manifest_json)
+    refs: set[str | None] = set(manifest.values())
+    if with_frames:
+        refs |= {frame.execution_state_ref for frame in head.agent_frames}
     blobs: dict[str, bytes] = {}
     for ref in sorted(ref for ref in refs if ref is not None):
         blob = yield from one(GET_BLOB, ref)
         if blob is not None:
             blobs[ref] = blob.content
-    ledger = yield from many(LEDGER, found)
+    ledger = yield from many(LEDGER, session_id)
     return PersistedSession(
-        session_id=found,
+        session_id=session_id,
         head_revision=row.head_revision,
         policy=head.policy,
-        agent_frames=hydrate_frames(found, head.agent_frames, blobs),
+        agent_frames=hydrate_frames(session_id, head.agent_frames, blobs) if with_frames else head.agent_frames,
         current_agent_frame_id=head.current_agent_frame_id,
-        graph=(yield from _graph(found, scope, row.leaf_node_id)),
+        graph=graph,
         checkpoint_ref=row.checkpoint_ref,
-        checkpoint=decode_checkpoint(found, head, manifest, blobs),
+        checkpoint=decode_checkpoint(session_id, head, manifest, blobs),
         token_ledger=_ledger(ledger),
     )
 

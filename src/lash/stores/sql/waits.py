@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from lash.base.codec import encode
 from lash.effects.waits import AwaitEventKey
 from lash.stores.dialect import Statement
-from lash.stores.program import Query, Steps, execute, lock, many, notify, one, program
+from lash.stores.program import Query, Steps, execute, lock, many, many_each, notify, one, program
 
 
 class Secret(NamedTuple):
@@ -32,6 +33,12 @@ class ProcessRow(NamedTuple):
     """A process by its id."""
 
     process_id: str
+
+
+class SettledRow(NamedTuple):
+    """A wait by its id."""
+
+    key_id: str
 
 
 class WaitState(NamedTuple):
@@ -87,6 +94,16 @@ GET_WAIT = Query(
     LEFT JOIN (SELECT 1 AS flag, session_id FROM lash_await_revoked_sessions) r ON r.session_id = k.session_id
     """,
 )
+# A registered wait that is gone was revoked with its session.
+IS_SETTLED = Query(
+    SettledRow,
+    """
+    SELECT k.key_id
+    FROM (SELECT CAST(?1 AS TEXT) AS key_id) k
+    LEFT JOIN lash_await_events w ON w.key_id = k.key_id
+    WHERE w.key_id IS NULL OR w.terminal_json IS NOT NULL
+    """,
+)
 # A resolution before anybody waits is kept; one that is there stands.
 RESOLVE = Statement(
     """
@@ -115,8 +132,8 @@ CANCEL_OPEN = Statement(
 HOLD_PROCESS = Query(ProcessRow, "SELECT process_id FROM lash_processes WHERE process_id = ?1 {for_update}")
 WAKE_PROCESS = Statement(
     """
-    UPDATE lash_processes SET due_at_ms = CAST(?2 AS BIGINT), change_seq = {change}
-    WHERE process_id = ?1 AND status = 'running' AND lease_token = '' AND due_at_ms > CAST(?2 AS BIGINT)
+    UPDATE lash_processes SET due_at_ms = {now}, change_seq = {change}
+    WHERE process_id = ?1 AND status = 'running' AND lease_token = '' AND due_at_ms > {now}
     """
 )
 
@@ -144,6 +161,12 @@ def open_wait(key: AwaitEventKey, deadline_ms: int | None, subject_json: str | N
 def get_wait(key: AwaitEventKey) -> Steps[WaitState | None]:
     """The wait as it stands."""
     return (yield from one(GET_WAIT, key.key_id, key.scope.session_id))
+
+
+@program("read")
+def settled(key_ids: Sequence[str]) -> Steps[list[SettledRow]]:
+    """Which of these registered waits are resolved or revoked."""
+    return (yield from many_each(IS_SETTLED, [(key_id,) for key_id in key_ids]))
 
 
 @program("read")
@@ -176,7 +199,7 @@ def resolve(key: AwaitEventKey, terminal_json: str, now_ms: int) -> Steps[tuple[
         return state, False
     changed = yield from execute(RESOLVE, *_identity(key), terminal_json, now_ms)
     if process_id is not None:
-        yield from execute(WAKE_PROCESS, process_id, now_ms)
+        yield from execute(WAKE_PROCESS, process_id)
     yield from notify()
     return (yield from _state(key)), changed > 0
 

@@ -246,7 +246,7 @@ class _NeverWakes(SystemClock):
 
 
 def _host(store: Store, clock: Clock | None = None) -> JournaledEffectHost:
-    return JournaledEffectHost(store.journal, store.waits, store.changes, clock=clock, timings=TIMINGS)
+    return JournaledEffectHost(store.journal, store.waits, clock=clock, timings=TIMINGS)
 
 
 async def _unowned(store: Store) -> EffectController:

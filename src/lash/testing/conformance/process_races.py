@@ -9,20 +9,27 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from lash.base.codec import struct_to_json
 from lash.processes.authority import HostAuthority
 from lash.processes.errors import ProcessAlreadyTerminal, ProcessLeaseLost
 from lash.processes.event_types import SelectedKey, signal
 from lash.processes.events import cancel_requested
 from lash.processes.events import signal as signal_event
+from lash.processes.inputs import ExternalInput, ProcessIdentity
 from lash.processes.outputs import CancelledOutput, ProcessAwaitOutput, SuccessOutput
-from lash.processes.scopes import SessionScope
+from lash.processes.scopes import HostOriginator, SessionScope
 from lash.processes.selectors import const, pointer
+from lash.runtime.process_starter import RegistryStarter
+from lash.runtime.trigger_router import TriggerRouter
 from lash.sessions.meta import RootSession
 from lash.sessions.store import SessionCreate, SessionStore
 from lash.stores import Store
 from lash.testing.conformance.bundles import StorePair
 from lash.testing.conformance.laws import Rows, Suite
 from lash.testing.conformance.process_drafts import LONG_MS, event, external, job, plain, wake, waking
+from lash.triggers.delivery import delivery_process_id
+from lash.triggers.occurrence import OccurrenceRequest
+from lash.triggers.subscription import SubscriptionDraft
 
 PROCESSES: Suite[StorePair] = Suite("processes")
 law = PROCESSES.law
@@ -212,6 +219,42 @@ async def many_parents_await_their_children_with_one_reader(pair: StorePair, row
 
     outputs = await _soon(asyncio.gather(*parents))
     row("X-22", outputs == [SuccessOutput(process_id) for process_id in ids], len(outputs))
+
+
+@law("X-23", stores="SP")
+async def a_delivery_that_its_emitter_left_is_started_once(pair: StorePair, row: Rows) -> None:
+    assert pair.reopen is not None
+    triggers = pair.store.triggers
+    subscription = await triggers.register_subscription(_pressed_starts_external_work())
+    request = OccurrenceRequest(source_type="button", source_key="blue", payload=1, idempotency_key="one")
+    emitted = await triggers.record_and_reserve(request)
+    # The emitter dies here. Its time to start what it reserved is over, and two others sweep.
+    await triggers.defer_delivery(emitted.occurrence.occurrence_id, subscription.subscription_id, 0)
+    others = [await pair.reopen(), await pair.reopen()]
+    routers = [TriggerRouter(store.triggers, RegistryStarter(store.processes)) for store in others]
+
+    swept = await asyncio.gather(*(router.sweep() for router in routers))
+    again = await routers[0].sweep()
+
+    expected = delivery_process_id(emitted.occurrence.occurrence_id, subscription.subscription_id)
+    ids = [record.id for record in await pair.store.processes.list_non_terminal()]
+    row("X-23", ids == [expected] == [reserved.process_id for reserved in emitted.reservations], ids)
+    row("X-23", any(report.started for report in swept) and again.started == 0, (swept, again))
+    states = [delivery.state for delivery in await triggers.list_deliveries()]
+    row("X-23", states == ["started"], states)
+
+
+def _pressed_starts_external_work() -> SubscriptionDraft:
+    return SubscriptionDraft(
+        registrant=HostOriginator(),
+        source_type="button",
+        source_key="blue",
+        source=None,
+        payload_schema=True,
+        target=struct_to_json(ExternalInput()),
+        target_identity=ProcessIdentity("external"),
+        input_template={},
+    )
 
 
 @law("X-34")

@@ -1,8 +1,8 @@
-"""Waiting for processes: one reader for everybody who waits.
+"""Waiting for rows of one kind (processes, durable waits): one reader for everybody who waits.
 
 Whoever waits registers, reads, then waits; so nothing that happens in between is
 missed. The hub runs while somebody waits: when the store's change feed moves it
-reads which processes changed, once, and wakes only those who wait for them. A
+reads which rows changed, once, and wakes only those who wait for them. A
 thousand waiting tasks cost one sleeping reader.
 """
 
@@ -27,14 +27,14 @@ class Feed(Protocol):
 
 
 class News(NamedTuple):
-    """Which processes changed, with the number of the change, and where to read on."""
+    """Which rows changed, by their id and with the number of the change, and where to read on."""
 
     changes: Iterable[tuple[str, int]]
     resume: int
 
 
 class Watch:
-    """One waiter's view of one process."""
+    """One waiter's view of one row."""
 
     __slots__ = ("_event", "failure", "seen")
 
@@ -51,7 +51,7 @@ class Watch:
             raise self.failure
 
     def notice(self, change_seq: int) -> None:
-        """The process changed, or may have."""
+        """The row changed, or may have."""
         if change_seq != self.seen:
             self.seen = change_seq
             self._event.set()
@@ -62,22 +62,26 @@ class Watch:
         self._event.set()
 
 
-class ProcessHub:
-    """See the module docstring. `news` reads what changed from a number on."""
+class Hub:
+    """See the module docstring. `news` reads what changed from a number on, None for where that begins.
 
-    def __init__(self, feed: Feed, news: Callable[[int | None], Awaitable[News]]) -> None:
+    `kind` is what is waited for, with its article.
+    """
+
+    def __init__(self, kind: str, feed: Feed, news: Callable[[int | None], Awaitable[News]]) -> None:
+        self._kind = kind
         self._feed = feed
         self._news = news
         self._watches: dict[str, dict[Watch, None]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._is_ready: asyncio.Future[None] | None = None
 
-    async def first(self, process_id: str, read: Callable[[], Awaitable[T | None]]) -> T:
+    async def first(self, row_id: str, read: Callable[[], Awaitable[T | None]]) -> T:
         """What `read` answers as soon as it answers something; it is asked again after each change."""
         found = await read()
         if found is not None:
             return found
-        with self._watching(process_id) as watch:
+        with self._watching(row_id) as watch:
             await self._ready()
             while True:
                 found = await read()
@@ -94,7 +98,12 @@ class ProcessHub:
                 await reader
         if self._is_ready is not None and not self._is_ready.done():
             self._is_ready.set_result(None)  # the reader was cancelled before its first step
-        self._fail(StoreUnavailable("the store was closed while a process was awaited; open it again"))
+        self._fail(StoreUnavailable(f"the store was closed while {self._kind} was awaited; open it again"))
+
+    @property
+    def watched(self) -> list[str]:
+        """The rows that somebody waits for."""
+        return list(self._watches)
 
     @property
     def waiting(self) -> int:
@@ -102,16 +111,16 @@ class ProcessHub:
         return sum(len(watches) for watches in self._watches.values())
 
     @contextlib.contextmanager
-    def _watching(self, process_id: str) -> Iterator[Watch]:
+    def _watching(self, row_id: str) -> Iterator[Watch]:
         watch = Watch()
-        self._watches.setdefault(process_id, {})[watch] = None
+        self._watches.setdefault(row_id, {})[watch] = None
         try:
             yield watch
         finally:
-            watches = self._watches[process_id]
+            watches = self._watches[row_id]
             del watches[watch]
             if not watches:
-                del self._watches[process_id]
+                del self._watches[row_id]
             if not self._watches and self._reader is not None:
                 self._reader.cancel()
 
@@ -119,7 +128,7 @@ class ProcessHub:
         """Returns when changes from now on will be noticed."""
         if self._reader is None or self._reader.done() or self._reader.cancelling():
             ready = self._is_ready = asyncio.get_running_loop().create_future()
-            self._reader = asyncio.create_task(self._read(ready), name="lash process watch")
+            self._reader = asyncio.create_task(self._read(ready), name=f"lash watch of {self._kind}")
         assert self._is_ready is not None
         await asyncio.shield(self._is_ready)
 
@@ -130,8 +139,8 @@ class ProcessHub:
             while True:
                 generation = self._feed.generation()
                 changes, resume = await self._news(resume)
-                for process_id, change_seq in changes:
-                    for watch in self._watches.get(process_id, ()):
+                for row_id, change_seq in changes:
+                    for watch in self._watches.get(row_id, ()):
                         watch.notice(change_seq)
                 await self._feed.changed(generation)
         except asyncio.CancelledError:
