@@ -36,7 +36,7 @@ from lash.stores.process_records import (
 )
 from lash.stores.process_upkeep import SqlProcessUpkeep
 from lash.stores.readable import readable
-from lash.stores.sql import process_events, process_leases, process_work
+from lash.stores.sql import process_ends, process_events, process_leases, process_work
 from lash.stores.sql import processes as sql
 from lash.stores.watching import Hub
 
@@ -217,12 +217,12 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         if isinstance(authority, ReconciledAbandonAuthority):
             abandon = decode_record(await self._driver.run(sql.require(process_id))).abandon_request
         request = terminal(process_id, output, abandon)
-        return await self._driver.run(process_events.complete(process_id, request, self._writing(), authority))
+        return await self._driver.run(process_ends.complete(process_id, request, self._writing(), authority))
 
     async def complete_process_with_lease(self, lease: ProcessLease, output: ProcessAwaitOutput) -> ProcessRecord:
         """See `ProcessRegistry`."""
         request = terminal(lease.process_id, output)
-        return await self._driver.run(process_events.complete_with_lease(lease, request, self._writing()))
+        return await self._driver.run(process_ends.complete_with_lease(lease, request, self._writing()))
 
     # Leases
 
@@ -311,7 +311,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
     ) -> WorkTurnOver:
         """See `ProcessRegistry`."""
         requests = [
-            process_events.Ending(end.lease, terminal(end.lease.process_id, end.output), end.claimed) for end in ends
+            process_ends.Ending(end.lease, terminal(end.lease.process_id, end.output), end.claimed) for end in ends
         ]
         claimant = process_leases.ProcessClaimant(_owner(owner_id), claim_token, ttl_ms)
         writing = self._writing()

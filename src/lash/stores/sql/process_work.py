@@ -8,7 +8,8 @@ from typing import NamedTuple
 from lash.processes.event_types import CANCEL_REQUESTED
 from lash.stores.process_records import RecordRow
 from lash.stores.program import Query, Steps, many_each, one, program
-from lash.stores.sql.process_events import Ending, Writing, complete_many_steps
+from lash.stores.sql.process_ends import Ending, complete_many_steps
+from lash.stores.sql.process_events import Writing
 from lash.stores.sql.process_leases import ProcessClaimant, claim_due_steps
 
 
