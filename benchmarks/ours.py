@@ -2,7 +2,8 @@
 
 Each turn of W1 and W2 runs in a new session, as the peers' do; what creating the session
 costs on top is a figure of its own. Like theirs, the model answers in one piece and
-says what it used, so that no time goes into acting.
+says what it used, so that no time goes into acting. *Observed* is the same turn while
+somebody reads the session's observation.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from lash.effects.invocation import Invocation, RuntimeScope, turn_replay_key
 from lash.effects.local import Local
 from lash.effects.scope import ExecutionScope
 from lash.hosts import JournaledEffectHost
+from lash.runtime.observation.events import TurnEnded
 from lash.sessions.accept import Claimant
 from lash.sessions.store import SessionCreate
 from lash.testing import ScriptedModel, calls, says
@@ -52,20 +54,52 @@ def scripted(steps: list) -> ScriptedModel:
     return ScriptedModel(steps, usage=lash.TokenUsage(300, 80), chunk_chars=10_000)
 
 
-async def timed_turns(store: str, steps: list) -> tuple[list[float], list[float]]:
-    """Seconds of the turn alone, and with the creation of its session."""
-    turn_seconds, whole_seconds = [], []
+class Turns:
+    """Seconds of each turn: alone, with the creation of its session, and observed."""
+
+    def __init__(self) -> None:
+        self.alone: list[float] = []
+        self.whole: list[float] = []
+        self.observed: list[float] = []
+
+
+async def timed_turns(store: str, steps: list) -> Turns:
+    """Turns that nobody observes and turns that are observed, in turn: a slow moment of the disk hits both."""
+    turns = Turns()
     async with lash.StandardCore(model=scripted(steps), tools=[lookup], store=store) as core:
         for _ in range(TURNS):
             started = now()
             async with core.session(uuid.uuid4().hex) as session:
-                opened = now()
-                turn = await session.run(USER_TEXT)
-                ended = now()
-            turn_seconds.append(ended - opened)
-            whole_seconds.append(ended - started)
-            assert turn.text == REPLY_TEXT.strip()
-    return turn_seconds, whole_seconds
+                turns.alone.append(await timed(session))
+            turns.whole.append(now() - started)
+            async with core.session(uuid.uuid4().hex) as session:
+                observer = await observing(session)
+                turns.observed.append(await timed(session))
+                await observer
+    return turns
+
+
+async def timed(session: lash.Session) -> float:
+    started = now()
+    turn = await session.run(USER_TEXT)
+    ended = now()
+    assert turn.text == REPLY_TEXT.strip()
+    return ended - started
+
+
+async def observing(session: lash.Session) -> asyncio.Task[None]:
+    """Somebody who is there before the turn and sees it to its end."""
+    is_there = asyncio.Event()
+
+    async def read() -> None:
+        async for seen in session.observe():
+            is_there.set()
+            if isinstance(seen.payload, TurnEnded):
+                return
+
+    reader = asyncio.create_task(read())
+    await is_there.wait()
+    return reader
 
 
 async def timed_conversation(store: str) -> list[float]:
@@ -113,9 +147,10 @@ async def timed_workflows(where: str) -> list[float]:
 async def measure(workloads: set[str], who: str, store: str) -> None:
     for workload, steps in (("w1", [says(REPLY_TEXT)]), ("w2", [LOOKUPS, says(REPLY_TEXT)])):
         if workload in workloads:
-            turns, wholes = await timed_turns(store, steps)
-            emit_turns(workload.upper(), who, turns)
-            emit(workload.upper(), who, "new session and turn", [value * 1e3 for value in wholes[WARM_UP:]], "ms")
+            turns = await timed_turns(store, steps)
+            emit_turns(workload.upper(), who, turns.alone)
+            for metric, seconds in (("turn, observed", turns.observed), ("new session and turn", turns.whole)):
+                emit(workload.upper(), who, metric, [value * 1e3 for value in seconds[WARM_UP:]], "ms")
     if "w3" in workloads:
         emit_steps(who, await timed_workflows(store))
 

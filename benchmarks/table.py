@@ -92,7 +92,7 @@ def _verdict(target: Target, figures: dict[Key, Figure]) -> str:
     if not rivals:
         return "not measured"
     best = min(rivals, key=_badness)
-    name = target.against_metric or best.who
+    name = metric if best.who == target.ours else best.who
     ratio = ours / best.median
     wanted = f"{_sign(target)} {target.must:g}× (reach {target.reach:g}×)"
     return f"{ratio:.2f}× {name}, {wanted}: {_reached(ratio, target)}"

@@ -21,6 +21,8 @@ MODULES = (
     "lash.testing",
     "lash.direct",
     "lash.effects",
+    "lash.processes",
+    "lash.triggers",
     "lash.models",
     "lash.providers",
     "lash.stock",

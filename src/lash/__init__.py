@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lash.base.errors import MissingExtra as MissingExtra
     from lash.base.messages import Message as Message
     from lash.base.usage import TokenUsage as TokenUsage
+    from lash.core import CoreOptions as CoreOptions
     from lash.core import LashCore as LashCore
     from lash.core import RlmCore as RlmCore
     from lash.core import StandardCore as StandardCore
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from lash.runtime.observation.relay import SharedReplay as SharedReplay
     from lash.runtime.observation.replay import LiveReplayStore as LiveReplayStore
     from lash.runtime.observation.replay import RecentEvents as RecentEvents
+    from lash.runtime.process_handle import ProcessAbandoned as ProcessAbandoned
+    from lash.runtime.process_handle import ProcessCancelled as ProcessCancelled
     from lash.runtime.process_handle import ProcessFailed as ProcessFailed
     from lash.runtime.process_handle import ProcessHandle as ProcessHandle
     from lash.runtime.process_handle import ProcessStillRunning as ProcessStillRunning
@@ -72,6 +75,7 @@ _HOMES = {
     "MissingExtra": "lash.base.errors",
     "Message": "lash.base.messages",
     "TokenUsage": "lash.base.usage",
+    "CoreOptions": "lash.core",
     "LashCore": "lash.core",
     "RlmCore": "lash.core",
     "RlmConfig": "lash.protocols.rlm.options",
@@ -95,6 +99,8 @@ _HOMES = {
     "SharedReplay": "lash.runtime.observation.relay",
     "LiveReplayStore": "lash.runtime.observation.replay",
     "RecentEvents": "lash.runtime.observation.replay",
+    "ProcessAbandoned": "lash.runtime.process_handle",
+    "ProcessCancelled": "lash.runtime.process_handle",
     "ProcessFailed": "lash.runtime.process_handle",
     "ProcessHandle": "lash.runtime.process_handle",
     "ProcessStillRunning": "lash.runtime.process_handle",
@@ -144,6 +150,7 @@ __all__ = [
     "Approval",
     "CommitBudget",
     "ConfigurationError",
+    "CoreOptions",
     "EffectInDoubt",
     "External",
     "Gap",
@@ -160,6 +167,8 @@ __all__ = [
     "ModelSpec",
     "ObservationEvent",
     "Plugin",
+    "ProcessAbandoned",
+    "ProcessCancelled",
     "ProcessFailed",
     "ProcessHandle",
     "ProcessStillRunning",

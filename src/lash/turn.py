@@ -191,14 +191,19 @@ class TurnStream:
 
     def __aiter__(self) -> AsyncIterator[TurnActivity]:
         """The activities; raises at the end what `result` would raise."""
+        self._entered()
         return self._activities()
 
     async def result(self) -> TurnResult:
         """The result; waits for the end of the turn, activities that nobody reads are dropped."""
+        run = self._entered()
+        self._abandon()
+        return await run
+
+    def _entered(self) -> asyncio.Task[TurnResult]:
         if self._run is None:
             raise InvalidArgument("the stream was not entered; use `async with session.stream(…) as stream`")
-        self._abandon()
-        return await self._run
+        return self._run
 
     async def _drive(self) -> TurnResult:
         try:

@@ -452,3 +452,37 @@ def test_a_program_in_a_file_is_started_and_shows_where_it_stands(
     refused = cli(*line, "--app", "crawler:core", "--args", '{"n": "x"}', "--store", terminal.store)
     assert refused.exit_code != 0
     assert "argument `n`: expected int, got string" in refused.stderr
+
+
+def test_a_process_in_doubt_says_what_it_waits_for(cli: Cli, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = str(tmp_path / "agent.db")
+
+    async def leave_a_payment_half_done() -> None:
+        began = asyncio.Event()
+
+        @lash.tool(repeat="never")
+        async def pay() -> None:
+            """Pays, and never comes back."""
+            began.set()
+            await asyncio.Event().wait()
+
+        async with lash.StandardCore(model=ScriptedModel([]), tools=[pay], store=store) as core:
+            await core.processes.start(pay, id="p")
+            await asyncio.wait_for(began.wait(), SOON_S)
+            assert await asyncio.to_thread(doubts, cli, store) == []  # it runs
+            await core.worker.drain(0)
+        async with lash.StandardCore(model=ScriptedModel([]), tools=[pay], store=store) as core:
+            async with asyncio.timeout(SOON_S):
+                while not core.recovery.in_doubt:  # noqa: ASYNC110 - another program would look as well
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(leave_a_payment_half_done())
+
+    assert doubts(cli, store) == ["process:p:tool:pay:attempt:1"]
+    assert "in doubt" in cli("processes", "show", "p", "--store", store).stdout
+    assert "process p waits for core.settle" in caplog.text
+
+
+def doubts(cli: Cli, store: str) -> object:
+    """What is said to be in doubt of the process `p`."""
+    return json.loads(cli("processes", "show", "p", "--store", store, "--json").stdout)["process"]["in_doubt"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 import lash
 from face.places import Gate, Place, settled, texts, until
+from lash.base.messages import AttachmentRef
 from lash.machine.outcome import AssistantMessage, Stopped
 from lash.runtime.request import TurnInputWithdrawn
 from lash.testing import ScriptedModel, calls, fails, says
@@ -45,6 +47,50 @@ async def test_a_replayed_result_tells_the_calls_of_the_turn(place: Place) -> No
         (call.call_id, call.tool, call.args, call.output.value) for call in first.tool_calls
     ]
     assert again.outcome == AssistantMessage("ok")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "text",
+        '{"text": "that looks like JSON"}',
+        {"id": 7, "lines": [{"price": 1.5}, None, True], "größe": "42"},
+        {"$lash_tool_value": "attachment", "ref": "of the author"},
+        [1, "two"],
+        2**60,
+        2.0,
+        None,
+        "",
+    ],
+    ids=repr,
+)
+async def test_a_replayed_result_has_the_values_that_the_tools_gave(file: Place, value: object) -> None:
+    @lash.tool
+    async def look() -> Any:
+        return value
+
+    core = await file.core(ScriptedModel([calls("look"), says("ok")]), tools=[look])
+    async with core.session("s") as session:
+        first = await session.run("x", turn_id="t")
+        again = await session.run("x", turn_id="t")
+
+        assert again.replayed
+        assert [call.output for call in again.tool_calls] == [call.output for call in first.tool_calls]
+        again_value = again.tool_calls[0].output.value
+        assert (again_value, type(again_value)) == (value, type(value))
+
+
+async def test_an_attachment_of_a_replayed_result_is_the_one_that_the_tool_gave(file: Place) -> None:
+    @lash.tool
+    async def draw(ctx: lash.ToolContext) -> Any:
+        return {"chart": AttachmentRef("0" * 64, "image/png", 3, label="chart.png"), "points": 2}
+
+    core = await file.core(ScriptedModel([calls("draw"), says("ok")]), tools=[draw])
+    async with core.session("s") as session:
+        first = await session.run("x", turn_id="t")
+        again = await session.run("x", turn_id="t")
+
+        assert again.tool_calls[0].output == first.tool_calls[0].output
 
 
 async def test_other_input_under_a_settled_id_is_a_conflict(place: Place) -> None:

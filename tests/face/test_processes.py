@@ -20,7 +20,7 @@ from lash.processes.errors import (
     UnknownProcess,
 )
 from lash.processes.inputs import LashlangProcessInput, ToolCallInput
-from lash.processes.outputs import SuccessOutput
+from lash.processes.outputs import ProcessAwaitOutput, SuccessOutput
 from lash.processes.scopes import SessionOriginator, SessionScope
 from lash.runtime.process_admin import ProcessStartConflict
 from lash.runtime.process_handle import ProcessAbandoned, ProcessCancelled, ProcessFailed, UnknownSignal
@@ -429,6 +429,23 @@ async def test_an_unknown_process_is_an_error_and_a_pruned_one_says_so(place: Pl
     with pytest.raises(ProcessNoLongerRetained):
         await core.processes.get("p")
     with pytest.raises(ProcessNoLongerRetained):
+        await handle.result()
+
+
+async def test_a_failure_is_told_though_it_was_pruned_meanwhile(memory: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = await memory.core(model())
+    handle = await core.processes.start(DEPLOY, id="p")
+    await core.processes.cancelled("p")
+    await_process = core.store.processes.await_process
+
+    async def then_prune(process_id: str) -> ProcessAwaitOutput:
+        output = await await_process(process_id)
+        await core.processes.prune(timedelta(0))
+        return output
+
+    monkeypatch.setattr(core.store.processes, "await_process", then_prune)
+
+    with pytest.raises(lash.ProcessCancelled):
         await handle.result()
 
 

@@ -731,3 +731,38 @@ async def test_a_running_tool_sees_that_its_turn_was_cancelled(memory: Place) ->
 
         assert (await running).outcome == Stopped("cancelled")
         assert await asyncio.to_thread(saw.wait, 20)
+
+
+async def test_a_tool_that_waits_for_its_own_session_is_told_so_and_may_leave_input_behind(memory: Place) -> None:
+    said: list[str] = []
+
+    @lash.tool
+    async def ask_myself(ctx: lash.ToolContext) -> str:
+        """Asks the session that waits for it."""
+        for other in (core.session("helper"), core.session("s")):
+            try:
+                said.append((await other.run("and?")).text)
+            except lash.LashError as error:
+                said.append(error.code)
+        await core.session("s").enqueue("later")
+        return "asked"
+
+    @lash.tool
+    async def ask_back() -> str:
+        """Asks the session whose tool asked."""
+        try:
+            return (await core.session("s").run("you?")).text
+        except lash.LashError as error:
+            return error.code
+
+    script = [calls("ask_myself"), calls("ask_back"), says("helped"), says("done"), says("later too")]
+    core = await memory.core(ScriptedModel(script, order="calls"), tools=[ask_myself, ask_back])
+    async with asyncio.timeout(20), core.session("s") as session:
+        assert (await session.run("go")).text == "done"
+        helper = (await core.session("helper").open()).messages
+        while len(session.messages) < 6:  # noqa: ASYNC110 - what is queued runs by itself
+            await asyncio.sleep(0.01)
+
+        assert said == ["helped", "turn_waits_for_itself"]
+        assert "turn_waits_for_itself" in str(helper)
+        assert texts(session.messages)[-2:] == ["user: later", "assistant: later too"]

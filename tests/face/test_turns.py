@@ -422,6 +422,14 @@ async def test_a_stream_that_was_not_entered_has_no_result(memory: Place) -> Non
             await session.stream("x").result()
 
 
+async def test_a_stream_that_was_not_entered_tells_nothing_and_says_so(memory: Place) -> None:
+    core = await memory.core(ScriptedModel([]))
+    async with core.session("s") as session:
+        with pytest.raises(lash.InvalidArgument, match="entered"):
+            async for _ in session.stream("x"):
+                pass
+
+
 # cancellation
 
 

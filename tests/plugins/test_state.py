@@ -18,6 +18,7 @@ from lash.plugins import (
     ActionDefinition,
     AfterToolCall,
     AtCheckpoint,
+    BeforeToolCall,
     BeforeTurn,
     ExtensionContribution,
     PluginArtifact,
@@ -28,10 +29,11 @@ from lash.plugins import (
     PluginSessionContext,
     PluginSessionError,
     PluginSnapshot,
+    ReplaceToolArgs,
     StatefulPlugin,
     plugin_action,
 )
-from lash.testing import ScriptedModel, calls, says
+from lash.testing import Lab, Life, ScriptedModel, calls, says
 
 
 class Add(msgspec.Struct, frozen=True):
@@ -297,6 +299,43 @@ async def test_another_process_sees_what_was_committed(file: Place) -> None:
         await there.run("go", turn_id="second")
 
         assert await heard(there) == ["begin first", "before_completion", "begin second", "before_completion"]
+
+
+async def test_hooks_prepare_a_call_once_for_all_its_attempts_also_when_the_process_dies_between_them() -> None:
+    class Counting(StatefulPlugin):
+        id = "counting"
+        initial: Json = 0
+
+        @lash.hook.before_tool_call
+        def count(self, call: BeforeToolCall) -> ReplaceToolArgs:
+            assert isinstance(self.state, int)
+            self.update(self.state + 1)
+            return ReplaceToolArgs({"name": f"prepared {self.state}"})
+
+        @plugin_action("counting.read", kind="query")
+        def read(self, context: ActionContext) -> Json:
+            return self.state
+
+    @lash.tool(repeat="idempotent", retry=lash.Retry(attempts=2, base_ms=1))
+    async def flaky(ctx: lash.ToolContext, name: str) -> lash.ToolResult:
+        if ctx.attempt_number == 1:
+            return lash.ToolResult.retryable("unavailable", "busy", "later")
+        return lash.ToolResult.ok(name)
+
+    def agent(life: Life) -> lash.StandardCore:
+        model = ScriptedModel([calls("flaky", name="a"), says("ok")])
+        return lash.StandardCore(
+            model=model, tools=[flaky], plugins=[Counting()], store=life.store, effect_host=life.effect_host
+        )
+
+    async def program(core: lash.StandardCore) -> Json:
+        async with core.session("s") as session:
+            turn = await session.run("go", turn_id="t")
+            return [str(turn.tool_calls[0].output.value), await session.plugins.invoke("counting.read")]
+
+    report = await Lab(agent, test=program).kill_at(program, effect="flaky", when="recorded")
+
+    report.raise_for_problems()
 
 
 # actions

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from lash.processes.inputs import ProcessIdentity
+from lash.runtime import schedules
 from lash.runtime.schedules import ScheduleClock
 from lash.runtime.trigger_router import TriggerRouter
 from lash.sessions.errors import StoreUnavailable
@@ -24,6 +25,7 @@ from lash.triggers.schedules import (
     CatchUp,
     Cron,
     Every,
+    Firing,
     Schedule,
     ScheduleDraft,
     ScheduleSpec,
@@ -252,8 +254,28 @@ async def test_a_poke_makes_the_loop_look_at_once(store: Store, clock: VirtualCl
     assert due_times(registry) == [START]
 
 
-async def test_the_loop_outlives_a_store_that_is_away(
+async def test_a_schedule_that_cannot_be_computed_stops_nobody_else(
     store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(store, "a-broken", At(START))
+    await put(store, "b-whole", At(START))
+
+    def fall(schedule: Schedule, now_ms: int) -> Firing | None:
+        if schedule.schedule_id == "a-broken":
+            raise OverflowError("a date that no calendar has")
+        return plan_firing(schedule, now_ms)
+
+    monkeypatch.setattr(schedules, "plan_firing", fall)
+    registry = Registry()
+
+    await clock_of(store, registry, clock).tick()
+
+    assert due_times(registry) == [START]
+
+
+@pytest.mark.parametrize("trouble", [StoreUnavailable("the disk is full"), RuntimeError("nobody thought of it")])
+async def test_the_loop_outlives_a_store_that_is_away(
+    store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
     await put(store, "now", At(START))
     registry = Registry()
@@ -263,7 +285,7 @@ async def test_the_loop_outlives_a_store_that_is_away(
 
     async def away(*_: object) -> list[Schedule]:
         if next(failures, False):
-            raise StoreUnavailable("the disk is full")
+            raise trouble
         return await type(store.triggers).due_schedules(store.triggers, clock.now_ms(), 10)
 
     monkeypatch.setattr(store.triggers, "due_schedules", away)

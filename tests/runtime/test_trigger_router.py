@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from lash.base.errors import LashError
-from lash.runtime.trigger_router import TriggerRouter
+from lash.runtime.trigger_router import QUEUE_RECHECK_MS, TriggerRouter
 from lash.sessions.errors import StoreUnavailable
 from lash.stores import Store
 from lash.stores.sql.occurrences import GRACE_MS
@@ -228,6 +228,27 @@ async def test_an_occurrence_is_skipped_while_the_earlier_run_goes_on(store: Sto
     assert [found.deliveries[0].state for found in (first, second, third)] == ["started", "skipped", "started"]
     assert second.deliveries[0].error == f"skipped: the earlier run {first.started_process_ids[0]} has not ended"
     assert len(registry.ids) == 2
+
+
+async def test_a_long_queue_is_looked_at_by_its_head(store: Store, clock: VirtualClock) -> None:
+    await subscribed(store, "queue")
+    registry = Registry()
+    router = TriggerRouter(store.triggers, registry)
+    for number in range(20):
+        await router.emit(pressed(f"n{number}"))
+
+    await clock.advance(QUEUE_RECHECK_MS)
+    looked_at = await router.sweep()
+    registry.end(registry.ids[0])
+    moved_up: list[int] = []
+    while len(registry.ids) < 20:
+        await clock.advance(QUEUE_RECHECK_MS)
+        moved_up.append((await router.sweep()).started)
+        registry.running.clear()
+
+    assert (looked_at.waiting, looked_at.started) == (1, 0)
+    assert max(moved_up) == 1
+    assert len(moved_up) <= 2 * 20
 
 
 async def test_occurrences_queue_behind_each_other_in_order(store: Store, clock: VirtualClock) -> None:

@@ -400,6 +400,8 @@ class TestOptions:
             {"timeout": float("nan")},
             {"approve": "always"},
             {"approve": None},
+            {"retry": 3},
+            {"cancel": "yes"},
             {"approve": True, "approval_timeout": float("inf")},
         ],
         ids=repr,

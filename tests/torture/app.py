@@ -10,7 +10,8 @@ import asyncio
 import faulthandler
 import logging
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lash.base.json import Json
 from lash.cli.commands import worker as command
 from lash.machine.llm import LlmRequest, ToolResultBlock
 from lash.runtime.worker import turnover
-from lash.runtime.worker.config import ProcessWorkerConfig
+from lash.runtime.worker.engines import ProcessEngine
 from lash.testing import ScriptedModel, calls, says
 from lash.tools.decorator import Tool
 from torture.effects_log import EffectsLog
@@ -47,21 +48,24 @@ class Place:
         return await lash.Store.open(self.url, schema=self.schema)
 
 
-class Core(lash.StandardCore):
-    """A core that runs ordeals too."""
+class Ordeals(lash.Plugin):
+    """Runs ordeals."""
 
-    log: EffectsLog
+    def __init__(self, log: EffectsLog) -> None:
+        super().__init__("ordeals")
+        self._log = log
 
-    def process_worker_config(self) -> ProcessWorkerConfig:
-        """See `LashCore`."""
-        return replace(super().process_worker_config(), engines={KIND: OrdealEngine(self.log)})
+    def process_engines(self) -> Mapping[str, ProcessEngine]:
+        """See `ContributesEngines`."""
+        return {KIND: OrdealEngine(self._log)}
 
 
-def core(place: Place, store: lash.Store, *, workers: int) -> Core:
+def core(place: Place, store: lash.Store, *, workers: int) -> lash.StandardCore:
     """The core of a worker, or of the driver that only asks."""
-    made = Core(
+    return lash.StandardCore(
         model=ScriptedModel(_answer),
         tools=_tools(place.log),
+        plugins=[Ordeals(place.log)],
         store=store,
         workers=workers,
         worker_concurrency=16,
@@ -69,8 +73,6 @@ def core(place: Place, store: lash.Store, *, workers: int) -> Core:
         host_id="torture",
         lease_timings=TIMINGS,
     )
-    made.log = place.log
-    return made
 
 
 def worker_main(place: Place, name: str, ready: Any) -> None:

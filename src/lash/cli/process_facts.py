@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+import lash
 from lash.base.canonical import canonical_json
 from lash.base.codec import to_json
 from lash.base.json import Json
+from lash.effects.scope import ExecutionScope
 from lash.processes.event_types import SIGNAL_PREFIX
 from lash.processes.events import ProcessEvent
 from lash.processes.inputs import ExternalInput, LashlangProcessInput, ToolCallInput
@@ -36,9 +40,11 @@ class ProcessFacts(msgspec.Struct, frozen=True):
     # Of a program: its module, and what it did last that is recorded.
     module_ref: str | None = None
     last_place: str | None = None
+    # Effects that were begun by a worker which is gone, and that nobody may repeat.
+    in_doubt: list[str] = []
 
     @staticmethod
-    def of(record: ProcessRecord, last_place: str | None = None) -> ProcessFacts:
+    def of(record: ProcessRecord, last_place: str | None = None, in_doubt: Sequence[str] = ()) -> ProcessFacts:
         """The facts of a record."""
         shown, status, target = record.display, record.status, record.wake_target
         names = [one.name for one in record.event_types if one.name.startswith(SIGNAL_PREFIX)]
@@ -61,6 +67,7 @@ class ProcessFacts(msgspec.Struct, frozen=True):
             outcome=None if status.await_output is None else to_json(status.await_output),
             module_ref=record.input.module_ref if isinstance(record.input, LashlangProcessInput) else None,
             last_place=last_place,
+            in_doubt=list(in_doubt),
         )
 
     @property
@@ -118,3 +125,14 @@ def _args(record: ProcessRecord) -> Json:
 
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else canonical_json(value)
+
+
+async def doubts_of(store: lash.Store, record: ProcessRecord) -> list[str]:
+    """The keys of effects that wait for `core.settle`."""
+    if record.is_terminal or record.first_started_by is None:
+        return []
+    lease = await store.processes.get_process_lease(record.id)
+    if lease is not None and not await store.liveness.is_dead(lease.owner_id):
+        return []  # somebody is at it
+    rows = await store.journal.load(ExecutionScope.process(record.id))
+    return [row.replay_key for row in rows if row.status == "in_progress" and row.never]

@@ -46,7 +46,10 @@ from lash.turn import prompt_json
 
 
 class LashCore:
-    """A core with an execution mode of your choice; `StandardCore` presets it."""
+    """A core with an execution mode of your choice, `protocol`; `StandardCore` and `RlmCore` preset it.
+
+    Everything else it takes is in `CoreOptions`.
+    """
 
     def __init__(self, *, protocol: PluginFactory, **options: Unpack[CoreOptions]) -> None:
         self._plan = CorePlan(protocol=protocol, **options)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class StandardCore(LashCore):
-    """A core in standard mode: native tool calling."""
+    """A core in standard mode: native tool calling. Its options are `CoreOptions`."""
 
     def __init__(self, **options: Unpack[CoreOptions]) -> None:
         super().__init__(protocol=StandardProtocol(), **options)
@@ -27,7 +27,7 @@ class RlmCore(LashCore):
     """A core in RLM mode: the model writes programs in lashlang, and tools are modules of the language.
 
     `rlm` says how programs run and what is shown of them; `projected` binds read-only names in every program,
-    by value or by a reference that `resolver` fetches when a program reads it.
+    by value or by a reference that `resolver` fetches when a program reads it. All else is in `CoreOptions`.
     Added in 0.1.
     """
 

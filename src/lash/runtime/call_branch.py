@@ -131,6 +131,8 @@ class CallBranch:
             delay_ms = body.get("retry_in_ms")
             if not isinstance(delay_ms, int):
                 return body
+            if self._was_recorded and "prepared" in body:
+                self._run.resume(body["prepared"])
             pause = self._envelope(
                 f"{self._call.tool_name}:attempt:{number}:sleep", sleep_command(duration_ms=delay_ms)
             )

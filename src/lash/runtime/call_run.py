@@ -27,6 +27,7 @@ from lash.plugins.trail import HookTrail
 from lash.runtime import direct
 from lash.runtime.activity import ActivityStream, ToolCallProgress
 from lash.runtime.direct import DirectCalls
+from lash.runtime.open_call import open_call
 from lash.runtime.tool_hooks import ToolHooks
 from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
 from lash.tools.catalog import ToolCatalog
@@ -174,7 +175,10 @@ class CallRun:
         if not self._place.cancel.is_cancelled:
             delay_ms = next_attempt(output, self._policy, number)
         if delay_ms is not None:
-            return {"retry_in_ms": delay_ms, "output": output.to_json()}
+            again: JsonObject = {"retry_in_ms": delay_ms, "output": output.to_json()}
+            if isinstance(self._prepared, PreparedToolCall):
+                again["prepared"] = to_json(self._prepared)  # hooks had their say once for all attempts
+            return again
         return await self.finished(settled(output, self._policy, number), elapsed_ms)
 
     async def _output(self, number: int) -> ToolCallOutput:
@@ -183,7 +187,8 @@ class CallRun:
             return prepared
         # A tool that never waits must not keep its siblings from starting.
         await asyncio.sleep(0)
-        return await run_attempt(self._place.catalog, prepared, self._context(prepared, number))
+        with open_call(self._place.scope.session_id, prepared.tool_name):
+            return await run_attempt(self._place.catalog, prepared, self._context(prepared, number))
 
     async def _prepare(self) -> PreparedToolCall | ToolCallOutput:
         call = self._call

@@ -19,6 +19,7 @@ from lash.runtime.drive import Applied, Driven, Lost, Parked
 from lash.runtime.driving import SessionDrives
 from lash.runtime.engine import CoreClosed
 from lash.runtime.input import QueuedInput, prepare_input
+from lash.runtime.open_call import refuse_own_turn
 from lash.runtime.request import TurnInputWithdrawn, TurnRequest, input_payload
 from lash.runtime.result import TurnResult
 from lash.runtime.settle import TurnSummary, follow_up_turn_id, stored_summary, turn_result
@@ -52,6 +53,7 @@ class Caller:
 
     async def result(self) -> TurnResult:
         """Accepts the turn and returns it settled, whoever drives it."""
+        refuse_own_turn(self._session_id)
         try:
             queued = await prepare_input(self._request.turn_input, self._request.options, self._engine.attachments)
             acceptance = await self._accept(queued)

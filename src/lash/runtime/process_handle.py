@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lash.base.errors import InvalidArgument
 from lash.base.ids import is_name
 from lash.base.json import Json
-from lash.processes.errors import ProcessError, UndeclaredEventType, UnknownProcess
+from lash.processes.errors import ProcessError, ProcessNoLongerRetained, UndeclaredEventType, UnknownProcess
 from lash.processes.event_types import SIGNAL_PREFIX, signal_event_type
 from lash.processes.events import ProcessEvent, cancel_requested, signal
 from lash.processes.outputs import FailureOutput, ProcessAwaitOutput, SuccessOutput
@@ -183,7 +183,10 @@ class ProcessHandle:
         return f"ProcessHandle({self._id!r})"
 
     async def _raise(self, output: ProcessAwaitOutput) -> Json:
-        state = (await self.record()).status.state
+        try:
+            state: str = (await self.record()).status.state
+        except ProcessNoLongerRetained as gone:  # it was pruned since
+            state = gone.status
         kinds = {"cancelled": ProcessCancelled, "abandoned": ProcessAbandoned}
         raise kinds.get(state, ProcessFailed)(self._id, state, output)
 

@@ -76,6 +76,9 @@ class ScheduleClock:
             except LashError as error:
                 logger.warning("the clock of triggers tries again in %d ms: %s", self._look_again_ms, error)
                 wake_ms = None
+            except Exception:  # whatever it is, time does not stand still because of it
+                logger.exception("the clock of triggers tries again in %d ms", self._look_again_ms)
+                wake_ms = None
             pause = self._look_again_ms
             # What was due before this look and still is cannot be helped by looking again at once.
             if wake_ms is not None and wake_ms > looked_ms:
@@ -103,7 +106,7 @@ class ScheduleClock:
         for schedule in due:
             try:
                 firing = plan_firing(schedule, now_ms)
-            except LashError as error:
+            except Exception as error:
                 logger.error("schedule %s cannot be computed: %s", schedule.schedule_id, error)
                 continue
             if firing is not None:

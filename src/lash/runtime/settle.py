@@ -35,6 +35,7 @@ from lash.sessions.commit import (
 from lash.sessions.graph import GraphAppend
 from lash.sessions.queue import QueuedWorkCompletion, QueuedWorkDraft, TurnInputPayload
 from lash.tools.result import Cancelled, Failed, Succeeded, ToolCallOutput, ToolCallRecord
+from lash.tools.value import is_marked
 
 # What a stamp keeps of calls in cells: so many of them, and so much of the arguments and the value of each.
 BRIEF_CALLS = 200
@@ -53,12 +54,15 @@ class TurnSummary(msgspec.Struct, frozen=True):
     usage: TokenUsage = TokenUsage()
     errors: list[TurnIssue] = []
     effects: list[list[Json]] = []
-    # Calls that did not succeed or whose result was shaped, by call id: the graph keeps only what the model saw.
+    # Calls that did not succeed or whose result the model saw in another shape, by call id: the graph keeps only
+    # what the model saw.
     unsuccessful: dict[str, ToolCallOutput] = {}
     # What tools used that asked models themselves; absent where there is none.
     direct_usage: list[LedgerEntry] = []
     # Calls that programs made, which are no part of the conversation: what they gave by its beginning.
     cell_calls: list[ToolCallRecord] = []
+    # Calls whose value is the JSON that the model saw, and not that text.
+    json_calls: list[str] = []
 
     def to_json(self) -> JsonObject:
         """The stored form. The text of an ordinary answer is read from the graph instead."""
@@ -69,6 +73,8 @@ class TurnSummary(msgspec.Struct, frozen=True):
             del body["direct_usage"]
         if not self.cell_calls:
             del body["cell_calls"]
+        if not self.json_calls:
+            del body["json_calls"]
         return body
 
 
@@ -129,6 +135,7 @@ def turn_commit(
         kept_outputs(tool_calls, shaped_calls),
         merge_ledger(direct_usage),
         [_in_brief(call) for call in in_cells[:BRIEF_CALLS]],
+        [call.call_id for call in tool_calls if call.call_id and _is_shown_as_json(call.output)],
     )
     state = checkpoint.turn_state
     checkpoint = msgspec.structs.replace(
@@ -211,7 +218,7 @@ def turn_result(
     """The result of a settled turn from its summary and its messages."""
     calls = tool_calls
     if calls is None:
-        calls = [*calls_of(messages, summary.unsuccessful), *summary.cell_calls]
+        calls = [*calls_of(messages, summary.unsuccessful, set(summary.json_calls)), *summary.cell_calls]
     issues = list(summary.errors)
     output, is_recovered = assistant_output(summary.outcome, messages)
     if is_recovered:
@@ -262,10 +269,14 @@ def kept_outputs(calls: Sequence[ToolCallRecord], shaped: Set[str]) -> dict[str,
                 kept[call.call_id or ""] = ToolCallOutput(Failed(msgspec.structs.replace(payload, raw=None)))
             case Cancelled(payload=payload):
                 kept[call.call_id or ""] = ToolCallOutput(Cancelled(msgspec.structs.replace(payload, raw=None)))
-            case _:
-                if call.call_id in shaped:
+            case Succeeded(payload=payload):
+                if call.call_id in shaped or is_marked(payload):
                     kept[call.call_id or ""] = call.output
     return kept
+
+
+def _is_shown_as_json(output: ToolCallOutput) -> bool:
+    return isinstance(output.outcome, Succeeded) and not isinstance(output.outcome.payload, str)
 
 
 def calls_of_cells(calls: Sequence[ToolCallRecord], kept: Sequence[TurnRecord]) -> list[ToolCallRecord]:
@@ -296,8 +307,10 @@ def _in_brief(call: ToolCallRecord) -> ToolCallRecord:
     return msgspec.structs.replace(call, args=args, output=output)
 
 
-def calls_of(messages: Sequence[Message], unsuccessful: Mapping[str, ToolCallOutput]) -> list[ToolCallRecord]:
-    """Tool calls as the conversation remembers them: the output of a success is the text the model saw."""
+def calls_of(
+    messages: Sequence[Message], unsuccessful: Mapping[str, ToolCallOutput], json_calls: Set[str | None] = frozenset()
+) -> list[ToolCallRecord]:
+    """Tool calls as the conversation remembers them: the output of a success is what the model saw."""
     results = {
         part.tool_call_id: part.content for message in messages for part in message.parts if part.kind == "tool_result"
     }
@@ -311,7 +324,8 @@ def calls_of(messages: Sequence[Message], unsuccessful: Mapping[str, ToolCallOut
                     args = {}
                 output = unsuccessful.get(part.tool_call_id or "")
                 if output is None:
-                    output = ToolCallOutput.ok(results.get(part.tool_call_id, ""))
+                    text = results.get(part.tool_call_id, "")
+                    output = ToolCallOutput(Succeeded(parse_json(text) if part.tool_call_id in json_calls else text))
                 records.append(
                     ToolCallRecord(
                         part.tool_call_id, part.tool_name or "", args if isinstance(args, dict) else {}, output, 0

@@ -38,7 +38,8 @@ from lash.triggers.subscription import Subscription
 
 logger = logging.getLogger("lash.triggers")
 
-# How soon a delivery that queues behind an earlier run is looked at again.
+# How soon a delivery that queues behind an earlier run is looked at again; one that stands further back is looked at
+# later in proportion, so that a long queue costs as little as a short one.
 QUEUE_RECHECK_MS: Final = 2_000
 
 # No occurrence has more deliveries than fit into one report.
@@ -169,7 +170,7 @@ class TriggerRouter:
             return await self._as_it_stands(subscription, occurrence)
         blocked_by = await self._blocked_by(subscription, occurrence)
         if blocked_by is not None:
-            return await self._give_way(subscription, occurrence, blocked_by)
+            return await self._give_way(subscription, occurrence, *blocked_by)
         try:
             await self._starter.start(start)
         except StoreUnavailable:
@@ -181,8 +182,8 @@ class TriggerRouter:
         await self._store.mark_delivery_started(occurrence_id, subscription_id)
         return _report(subscription, process_id, "started")
 
-    async def _blocked_by(self, subscription: Subscription, occurrence: Occurrence) -> str | None:
-        """The earlier run that a subscription without overlap has to respect.
+    async def _blocked_by(self, subscription: Subscription, occurrence: Occurrence) -> tuple[str, int] | None:
+        """The earlier run that a subscription without overlap has to respect, and how many stand in between.
 
         The answer only ever changes from a process to None: what is earlier is fixed, and what
         has ended stays so. So an attempt after a crash never skips what was started before it.
@@ -191,18 +192,20 @@ class TriggerRouter:
             return None
         earlier = await self._store.earlier_run(occurrence.occurrence_id, subscription.subscription_id)
         if earlier.open_process_id is not None:
-            return earlier.open_process_id
+            return earlier.open_process_id, earlier.open_count
         running = earlier.started_process_id
-        return running if running is not None and await self._starter.is_running(running) else None
+        return (running, 0) if running is not None and await self._starter.is_running(running) else None
 
-    async def _give_way(self, subscription: Subscription, occurrence: Occurrence, earlier: str) -> DeliveryReport:
+    async def _give_way(
+        self, subscription: Subscription, occurrence: Occurrence, earlier: str, between: int
+    ) -> DeliveryReport:
         occurrence_id, subscription_id = occurrence.occurrence_id, subscription.subscription_id
         process_id = delivery_process_id(occurrence_id, subscription_id)
         if subscription.draft.overlap == "skip":
             reason = f"skipped: the earlier run {earlier} has not ended"
             if await self._store.mark_delivery_skipped(occurrence_id, subscription_id, reason):
                 return DeliveryReport(subscription_id, subscription.handle, process_id, "skipped", reason)
-        elif await self._store.defer_delivery(occurrence_id, subscription_id, QUEUE_RECHECK_MS):
+        elif await self._store.defer_delivery(occurrence_id, subscription_id, QUEUE_RECHECK_MS * (1 + between)):
             return DeliveryReport(
                 subscription_id, subscription.handle, process_id, "reserved", f"queued behind {earlier}"
             )

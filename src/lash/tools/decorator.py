@@ -207,6 +207,10 @@ def tool(
             raise ToolDefinitionError(
                 signature.function, f"approve={approve!r}", "give True, or a function of the arguments and the context"
             )
+        if not isinstance(retry, Retry | None):
+            raise ToolDefinitionError(signature.function, f"retry={retry!r}", "give a lash.Retry(attempts=…)")
+        if cancel is not None and not callable(cancel):
+            raise ToolDefinitionError(signature.function, f"cancel={cancel!r}", "give a function")
         if approval_timeout is not None and approve is False:
             raise ToolDefinitionError(
                 signature.function, f"approval_timeout={approval_timeout}", "give it together with approve="

@@ -76,6 +76,13 @@ def attachments_of(json: Json) -> list[AttachmentRef]:
     return list(_attachments(json))
 
 
+def is_marked(json: Json) -> bool:
+    """Whether a wire form says anything in another way than its author did."""
+    if isinstance(json, list):
+        return any(map(is_marked, json))
+    return isinstance(json, dict) and (MARKER in json or any(map(is_marked, json.values())))
+
+
 def unmarked(json: JsonObject) -> AttachmentRef | JsonObject:
     """One level of a wire object: the attachment, or the entries as their author wrote them.
 

@@ -83,10 +83,11 @@ class OpenDelivery(msgspec.Struct, frozen=True):
 
 
 class EarlierRun(msgspec.Struct, frozen=True):
-    """What stands before a delivery: an earlier one that is still open, and the process started last."""
+    """What stands before a delivery: earlier ones that are still open, and the process started last."""
 
     open_process_id: str | None
     started_process_id: str | None
+    open_count: int = 0
 
 
 class TriggeredStart(msgspec.Struct, frozen=True, kw_only=True):

@@ -168,6 +168,31 @@ ACTIONS = st.one_of(
 )
 
 
+async def test_an_observer_is_woken_behind_what_a_turn_has_made_ready() -> None:
+    world, order = World(max_events=100), []
+    observer = SessionObserver(world, None)
+    await anext(observer)  # the snapshot
+
+    async def read() -> None:
+        async for seen in observer:
+            assert not isinstance(seen, Gap)
+            order.append(type(seen.payload).__name__)
+
+    reader = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    await world.do("start")
+    await world.do("prose")
+    asyncio.get_running_loop().call_soon(order.append, "the store has the commit")
+    await asyncio.sleep(0)
+    assert order == ["the store has the commit"]
+    await asyncio.sleep(0)
+
+    assert order == ["the store has the commit", "TurnStarted", "TurnTold"]
+    reader.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await reader
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(ACTIONS, max_size=60), st.sampled_from([1, 2, 5, 64]))
 def test_whatever_is_missed_the_sum_is_what_stands(actions: list[str | tuple[str, int, int]], max_events: int) -> None:

@@ -252,7 +252,7 @@ async def _list(
 
 async def _show_one(where: str, process_id: str) -> tuple[ProcessFacts, list[EventFacts]]:
     from lash.cli.background import over, process_of
-    from lash.cli.process_facts import EventFacts, ProcessFacts
+    from lash.cli.process_facts import EventFacts, ProcessFacts, doubts_of
     from lash.cli.stores import open_store
     from lash.processes.inputs import LashlangProcessInput
 
@@ -265,7 +265,7 @@ async def _show_one(where: str, process_id: str) -> tuple[ProcessFacts, list[Eve
             from lash.cli.program_facts import last_place
 
             place = await last_place(store, record)
-        return ProcessFacts.of(record, place), told
+        return ProcessFacts.of(record, place, await doubts_of(store, record)), told
 
 
 def _print_process(found: ProcessFacts, events: list[EventFacts]) -> None:
@@ -285,6 +285,8 @@ def _print_process(found: ProcessFacts, events: list[EventFacts]) -> None:
         known["program"] = found.module_ref
     if found.last_place is not None:
         known["last did"] = found.last_place
+    if found.in_doubt:
+        known["in doubt"] = ", ".join(found.in_doubt) + " (core.settle)"
     if found.signals:
         known["takes"] = ", ".join(found.signals)
     if found.started_at_ms is not None:

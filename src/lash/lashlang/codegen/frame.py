@@ -103,10 +103,10 @@ class Frame:
     def mark(self, node: ast.Node) -> int:
         """Marks what is built from now on with the span of `node`; gives the line to go back to with `build.line`."""
         unit, build = self.unit, self.build
-        spans, outer = unit.spans, build.line
-        spans.append(node.span)
+        outer = build.line
+        unit.spans.append(node.span)
         unit.statements.append(self.statement)
-        build.line = len(spans)
+        build.line = len(unit.spans)
         return outer
 
     @contextmanager

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 from lash.lashlang.errors import LinkError
 from lash.lashlang.host.catalog import TRIGGERS_PATH, TRIGGERS_TYPE
 from lash.lashlang.host.environment import HostEnvironment
-from lash.lashlang.linking import triggers
+from lash.lashlang.linking import suggestions, triggers
 from lash.lashlang.linking.inference import BUILTIN_TYPES, MORE_BUILTIN_TYPES, Inference, path_assigned
 from lash.lashlang.linking.scope import Scope
 from lash.lashlang.syntax import ast
@@ -52,18 +52,6 @@ class Lowering:
         self.rules = inference.rules
         self.processes = inference.processes
         self.functions = inference.functions
-
-    def _module_path(self, name: str) -> str | None:
-        """What a bare call may have meant: a tool by its id, or by the name in an id like `tool:name`."""
-        named: list[tuple[bool, str]] = []
-        for path, module in self.catalog.module_instances.items():
-            for operation, host in module.operations.items():
-                if host == name:
-                    return f"{path}.{operation}"
-                if host.rpartition(":")[2] == name and self.rules.dialect.expression_spans:
-                    # Of one operation and its aliases, the spelling that is the tool's own.
-                    named.append((operation != name, f"{path}.{operation}"))
-        return min(named)[1] if named else None
 
     def require(self, ability: str, node: ast.Node) -> None:
         """Fails if the host does not offer `ability`."""
@@ -265,7 +253,8 @@ class Lowering:
             name in MORE_BUILTIN_TYPES and self.environment.language_features.more_builtins
         )
         if not known:
-            if (path := self._module_path(name)) is not None:
+            path = suggestions.path_of_tool(self.catalog, name, named=self.rules.dialect.expression_spans)
+            if path is not None:
                 raise LinkError(f"tools must be called through module paths, e.g. `{path}`", at=node.span)
             raise LinkError(f"unknown builtin `{name}`", at=node.span)
         return ast.BuiltinCall(name, self._all(node.args, scope), span=node.span)
@@ -316,7 +305,7 @@ class Lowering:
             module = self.catalog.module_instances[".".join(path)]
             return module.resource_type, module.operations
         if prefix is not None and not shadowed:
-            self._suggest_qualified(node, prefix)
+            suggestions.refuse_partial_path(self.catalog, node, prefix)
         if isinstance(node.receiver, ast.Variable) and shadowed:
             resource = self.rules.resource_type(scope.names[node.receiver.name])
             if resource is not None:
@@ -324,19 +313,6 @@ class Lowering:
         if not isinstance(node.receiver, ast.Variable | ast.Field):
             self.lower(node.receiver, scope)
         raise LinkError(f"receiver for operation `{node.operation}` is not a module authority", at=node.span)
-
-    def _suggest_qualified(self, node: ast.ReceiverCall, prefix: tuple[str, ...]) -> None:
-        paths = [
-            f"{name}.{node.operation}"
-            for name, module in self.catalog.module_instances.items()
-            if module.path[: len(prefix)] == prefix and node.operation in module.operations
-        ]
-        if paths:
-            raise LinkError(
-                f"module `{'.'.join(prefix)}` does not expose operation `{node.operation}`; "
-                f"available identity-qualified paths: {', '.join(sorted(paths))}",
-                at=node.span,
-            )
 
     def argument_type(self, args: tuple[ast.Expr, ...], scope: Scope) -> TypeExpr:
         """What an argument list is to the type of an operation."""

@@ -40,15 +40,15 @@ class Atoms:
         self._parts.extend(map(self._written, texts))
 
     def reserve(self) -> int:
-        """Leaves room for an atom that is not known yet."""
+        """Leaves room for atoms that are not known yet."""
         self._parts.append(b"")
         return len(self._parts) - 1
 
-    def fill(self, places: list[int], text: str) -> None:
-        """Writes an atom into the room that was left for it."""
-        parts, atom = self._parts, self._written(text)
+    def fill(self, places: list[int], *texts: str) -> None:
+        """Writes the same atoms into each room that was left for them."""
+        parts, atoms = self._parts, b"".join(map(self._written, texts))
         for place in places:
-            parts[place] = atom
+            parts[place] = atoms
 
     def count(self, number: int) -> None:
         """Adds a number atom."""

@@ -156,10 +156,10 @@ class BodyAtoms:
         self.tokens = {name: f"abi:{name}" for name in abi}
         self._locals = 0
         # A name may be used above its first binding, so its atoms are written when all are known.
-        self._named: dict[str, list[int]] = {}
+        self._named: dict[tuple[str, str], list[int]] = {}
         self.put(body)
-        for name, places in self._named.items():
-            atoms.fill(places, self.tokens.get(name, f"global:{name}"))
+        for (kind, name), places in self._named.items():
+            atoms.fill(places, kind, self.tokens.get(name, f"global:{name}"))
 
     def _bind(self, name: str) -> None:
         """Numbers a name by its first binding, in the pre-order walk of the specification."""
@@ -167,10 +167,11 @@ class BodyAtoms:
             self.tokens[name] = f"local:{self._locals}"
             self._locals += 1
 
-    def _token(self, name: str) -> None:
-        places = self._named.get(name)
+    def _token(self, kind: str, name: str) -> None:
+        """The atom of a kind of node, and the token of a name."""
+        places = self._named.get((kind, name))
         if places is None:
-            places = self._named[name] = []
+            places = self._named[kind, name] = []
         places.append(self.atoms.reserve())
 
     def put(self, node: ast.Expr) -> None:
@@ -178,8 +179,7 @@ class BodyAtoms:
         _WRITERS[type(node)](self, node)
 
     def _variable(self, node: ast.Variable) -> None:
-        self.atoms.put("variable")
-        self._token(node.name)
+        self._token("variable", node.name)
 
     def _string(self, node: ast.String) -> None:
         self.atoms.put("string", node.value)
@@ -212,8 +212,7 @@ class BodyAtoms:
         self._all(children(node))
 
     def _for(self, node: ast.For) -> None:
-        self.atoms.put("for")
-        self._token(node.binding)
+        self._token("for", node.binding)
         self.put(node.iterable)
         self._bind(node.binding)
         self.put(node.body)
@@ -284,8 +283,7 @@ class BodyAtoms:
             self.put(operator.right)
 
     def _assign(self, node: ast.Assign) -> None:
-        self.atoms.put("assign")
-        self._token(node.root)
+        self._token("assign", node.root)
         self._bind(node.root)
         self.atoms.put(str(len(node.steps)))
         for step in node.steps:
@@ -297,8 +295,7 @@ class BodyAtoms:
         self.put(node.value)
 
     def _comprehension(self, node: ast.Comprehension) -> None:
-        self.atoms.put("comprehension")
-        self._token(node.binding)
+        self._token("comprehension", node.binding)
         self.put(node.iterable)
         self._bind(node.binding)
         self.atoms.put("no-filter" if node.condition is None else "filter")

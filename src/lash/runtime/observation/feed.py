@@ -54,6 +54,7 @@ class SessionFeed:
         self._past_epochs: list[str] = []
         self._wanted_until_ms = 0
         self._waiters: list[asyncio.Future[None]] = []
+        self._is_waking = False
         self._failure: Exception | None = None
         # The turn that runs here, whether or not it is told of, and what it has told.
         self._running: str | None = None
@@ -239,11 +240,18 @@ class SessionFeed:
     def _tell(self, payload: ObservationPayload) -> None:
         self._position += 1
         self._replay.append(self._event(self._position, payload))
-        if self._waiters:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+        if self._waiters and not self._is_waking:
+            # Once for all that is told in this round of the loop, and behind it: a turn hands its
+            # commit to the store before anybody reads what it said.
+            self._is_waking = True
+            self._waiters[0].get_loop().call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._is_waking = False
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _event(self, position: int, payload: ObservationPayload) -> ObservationEvent:
         return ObservationEvent(

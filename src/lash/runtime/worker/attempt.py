@@ -95,6 +95,7 @@ class Attempts:
         doubt = DoubtfulEffect("", "", replay_key, process_id)
         if doubt not in self._engine.recovery.in_doubt:
             self._engine.recovery.in_doubt.append(doubt)
+            logger.warning("process %s waits for core.settle: nobody knows what came of %s", process_id, replay_key)
 
 
 def registration_of(record: ProcessRecord) -> ProcessRegistration:

@@ -239,6 +239,8 @@ class ProcessWorker:
     async def _deliver_wakes(self) -> None:
         """Wakes become queued work, and their sessions run it, open or not."""
         drained = await self._registry.deliver_pending_wakes()
+        if drained.discarded:
+            logger.warning("%d wakes were dropped: their session is gone, or they waited for a week", drained.discarded)
         for session_id in drained.session_ids:
             self._config.actor_of(session_id).poke()
 

@@ -56,6 +56,12 @@ class Place(NamedTuple):
     seq: int
 
 
+class Count(NamedTuple):
+    """How many."""
+
+    n: int
+
+
 class ProcessId(NamedTuple):
     """A process."""
 
@@ -101,6 +107,13 @@ EARLIER_OPEN = Query(
     SELECT process_id FROM lash_trigger_deliveries
     WHERE subscription_id = ?1 AND seq < ?2 AND next_attempt_at_ms IS NOT NULL
     ORDER BY seq DESC LIMIT 1
+    """,
+)
+EARLIER_OPEN_COUNT = Query(
+    Count,
+    """
+    SELECT count(*) FROM lash_trigger_deliveries
+    WHERE subscription_id = ?1 AND seq < ?2 AND next_attempt_at_ms IS NOT NULL
     """,
 )
 EARLIER_STARTED = Query(
@@ -176,8 +189,11 @@ def earlier_run(occurrence_id: str, subscription_id: str) -> Steps[EarlierRun]:
     if own is None:
         return EarlierRun(None, None)
     waiting = yield from one(EARLIER_OPEN, subscription_id, own.seq)
+    if waiting is not None:
+        count = yield from one(EARLIER_OPEN_COUNT, subscription_id, own.seq)
+        return EarlierRun(waiting.process_id, None, 1 if count is None else count.n)
     started = yield from one(EARLIER_STARTED, subscription_id, own.seq)
-    return EarlierRun(None if waiting is None else waiting.process_id, None if started is None else started.process_id)
+    return EarlierRun(None, None if started is None else started.process_id)
 
 
 @program("single")

@@ -133,6 +133,12 @@ async def runtime_rebuild(make: Make[Store], *, column: Column | None = None) ->
     await RUNTIME_REBUILD.run(make, column=column)
 
 
+async def runtime_rebuild_and_worker_recovery(make: Make[Store], *, column: Column | None = None) -> None:
+    """What a restart must find again: suite RR and the rows of recovery. `make()` gives a fresh `lash.Store`."""
+    await runtime_rebuild(make, column=column)
+    await WORKER_RECOVERY.run(make, column=column)
+
+
 __all__ = [
     "ARTIFACT_STORE",
     "ARTIFACT_STORE_REOPENABLE",
@@ -170,6 +176,7 @@ __all__ = [
     "runtime_persistence",
     "runtime_persistence_reopenable",
     "runtime_rebuild",
+    "runtime_rebuild_and_worker_recovery",
     "trigger_store",
     "trigger_store_reopenable",
     "worker_boundary",

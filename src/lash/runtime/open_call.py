@@ -1,0 +1,56 @@
+"""The tool calls that the current task works for: what must not wait for their turns asks here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from lash.base.errors import LashRuntimeError
+
+
+class TurnWaitsForItself(LashRuntimeError):
+    """A tool asked for a turn of the session whose turn waits for the tool."""
+
+    def __init__(self, tool_name: str, session_id: str) -> None:
+        super().__init__(
+            "turn_waits_for_itself",
+            f"tool {tool_name} asks session {session_id!r} for a turn, and a turn of it waits for the tool; "
+            "give the input to session.enqueue(…), which runs it afterwards, or ask a session of its own",
+        )
+
+
+class _OpenCall:
+    __slots__ = ("is_open", "outer", "session_id", "tool_name")
+
+    def __init__(self, session_id: str, tool_name: str, outer: _OpenCall | None) -> None:
+        self.session_id = session_id
+        self.tool_name = tool_name
+        # Tasks that the tool leaves behind still see it.
+        self.is_open = True
+        # The call whose tool asked for the turn that this one belongs to.
+        self.outer = outer
+
+
+_OPEN: ContextVar[_OpenCall | None] = ContextVar("lash_open_call", default=None)
+
+
+@contextmanager
+def open_call(session_id: str, tool_name: str) -> Iterator[None]:
+    """While a tool of a session's turn runs."""
+    call = _OpenCall(session_id, tool_name, _OPEN.get())
+    before = _OPEN.set(call)
+    try:
+        yield
+    finally:
+        call.is_open = False
+        _OPEN.reset(before)
+
+
+def refuse_own_turn(session_id: str) -> None:
+    """Raises `TurnWaitsForItself` inside of a tool that a turn of this session waits for."""
+    call = _OPEN.get()
+    while call is not None:
+        if call.is_open and call.session_id == session_id:
+            raise TurnWaitsForItself(call.tool_name, session_id)
+        call = call.outer
