@@ -7,7 +7,7 @@ import pytest
 
 from lash.base.canonical import canonical_json, tagged_hash
 from lash.base.causes import SessionNodeCause
-from lash.base.codec import from_json, to_json
+from lash.base.codec import from_json, struct_to_json, to_json
 from lash.processes.appending import plan_append
 from lash.processes.authority import (
     AbandonRequest,
@@ -32,6 +32,7 @@ from lash.processes.errors import (
 )
 from lash.processes.event_types import (
     COMPLETED,
+    DeclaredTypes,
     EventSemanticsSpec,
     ProcessEventType,
     TerminalSpec,
@@ -59,15 +60,19 @@ LASHLANG = LashlangProcessInput("m", ProcessRef("c", 0), "r", "main")
     [
         job("p"),
         external("p", plain("line")),
+        ProcessRegistration("p", LASHLANG, HOST, [], "env", SessionScope("s")),
         ProcessRegistration("p", ExternalInput({"label": "p", "share": 0.5}), HOST),
     ],
 )
 def test_a_registration_is_hashed_as_a_whole(draft: ProcessRegistration) -> None:
     prepared = prepare_registration(draft)
 
-    whole = to_json(prepared.registration)
+    whole = struct_to_json(prepared.registration)
     assert prepared.registration_hash == tagged_hash("lash.process.registration/v1", whole)
-    assert prepared.event_types_json == canonical_json(to_json(prepared.registration.event_types))
+    assert prepared.declared == DeclaredTypes.of(prepared.registration.event_types)
+    assert prepared.declared.text == canonical_json(to_json(prepared.registration.event_types))
+    stored = {name: value for name, value in whole.items() if name not in ("id", "event_types", "recovery")}
+    assert prepared.stored_json == canonical_json(stored)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from lash.effects.journal import JournalRow
 from lash.sessions.errors import StoreUnavailable
 from lash.sessions.graph import ActivePath
 from lash.sessions.store import SessionCreate
-from lash.stores import Store
+from lash.stores import Store, postgres_bell
 from lash.stores.dialect import Statement
 from lash.stores.driver import UniqueViolation
 from lash.stores.postgres import PostgresDriver, _joined
-from lash.stores.program import Query, Steps, announced, execute, lock, many_each, one, program, together, write
+from lash.stores.program import Query, Steps, announced, execute, lock, many_each, notify, one, program, together, write
 from lash.stores.sql.migrate import Count
 from services.postgres import PostgresServer
 from services.shared import PgSchema
@@ -68,6 +68,12 @@ def locked(name: str) -> Steps[None]:
 @program("single")
 def tell(name: str) -> Steps[bool]:
     return (yield from announced(BACK, name)) is not None
+
+
+@program("write")
+def change_and_tell(name: str) -> Steps[None]:
+    yield from execute(RAISE, name, 1)
+    yield from notify()
 
 
 @program("read")
@@ -252,4 +258,29 @@ async def test_one_statement_changes_and_tells(driver: PostgresDriver) -> None:
         await heard.get()
     # The first one had nothing to tell, and what is told arrives in order.
     assert (heard.qsize(), len(commits), driver.counters.statements - before) == (0, 1, 2)
+    await listening.close()
+
+
+async def test_what_many_commits_tell_is_heard_in_bundles(
+    driver: PostgresDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_bell, "REST_S", 600.0)
+    monkeypatch.setattr(postgres_bell, "LATE_S", 600.0)
+    heard: asyncio.Queue[None] = asyncio.Queue()
+    listening = await driver.pool.connect()
+    await listening.add_listener(driver.channel, lambda *_: heard.put_nowait(None))
+    await driver.run(add("a"))
+    commits: list[None] = []
+    driver.on_commit = lambda: commits.append(None)
+
+    for _ in range(10):
+        assert await driver.run(tell("a"))
+        await driver.run(change_and_tell("a"))
+    async with asyncio.timeout(20):
+        await heard.get()
+    assert (heard.qsize(), len(commits)) == (0, 20)  # those at home hear of each at once
+
+    await driver.close()  # leaves nothing untold
+    async with asyncio.timeout(20):
+        await heard.get()
     await listening.close()

@@ -27,8 +27,8 @@ from lash.processes.errors import (
     UnknownProcess,
 )
 from lash.processes.event_types import end_wake, signal
+from lash.processes.events import cancel_requested, waiting
 from lash.processes.events import signal as signal_event
-from lash.processes.events import waiting
 from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
 from lash.processes.inputs import LashlangProcessInput, ToolCallInput
 from lash.processes.outputs import FailureOutput, SuccessOutput
@@ -97,12 +97,33 @@ async def test_many_ends_and_claims_are_a_few_statements_in_one_transaction(stor
     first = await store.processes.turn_over([], "worker", "token-1", LONG_MS, 20)
     before = (store.transactions, store.statements)
 
-    ends = [ProcessEnd(claimed.lease, SuccessOutput(1)) for claimed in first.claimed]
+    ends = [ProcessEnd(claimed.lease, SuccessOutput(1), claimed.record) for claimed in first.claimed]
     second = await store.processes.turn_over(ends, "worker", "token-2", LONG_MS, 20)
 
     assert (len(first.claimed), len(second.claimed), second.lost) == (20, 20, [])
-    # Rows held, events, ends, those who wait for them, and the claim.
+    # Rows held, events, ends, whether anybody waits for one, and the claim.
     assert (store.transactions - before[0], store.statements - before[1]) == (1, 5)
+
+
+@pytest.mark.parametrize("has_record", [True, False])
+async def test_many_ends_in_one_transaction_wake_whoever_waits_for_them(store: Store, *, has_record: bool) -> None:
+    await store.processes.register_processes([job("a1"), job("a2"), job("w1"), job("w2")])
+    claimed = {one.record.id: one for one in await store.processes.claim_due_processes("worker", LONG_MS, 4)}
+    for name, awaited in (("w1", ["a1"]), ("w2", ["a2"])):
+        assert await store.processes.park_process(claimed[name].lease, seen_sequence=0, awaited=awaited)
+    await store.processes.append_event("a1", cancel_requested("a1"))  # behind the back of its record
+
+    ends = [
+        ProcessEnd(claimed[name].lease, SuccessOutput(name), claimed[name].record if has_record else None)
+        for name in ("a1", "a2")
+    ]
+    turned = await store.processes.turn_over(ends, "worker", "token-2", LONG_MS, 4)
+
+    assert sorted(one.record.id for one in turned.claimed) == ["w1", "w2"]
+    assert [event.sequence for event in await store.processes.events_after("a1", 0)] == [1, 2]
+    ended = await store.processes.get_process("a2")
+    assert ended is not None
+    assert ended.status.await_output == SuccessOutput("a2")
 
 
 async def test_what_is_given_back_has_not_started(store: Store) -> None:

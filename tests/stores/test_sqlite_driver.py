@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 import pytest
@@ -17,13 +18,22 @@ import pytest
 from lash.base.clock import SystemClock
 from lash.sessions.errors import StoreUnavailable, ValueTooLarge
 from lash.stores.dialect import Statement
-from lash.stores.program import Query, Steps, execute, one, program, together, write
+from lash.stores.driver import UniqueViolation
+from lash.stores.program import Query, Steps, execute, many_each, one, program, together, write
 from lash.stores.sql.migrate import Count
 from lash.stores.sqlite import MAX_PENDING, SqliteDriver
 from lash.stores.sqlite_connection import BrokenProgram
 
+
+class Name(NamedTuple):
+    """A name."""
+
+    name: str
+
+
 MAKE = Statement("CREATE TABLE IF NOT EXISTS things (name {text} NOT NULL PRIMARY KEY, body {blob}) {table}")
 ADD = Statement("INSERT INTO things (name, body) VALUES (?1, ?2)")
+BACK = Query(Name, "INSERT INTO things (name) VALUES (?1) RETURNING name")
 HOW_MANY = Query(Count, "SELECT count(*) FROM things")
 
 
@@ -47,6 +57,14 @@ def add_then_fail(name: str) -> Steps[None]:
 @program("write")
 def add_two(first: str, second: str) -> Steps[list[int]]:
     return (yield from together(write(ADD, first, b""), write(ADD, second, b"")))
+
+
+@program("single")
+def add_alone(*names: str) -> Steps[None]:
+    if len(names) == 1:
+        yield from execute(ADD, names[0], b"")
+    else:
+        yield from many_each(BACK, [(name,) for name in names])
 
 
 @program("single")
@@ -109,6 +127,28 @@ async def test_a_read_sees_every_write_that_was_awaited(driver: SqliteDriver) ->
     for n in range(300):
         await driver.run(add(f"n{n}"))
         assert await driver.run(count()) == n + 1
+
+
+async def test_a_statement_by_itself_is_a_transaction(driver: SqliteDriver) -> None:
+    before = driver.counters.transactions
+
+    await driver.run(add_alone("a"))
+    with pytest.raises(UniqueViolation):
+        await driver.run(add_alone("a"))
+
+    assert (driver.counters.transactions - before, await driver.run(count())) == (1, 1)
+    assert await driver.run(add("b")) == "b"
+
+
+async def test_a_statement_for_many_rows_is_all_or_nothing(driver: SqliteDriver) -> None:
+    before = driver.counters.transactions
+
+    await driver.run(add_alone("a", "b"))
+    with pytest.raises(UniqueViolation):
+        await driver.run(add_alone("c", "a", "d"))
+
+    assert (driver.counters.transactions - before, await driver.run(count())) == (1, 2)
+    assert await driver.run(add("e")) == "e"
 
 
 async def test_parts_of_together_run_in_order(driver: SqliteDriver) -> None:
@@ -228,6 +268,9 @@ async def test_every_answer_comes_after_its_sync(tmp_path: Path) -> None:
     for n in range(100):
         before = len(syncs)
         await driver.run(add(f"n{n}"))
+        assert len(syncs) > before
+        before = len(syncs)
+        await driver.run(add_alone(f"alone {n}"))
         assert len(syncs) > before
     await driver.close()
     vfs.unregister()

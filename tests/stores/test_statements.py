@@ -9,7 +9,7 @@ import pytest
 
 from lash.stores import Store
 from lash.stores.program import Query, Value
-from lash.stores.sql import accept, claims, commit
+from lash.stores.sql import accept, claims, commit, process_leases, processes
 from lash.stores.sqlite_connection import open_connection
 
 
@@ -44,3 +44,27 @@ async def test_other_values_do_not_prepare_a_statement_again(
 
     assert at_first > 0
     assert looked_up == at_first
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (processes.LIVE, "lash_processes_due"),
+        (processes.LIST_OF_ORIGINATOR, "lash_processes_originator"),
+        (process_leases.CLAIM_DUE, "lash_processes_due"),
+        (process_leases.CLAIMED, "lash_processes_leased"),
+    ],
+    ids=["live", "of an originator", "due", "claimed"],
+)
+async def test_a_statement_reads_its_index(tmp_path: Path, query: Query[object], index: str) -> None:
+    path = str(tmp_path / "a.db")
+    await (await Store.open(path)).close()
+    connection = open_connection(path, lambda: 0)
+
+    arguments = [1] * query.statement.placeholders
+    plan = " ".join(
+        str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {query.statement.sqlite}", arguments)
+    )
+    connection.close()
+
+    assert f"USING INDEX {index} " in plan or f"USING COVERING INDEX {index} " in plan

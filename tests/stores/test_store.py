@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 import pytest
@@ -15,7 +16,9 @@ from lash.sessions.errors import StoredDataCorrupt, StoreUnavailable, Unsupporte
 from lash.sessions.graph import ActivePath
 from lash.sessions.store import SessionCreate, SessionStore
 from lash.stores import Store
+from lash.stores.program import Query, Steps, many, program
 from lash.stores.sql import migrate
+from lash.testing.conformance.process_drafts import job, plain
 from services.shared import PgSchema
 from stores.turns import SESSION, accepted, claimant, commit_of, done, request, scope
 
@@ -79,6 +82,50 @@ def untouched(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str 
         return str(tmp_path / "a.db"), None
     empty: PgSchema = request.getfixturevalue("pg_schema")
     return empty
+
+
+async def test_an_older_database_becomes_what_a_fresh_one_is(
+    untouched: tuple[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, schema = untouched
+    with monkeypatch.context() as patch:
+        released = [found for found in migrate.migrations() if found.version <= 6]
+        patch.setattr(migrate, "migrations", lambda: tuple(released))
+        async with await Store.open(where, schema=schema) as store:
+            await store.processes.register_processes([job("p1"), job("p2", plain("line"))])
+    with pytest.raises(UnsupportedSchemaVersion):
+        await Store.open(where, schema=schema)
+
+    assert await Store.migrate(where, schema=schema) == (6, migrate.newest())
+
+    async with await Store.open(where, schema=schema) as store:
+        assert [record.id for record in await store.processes.list_non_terminal()] == ["p1", "p2"]
+        assert len(await store.processes.claim_due_processes("worker", 10_000, 5)) == 2
+        assert (await store.check()).ok
+        kept = await _indexes(store)
+    if schema is None:
+        async with await Store.open(str(tmp_path / "fresh.db")) as fresh:
+            assert kept == await _indexes(fresh)
+    assert "lash_processes_live" not in kept
+
+
+async def _indexes(store: Store) -> dict[str, str]:
+    """Their names and definitions."""
+    return {found.name: found.sql for found in await store._driver.run(_read_indexes(store._backend.where))}
+
+
+class _Index(NamedTuple):
+    name: str
+    sql: str
+
+
+_OF_SQLITE = Query(_Index, "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type = 'index'")
+_OF_POSTGRES = Query(_Index, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()")
+
+
+@program("read")
+def _read_indexes(where: str) -> Steps[list[_Index]]:
+    return (yield from many(_OF_POSTGRES if where.startswith("postgres") else _OF_SQLITE))
 
 
 async def test_stores_that_open_together_build_the_schema_once(untouched: tuple[str, str | None]) -> None:

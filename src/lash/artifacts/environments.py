@@ -51,10 +51,20 @@ def env_ref_of(data: bytes) -> str:
 
 async def persist_process_env(store: ProcessEnvStore, spec: msgspec.Struct) -> str:
     """Keeps an environment; its reference. Equal environments have one."""
-    data = canonical_json_bytes(struct_to_json(spec))
-    env_ref = env_ref_of(data)
-    await store.put_process_execution_env(env_ref, data)
-    return env_ref
+    env = EncodedEnv(spec)
+    await store.put_process_execution_env(env.ref, env.data)
+    return env.ref
+
+
+class EncodedEnv:
+    """An environment in its stored form. Whoever captures the same one again and again encodes it once."""
+
+    __slots__ = ("data", "ref", "spec")
+
+    def __init__(self, spec: msgspec.Struct) -> None:
+        self.spec = spec
+        self.data = canonical_json_bytes(struct_to_json(spec))
+        self.ref = env_ref_of(self.data)
 
 
 async def load_process_env(store: ProcessEnvStore, env_ref: str, shape: type[T]) -> T:

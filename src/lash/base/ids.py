@@ -43,11 +43,10 @@ class SystemIds:
 
 def uuid7(epoch_ms: int, random: bytes) -> str:
     """A version 7 UUID (RFC 9562 §5.7) from a time and 10 random bytes."""
-    high = epoch_ms & 0xFFFFFFFFFFFF
-    rand_a = int.from_bytes(random[:2], "big") & 0x0FFF
-    rand_b = int.from_bytes(random[2:10], "big") & 0x3FFFFFFFFFFFFFFF
-    digits = f"{(high << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    moment, digits = f"{epoch_ms & 0xFFFFFFFFFFFF:012x}", random.hex()
+    # The version stands in place of the first digit of randomness, the variant in place of two bits of the fifth.
+    variant = "89ab"[random[2] >> 4 & 0b11]
+    return f"{moment[:8]}-{moment[8:]}-7{digits[1:4]}-{variant}{digits[5:8]}-{digits[8:20]}"
 
 
 def is_name(text: object) -> bool:

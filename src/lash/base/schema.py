@@ -57,6 +57,8 @@ class Schema:
         Bounded, whatever the size of `value`: a model reads these lines.
         """
         try:
+            if self._validator.is_valid(value):  # a third of the price, and most are
+                return []
             errors = list(islice(self._validator.iter_errors(value), MAX_PROBLEMS))
         except ValueError as error:  # not JSON at all, or nested too deeply for the checker
             return [f"$: the value cannot be checked: {_first_line(error)}"]

@@ -106,6 +106,7 @@ class CorePlan:
             trace_sink, trace_jsonl_path, trace_level, trace_context, clock=self.clock, ids=self.ids
         )
         self.execution_sink = lashlang_execution_sink
+        self._plain_environment = ProcessExecutionEnvSpec(policy=self.models.policy())
         self._catalogs = CatalogCache()
         # Fail at construction, not at the first session, when plugins or tools do not fit together.
         self.probe = self.plugins.build_probe(self.plugin_options)
@@ -135,4 +136,6 @@ class CorePlan:
 
     def environment(self) -> ProcessExecutionEnvSpec:
         """What a process that is started now captures; workers add tools and credentials of their own."""
+        if not self.plugin_options:
+            return self._plain_environment
         return ProcessExecutionEnvSpec(self.plugin_options, self.models.policy())

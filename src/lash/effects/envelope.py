@@ -7,7 +7,6 @@ wall clock, no random id, no bytes, no live object (docs/spec/durability.md §2.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Literal, TypeAlias, cast
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from lash.base.canonical import canonical_json, sha256_hex
 from lash.base.codec import to_json
 from lash.base.json import Json, JsonObject
+from lash.base.once import once
 from lash.effects.errors import EffectControllerError
 from lash.effects.invocation import EffectSubject, Invocation
 from lash.effects.waits import AwaitEventKey
@@ -100,12 +100,12 @@ class EffectEnvelope(msgspec.Struct, frozen=True, dict=True):
             body["group"] = self.group
         return body
 
-    @cached_property
+    @once
     def canonical(self) -> str:
         """The canonical text that is hashed and journaled."""
         return canonical_json(self.to_json())
 
-    @cached_property
+    @once
     def stable_hash(self) -> str:
         """Lowercase hex SHA-256 of `canonical`."""
         return sha256_hex(self.canonical.encode())

@@ -7,13 +7,13 @@ The durable identity is `journal_key`, the canonical JSON of the whole scope: tu
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from lash.base.codec import encode
 from lash.base.errors import LashRuntimeError
+from lash.base.once import once
 
 ScopeType: TypeAlias = Literal["turn", "process", "queue_drain", "session_delete", "runtime_operation"]
 
@@ -65,7 +65,7 @@ class ExecutionScope(msgspec.Struct, frozen=True, dict=True):
         }
         return own[self.type] or ""
 
-    @cached_property
+    @once
     def journal_key(self) -> str:
         """The key of the scope's rows in every store."""
         return encode(self)

@@ -80,6 +80,8 @@ class ProtocolBinding:
 class Hooks(Generic[T]):
     """Hooks of one kind, in registration order."""
 
+    __slots__ = ("items",)
+
     def __init__(self) -> None:
         self.items: list[Registered[T]] = []
 
@@ -90,6 +92,8 @@ class Hooks(Generic[T]):
 
 class Ranked(Generic[T]):
     """Hooks of one kind, highest priority first, equal ones in registration order."""
+
+    __slots__ = ("_priorities", "items")
 
     def __init__(self) -> None:
         self.items: list[Registered[T]] = []
@@ -104,6 +108,8 @@ class Ranked(Generic[T]):
 
 class Exclusive(Generic[T]):
     """A role that one plugin at most may fill. A default fills it until somebody else does."""
+
+    __slots__ = ("_is_default", "_role", "item")
 
     def __init__(self, role: str) -> None:
         self._role = role

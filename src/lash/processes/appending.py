@@ -14,7 +14,6 @@ from msgspec import UNSET, UnsetType
 from lash.base.canonical import stable_hash
 from lash.base.codec import DecodeError, from_json
 from lash.base.json import Json
-from lash.base.schema import compile_schema
 from lash.processes.authority import CompletionAuthority
 from lash.processes.errors import (
     InvalidEventPayload,
@@ -91,7 +90,7 @@ def plan_append(
 
 def check_payload(declared: ProcessEventType, payload: Json) -> None:
     """Raises `InvalidEventPayload`."""
-    problems = compile_schema(declared.payload_schema).problems(payload)
+    problems = declared.checker.problems(payload)
     if problems:
         raise InvalidEventPayload(declared.name, "; ".join(problems))
 

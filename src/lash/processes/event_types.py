@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Final, Literal, TypeAlias
+from functools import cache, lru_cache
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from lash.base.canonical import canonical_json
+from lash.base.canonical import canonical_json, sha256_hex
 from lash.base.codec import to_json
 from lash.base.json import Json
+from lash.base.once import once
+from lash.base.schema import Schema, compile_schema
 from lash.processes.errors import InvalidSignalName
 from lash.processes.outputs import TerminalState
 from lash.processes.selectors import PAYLOAD, Choice, Selector, Template, pointer
@@ -71,12 +73,17 @@ class EventSemanticsSpec(msgspec.Struct, frozen=True):
     wake: WakeSpec | None = None
 
 
-class ProcessEventType(msgspec.Struct, frozen=True):
+class ProcessEventType(msgspec.Struct, frozen=True, dict=True):
     """One kind of event."""
 
     name: str
     payload_schema: Json = True
     semantics: EventSemanticsSpec = EventSemanticsSpec()
+
+    @once
+    def checker(self) -> Schema:
+        """The schema, compiled. Raises `InvalidSchema`."""
+        return compile_schema(self.payload_schema)
 
 
 def end_wake(label: str) -> ProcessEventType:
@@ -142,6 +149,27 @@ LASHLANG_EVENT_TYPES: Final = (
     ProcessEventType(YIELD, _SPOKEN),
     ProcessEventType(WAKE, _SPOKEN, EventSemanticsSpec(wake=WakeSpec(pointer("/text")))),
 )
+
+
+class DeclaredTypes(NamedTuple):
+    """The event types of a registration, their canonical text and its hash: thousands of processes share them."""
+
+    event_types: list[ProcessEventType]
+    text: str
+    hash: str
+
+    @staticmethod
+    def of(event_types: list[ProcessEventType]) -> DeclaredTypes:
+        """Of types that were checked."""
+        text = event_types_text(event_types)
+        return DeclaredTypes(event_types, text, sha256_hex(text.encode()))
+
+
+@cache
+def nothing_declared(*, is_program: bool) -> DeclaredTypes:
+    """What processes may do that declare nothing of their own. They share the list, which nobody changes."""
+    return DeclaredTypes.of([*CORE_EVENT_TYPES, *(LASHLANG_EVENT_TYPES if is_program else ())])
+
 
 TERMINAL_EVENT_OF: Final[dict[TerminalState, str]] = {
     "completed": COMPLETED,

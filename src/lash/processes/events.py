@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from lash.base.canonical import stable_hash
+from lash.base.canonical import canonical_json, stable_hash, tagged_hash_of_canonical
 from lash.base.causes import CausalRef, ProcessCause
 from lash.base.codec import to_json
 from lash.base.json import Json
+from lash.base.once import once
 from lash.effects.invocation import Invocation, ProcessEventSubject, Replay, RuntimeScope
 from lash.processes.authority import AbandonRequest
 from lash.processes.errors import InvalidSignalName
@@ -24,7 +25,7 @@ from lash.processes.scopes import SessionScope
 from lash.processes.status import SignalWait, TerminalSemantics, WaitState
 
 
-class AppendRequest(msgspec.Struct, frozen=True):
+class AppendRequest(msgspec.Struct, frozen=True, dict=True):
     """An event to append. Requests with equal `replay` keys of one process are the same event."""
 
     event_type: str
@@ -32,10 +33,15 @@ class AppendRequest(msgspec.Struct, frozen=True):
     replay: Replay | None = None
     wake_target_scope: SessionScope | None = None
 
+    @once
+    def payload_json(self) -> str:
+        """The payload as it is stored."""
+        return canonical_json(self.payload)
+
     @property
     def payload_hash(self) -> str:
         """Identity of what is said."""
-        return stable_hash([self.event_type, self.payload])
+        return tagged_hash_of_canonical(self.event_type, self.payload_json)
 
 
 class WakeSemantics(msgspec.Struct, frozen=True):

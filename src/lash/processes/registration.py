@@ -6,14 +6,17 @@ Schemas are compiled here once, so that an append can only fail for its payload.
 
 from __future__ import annotations
 
-from typing import NamedTuple, get_args
+import hashlib
+from functools import lru_cache
+from typing import Final, NamedTuple, get_args
 
 import msgspec
 
-from lash.base.canonical import tagged_hash, verbatim
-from lash.base.codec import struct_to_json
+from lash.base.canonical import canonical_json, verbatim
+from lash.base.codec import encode, to_json
 from lash.base.ids import is_name
-from lash.base.schema import InvalidSchema, compile_schema
+from lash.base.json import JsonObject
+from lash.base.schema import InvalidSchema
 from lash.processes.authority import Recovery
 from lash.processes.errors import InvalidRegistration, InvalidSignalName
 from lash.processes.event_types import (
@@ -21,8 +24,9 @@ from lash.processes.event_types import (
     CORE_EVENT_TYPES,
     LASHLANG_EVENT_TYPES,
     SIGNAL_PREFIX,
+    DeclaredTypes,
     ProcessEventType,
-    event_types_text,
+    nothing_declared,
     signal_event_type,
 )
 from lash.processes.inputs import (
@@ -34,6 +38,8 @@ from lash.processes.inputs import (
     needs_environment,
 )
 from lash.processes.scopes import ProcessProvenance, WakeTarget
+
+_RECOVERIES: Final[tuple[str, ...]] = get_args(Recovery)
 
 
 def default_event_types() -> list[ProcessEventType]:
@@ -59,13 +65,17 @@ class ProcessRegistration(msgspec.Struct, frozen=True):
 
 
 class PreparedRegistration(NamedTuple):
-    """A registration with everything derived, checked, and its hash."""
+    """A registration with everything derived, checked, and its hash.
+
+    `stored_json` is what a row holds as text: all but the id, the recovery and the event types.
+    """
 
     registration: ProcessRegistration
     identity: ProcessIdentity
     recovery: Recovery
     registration_hash: str
-    event_types_json: str
+    stored_json: str
+    declared: DeclaredTypes
 
 
 def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
@@ -73,16 +83,58 @@ def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
     if not is_name(draft.id):
         raise InvalidRegistration("process id must be a non-empty string")
     _check_environment(draft)
-    event_types = [*draft.event_types, *_missing_types(draft)]
-    _check_event_types(draft.id, event_types)
+    declared = _declared_types(draft)
     identity = draft.identity or identity_of(draft.input)
     recovery = _recovery(draft)
-    registration = msgspec.structs.replace(draft, event_types=event_types, identity=identity, recovery=recovery)
-    text = event_types_text(event_types)
-    hashed = struct_to_json(msgspec.structs.replace(registration, event_types=[]))
-    hashed["event_types"] = verbatim(text)
-    digest = tagged_hash("lash.process.registration/v1", hashed)
-    return PreparedRegistration(registration, identity, recovery, digest, text)
+    registration = ProcessRegistration(
+        draft.id,
+        draft.input,
+        draft.provenance,
+        declared.event_types,
+        draft.env_ref,
+        draft.wake_target,
+        identity,
+        recovery,
+    )
+    stored = _stored(registration)
+    # The keys of an object are sorted, and what thousands of processes share comes first.
+    own: JsonObject = {**stored, "id": draft.id, "recovery": recovery}
+    own.pop("env_ref", None)
+    digest = _hash_of_shared(draft.env_ref, declared.text).copy()
+    digest.update(f"{canonical_json(own)[1:]}]".encode())
+    return PreparedRegistration(registration, identity, recovery, digest.hexdigest(), canonical_json(stored), declared)
+
+
+def _stored(registration: ProcessRegistration) -> JsonObject:
+    """What a row holds as text: all that has no column of its own. An input is large, so its text is made once."""
+    stored: JsonObject = {
+        "input": verbatim(encode(registration.input)),
+        "provenance": to_json(registration.provenance),
+        "identity": to_json(registration.identity),
+    }
+    if registration.env_ref is not None:
+        stored["env_ref"] = registration.env_ref
+    if registration.wake_target is not None:
+        stored["wake_target"] = to_json(registration.wake_target)
+    return stored
+
+
+@lru_cache(maxsize=64)
+def _hash_of_shared(env_ref: str | None, event_types: str) -> hashlib._Hash:
+    """The hash of a registration (`tagged_hash` of it as a whole) up to the end of its event types."""
+    shared: JsonObject = {"event_types": verbatim(event_types)}
+    if env_ref is not None:
+        shared["env_ref"] = env_ref
+    return hashlib.sha256(f'["lash.process.registration/v1",{canonical_json(shared)[:-1]},'.encode())
+
+
+def _declared_types(draft: ProcessRegistration) -> DeclaredTypes:
+    is_program = isinstance(draft.input, LashlangProcessInput)
+    if not draft.event_types:
+        return nothing_declared(is_program=is_program)
+    event_types = [*draft.event_types, *_missing_types(draft)]
+    _check_event_types(draft.id, event_types)
+    return DeclaredTypes.of(event_types)
 
 
 def _check_environment(draft: ProcessRegistration) -> None:
@@ -96,9 +148,9 @@ def _check_environment(draft: ProcessRegistration) -> None:
 def _recovery(draft: ProcessRegistration) -> Recovery:
     is_external = isinstance(draft.input, ExternalInput)
     recovery = draft.recovery or ("externally_owned" if is_external else "rerunnable")
-    if recovery not in get_args(Recovery):
+    if recovery not in _RECOVERIES:
         raise InvalidRegistration(
-            f"process `{draft.id}` has recovery `{recovery}`; give one of {', '.join(get_args(Recovery))}"
+            f"process `{draft.id}` has recovery `{recovery}`; give one of {', '.join(_RECOVERIES)}"
         )
     if is_external and recovery != "externally_owned":
         raise InvalidRegistration(
@@ -144,6 +196,6 @@ def _check_event_type(process_id: str, event_type: ProcessEventType) -> None:
         except InvalidSignalName as error:
             raise InvalidRegistration(f"process `{process_id}`: {error.message}") from error
     try:
-        compile_schema(event_type.payload_schema)
+        _ = event_type.checker
     except InvalidSchema as error:
         raise InvalidRegistration(f"process `{process_id}` event type `{name}`: {error.message}") from error

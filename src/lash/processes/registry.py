@@ -52,10 +52,15 @@ class ClaimedProcess(msgspec.Struct, frozen=True):
 
 
 class ProcessEnd(msgspec.Struct, frozen=True):
-    """How a process ended, under the lease it was run with."""
+    """How a process ended, under the lease it was run with.
+
+    `claimed` is the record that came with the lease. What was registered never changes, so a store that is
+    given it need not read that again.
+    """
 
     lease: ProcessLease
     output: ProcessAwaitOutput
+    claimed: ProcessRecord | None = None
 
 
 class WorkOutlook(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 
-from lash.artifacts.environments import ProcessEnvStore, persist_process_env
+from lash.artifacts.environments import EncodedEnv, ProcessEnvStore
 from lash.artifacts.store import ArtifactStore
 from lash.attachments.store import AttachmentStore
 from lash.base.canonical import canonical_json_bytes
@@ -148,19 +148,19 @@ class WorkPlanner:
         self._artifacts = artifacts
         self._contributions = contributions
         self._made_programs: ProgramPlanner | None = None
+        self._env: EncodedEnv | None = None
 
     async def plan(self, what: Work, args: Mapping[str, Json] | None) -> WorkPlan:
         """A work that is started now. Raises `UnknownTool` and `InvalidWork`."""
+        if isinstance(what, str | Tool):
+            name = what if isinstance(what, str) else what.name
+            return await self._planned(what, ToolCallInput(await self._call(name, _record(args))))
         given = json_object(args)
         match what:
             case LangProcess() | ProcessDefinition() | LashlangProcessInput():
                 return await self._program(what, given, None)
-            case str():
-                work: ProcessInput = ToolCallInput(await self._call(what, given))
-            case Tool():
-                work = ToolCallInput(await self._call(what.name, given))
             case SessionTurn():
-                work = await self._turn(what, given)
+                work: ProcessInput = await self._turn(what, given)
             case _:
                 work = _input_of(what, given)
         return await self._planned(what, work)
@@ -208,7 +208,12 @@ class WorkPlanner:
         return self._made_programs
 
     async def _captured(self) -> str:
-        return await persist_process_env(self._envs, self._environment())
+        spec = self._environment()
+        env = self._env
+        if env is None or env.spec is not spec:
+            env = self._env = EncodedEnv(spec)
+        await self._envs.put_process_execution_env(env.ref, env.data)
+        return env.ref
 
     async def _planned(self, what: Work, work: ProcessInput) -> WorkPlan:
         signals = [signal(name) for name in what.signals] if isinstance(what, External) else []
@@ -222,6 +227,7 @@ class WorkPlanner:
         ready = await prepare_call(catalog, ToolCall(CALL_ID, name, args))
         if isinstance(ready, PreparedToolCall):
             return ready
+        return_json(args, "args")  # that says it better
         said = "it cannot be called now" if ready.error is None else ready.error.message
         raise InvalidWork(f"tool `{name}` cannot be started: {' '.join(said.split())}")
 
@@ -277,13 +283,18 @@ def check_open_arguments(name: str, contract: ToolContract, args: JsonObject, in
 
 def json_object(args: object) -> JsonObject:
     """Arguments as plain JSON. Raises `InvalidWork`."""
+    given = _record(args)
+    return_json(given, "args")
+    return given
+
+
+def _record(args: object) -> JsonObject:
+    """Arguments whose values nobody has looked at yet."""
     if args is None:
         return {}
     if not isinstance(args, Mapping):
         raise InvalidWork(f"args={args!r} is {type(args).__name__}, not a record; pass a dict of JSON values")
-    given = dict(cast("Mapping[str, Json]", args))
-    return_json(given, "args")
-    return given
+    return dict(cast("Mapping[str, Json]", args))
 
 
 def return_json(value: Json, what: str) -> Json:

@@ -2,8 +2,8 @@
 
 `write` is BEGIN, asks, COMMIT; `single` and one-ask reads are the statement alone;
 `together` is one statement, each part a data-modifying CTE. A notification rides on
-the COMMIT. There is no order between connections: whatever must precede something
-else is awaited first.
+the COMMIT, unless there was one a moment ago (`postgres_bell.py`). There is no order
+between connections: whatever must precede something else is awaited first.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any, Final, TypeVar, cast
 import asyncpg
 
 from lash.base.tier import DurabilityTier
-from lash.base.waiting import to_its_end
+from lash.base.waiting import here_to_its_end, to_its_end
 from lash.sessions.errors import StoreUnavailable
 from lash.stores.dialect import Statement, shifted
 from lash.stores.driver import Counters
+from lash.stores.postgres_bell import Bell
 from lash.stores.postgres_pool import CONNECTION_LOST, Pool, translated
 from lash.stores.program import Ask, Program, Write
 
@@ -46,12 +47,9 @@ class PostgresDriver:
         self.snapshots: set[str] = set()
         self._read_only = read_only
         self._is_closed = False
-        self._notify = f'NOTIFY "{self.channel}"; COMMIT'
-
-    @property
-    def channel(self) -> str:
-        """Where this schema announces changes."""
-        return f"lash_{hashlib.sha256(self.schema.encode()).hexdigest()[:16]}"
+        # Where this schema announces changes.
+        self.channel = f"lash_{hashlib.sha256(self.schema.encode()).hexdigest()[:16]}"
+        self.bell = Bell(self._ring)
 
     def lock_key(self, name: str) -> int:
         """The 64-bit key of a named lock; hashed here, because the server's hashes change with versions."""
@@ -83,15 +81,19 @@ class PostgresDriver:
                 raise translated(error, self.where) from error
 
     async def close(self) -> None:
-        """Waits for running programs, then closes all connections."""
+        """Waits for running programs, tells what is owed, then closes all connections."""
         if not self._is_closed:
             self._is_closed = True
+            await self.pool.drain()
+            await self.bell.close()
             await self.pool.close()
 
     async def _run_once(self, program: Program[T]) -> T:
         connection = await self.pool.take()  # a cancel here finds nothing started
         # Cancelling asyncpg itself would open a second connection to send the cancel.
-        return await to_its_end(self._run_on(connection, program))
+        if program.mode == "write":
+            return await to_its_end(self._run_on(connection, program))
+        return await here_to_its_end(self._run_on(connection, program))  # one statement is hardly worth a task
 
     async def _run_on(self, connection: Any, program: Program[T]) -> T:
         run = _Run(self, connection)
@@ -113,6 +115,22 @@ class PostgresDriver:
         if run.has_news:
             self.on_commit()
         return value
+
+    async def _ring(self) -> None:
+        """A notification by itself: a transaction that writes nothing, so nothing is synced."""
+        try:
+            connection = await self.pool.take()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, *CONNECTION_LOST, TimeoutError) as error:
+            raise translated(error, self.where) from error
+        try:
+            await connection.execute(f'NOTIFY "{self.channel}"')
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, *CONNECTION_LOST) as error:
+            self.pool.drop(connection)
+            raise translated(error, self.where) from error
+        except BaseException:
+            self.pool.drop(connection)
+            raise
+        self.pool.give(connection)
 
     async def _roll_back(self, connection: Any) -> None:
         try:
@@ -185,7 +203,15 @@ class _Run:
         return await self._answer(ask)
 
     async def _commit(self) -> None:
-        await self._connection.execute(self._driver._notify if self.has_news else "COMMIT")
+        bell = self._driver.bell
+        taken = bell.take() if self.has_news else None
+        if taken is not None:
+            await self._connection.execute(f'NOTIFY "{self._driver.channel}"; COMMIT')
+            bell.told(taken)
+            return
+        await self._connection.execute("COMMIT")
+        if self.has_news:
+            bell.owe()
 
     async def _answer(self, ask: Ask) -> object:
         connection, kind = self._connection, ask.kind
@@ -204,9 +230,7 @@ class _Run:
         if kind == "rows":
             return await connection.fetch(statement.postgres, *ask.args)
         if kind == "announced":
-            rows = await connection.fetch(_announcing(statement, self._driver.channel), *ask.args)
-            self.has_news = self.has_news or bool(rows)
-            return rows
+            return await self._announce(statement, ask)
         if kind == "execute":
             return _count(await connection.execute(statement.postgres, *ask.args))
         if kind == "each":
@@ -218,6 +242,18 @@ class _Run:
         if len(ask.rows) == 1:
             return await connection.fetch(statement.postgres, *ask.rows[0])
         return await connection.fetchmany(statement.postgres, ask.rows)
+
+    async def _announce(self, statement: Statement, ask: Ask) -> Sequence[Any]:
+        driver, bell = self._driver, self._driver.bell
+        taken = bell.take()
+        text = statement.postgres if taken is None else _announcing(statement, driver.channel)
+        rows: list[Any] = await self._connection.fetch(text, *ask.args)
+        if rows:
+            self.has_news = True
+            bell.owe() if taken is None else bell.told(taken)
+        elif taken is not None:
+            bell.kept()
+        return rows
 
     async def _together(self, parts: Sequence[Write]) -> list[int]:
         if len(parts) == 1:

@@ -126,6 +126,13 @@ class Pool:
             idle.terminate()
         self._idle.clear()
 
+    async def drain(self) -> None:
+        """Returns when no connection is in use and nobody waits for one."""
+        for _ in range(MAX_CONNECTIONS):
+            await self._room.acquire()
+        for _ in range(MAX_CONNECTIONS):
+            self._room.release()
+
     async def close(self) -> None:
         """Waits for connections in use, then ends all."""
         self._is_closed = True

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from lash.base.canonical import canonical_json, parse_json, sha256_hex
+from lash.base.canonical import parse_json
 from lash.base.codec import encode
 from lash.base.json import Json
 from lash.processes.appending import materialise
 from lash.processes.authority import AbandonRequest, CompletionAuthority, Recovery
 from lash.processes.event_types import CORE_BY_NAME, ProcessEventType
-from lash.processes.events import EventSemantics, ProcessEvent, WakeDelivery, event_invocation
+from lash.processes.events import AppendRequest, EventSemantics, ProcessEvent, WakeDelivery, event_invocation
 from lash.processes.inputs import LashlangProcessInput, ProcessIdentity, ProcessInput
 from lash.processes.leases import ProcessLease
 from lash.processes.outputs import ProcessAwaitOutput
@@ -32,7 +32,7 @@ NEVER_MS = 2**63 - 1
 
 
 class StoredRegistration(msgspec.Struct, frozen=True):
-    """`lash_processes.registration_json`: a registration without its id and its event types."""
+    """`lash_processes.registration_json` as it is read: `PreparedRegistration.stored_json`."""
 
     input: ProcessInput
     provenance: ProcessProvenance
@@ -88,6 +88,20 @@ class RecordRow(NamedTuple):
     is_leased: int
 
 
+class StandingRow(NamedTuple):
+    """How a process stands: what may have changed since it was registered and matters to its end."""
+
+    process_id: str
+    recovery: Recovery
+    wake_detached: int
+    status: ProcessLifecycleStatus
+    authority_json: str | None
+    last_sequence: int
+    lease_owner: str
+    lease_token: str
+    lease_fence: int
+
+
 class EventRow(NamedTuple):
     """An event row."""
 
@@ -104,17 +118,15 @@ class EventRow(NamedTuple):
     occurred_at_ms: int
 
 
-def encode_registration(prepared: PreparedRegistration, now_ms: int) -> tuple[NewProcess, str]:
-    """The row of a registration, and the text of its event types."""
+def encode_registration(prepared: PreparedRegistration, now_ms: int) -> NewProcess:
+    """The row of a registration."""
     registration = prepared.registration
     work, target = registration.input, registration.wake_target
-    stored = StoredRegistration(work, registration.provenance, prepared.identity, registration.env_ref, target)
-    event_types_json = prepared.event_types_json
-    row = NewProcess(
+    return NewProcess(
         registration.id,
         prepared.registration_hash,
-        encode(stored),
-        sha256_hex(event_types_json.encode()),
+        prepared.stored_json,
+        prepared.declared.hash,
         prepared.recovery,
         registration.provenance.originator.scope_id,
         target.session_id if isinstance(target, SessionScope) else None,
@@ -125,7 +137,6 @@ def encode_registration(prepared: PreparedRegistration, now_ms: int) -> tuple[Ne
         now_ms,
         NEVER_MS if prepared.recovery == "externally_owned" else now_ms,
     )
-    return row, event_types_json
 
 
 def decode_record(row: RecordRow) -> ProcessRecord:
@@ -156,6 +167,12 @@ def decode_record(row: RecordRow) -> ProcessRecord:
     )
 
 
+def brought_up(claimed: ProcessRecord, row: StandingRow) -> ProcessRecord:
+    """A running process as it was claimed, with what an end must know of what has happened since."""
+    target = "detached" if row.wake_detached else claimed.wake_target
+    return msgspec.structs.replace(claimed, wake_target=target, last_sequence=row.last_sequence, status=RUNNING)
+
+
 def decode_abandon(row: RecordRow) -> AbandonRequest | None:
     """The request to abandon a process."""
     if row.abandon_json is None:
@@ -183,8 +200,8 @@ def decode_lease(row: RecordRow) -> ProcessLease | None:
     )
 
 
-def encode_event(event: ProcessEvent, payload_hash: str, ordinal: int, own_key: str) -> EventRow:
-    """The row of an event; `own_key` stands in for a replay key."""
+def encode_event(event: ProcessEvent, request: AppendRequest, ordinal: int, own_key: str) -> EventRow:
+    """The row of the event that was asked for; `own_key` stands in for a replay key."""
     replay = event.invocation.replay
     # The meaning of core events follows from their payload, unless the process added a wake to its end.
     is_plain = event.event_type in CORE_BY_NAME and event.semantics.wake is None
@@ -193,11 +210,11 @@ def encode_event(event: ProcessEvent, payload_hash: str, ordinal: int, own_key: 
         event.sequence,
         event.event_type,
         ordinal,
-        payload_hash,
+        request.payload_hash,
         own_key if replay is None else replay.key,
         0 if event.semantics.wake is None else 1,
         event.invocation.scope.session_id,
-        canonical_json(event.payload),
+        request.payload_json,
         None if is_plain or event.semantics == EventSemantics() else encode(event.semantics),
         event.occurred_at,
     )

@@ -36,11 +36,12 @@ from lash.stores.process_records import (
 )
 from lash.stores.process_upkeep import SqlProcessUpkeep
 from lash.stores.readable import readable
-from lash.stores.sql import process_events, process_leases, process_work
+from lash.stores.sql import process_ends, process_events, process_leases, process_work
 from lash.stores.sql import processes as sql
 from lash.stores.watching import Hub
 
-PAGE = 500
+# Every page finds its place among all that is live, so whoever wants everything reads few of them.
+WHOLE_PAGE = 10_000
 
 
 class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
@@ -99,7 +100,7 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         """See `ProcessRegistry`."""
         found: list[ProcessRecord] = []
         after = ""
-        while page := await self.list_non_terminal_page(PAGE, after):
+        while page := await self.list_non_terminal_page(WHOLE_PAGE, after):
             found += page
             after = page[-1].id
         return found
@@ -216,12 +217,12 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         if isinstance(authority, ReconciledAbandonAuthority):
             abandon = decode_record(await self._driver.run(sql.require(process_id))).abandon_request
         request = terminal(process_id, output, abandon)
-        return await self._driver.run(process_events.complete(process_id, request, self._writing(), authority))
+        return await self._driver.run(process_ends.complete(process_id, request, self._writing(), authority))
 
     async def complete_process_with_lease(self, lease: ProcessLease, output: ProcessAwaitOutput) -> ProcessRecord:
         """See `ProcessRegistry`."""
         request = terminal(lease.process_id, output)
-        return await self._driver.run(process_events.complete_with_lease(lease, request, self._writing()))
+        return await self._driver.run(process_ends.complete_with_lease(lease, request, self._writing()))
 
     # Leases
 
@@ -309,7 +310,9 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         self, ends: Sequence[ProcessEnd], owner_id: str, claim_token: str, ttl_ms: int, limit: int
     ) -> WorkTurnOver:
         """See `ProcessRegistry`."""
-        requests = [(end.lease, terminal(end.lease.process_id, end.output)) for end in ends]
+        requests = [
+            process_ends.Ending(end.lease, terminal(end.lease.process_id, end.output), end.claimed) for end in ends
+        ]
         claimant = process_leases.ProcessClaimant(_owner(owner_id), claim_token, ttl_ms)
         writing = self._writing()
         turned = await self._driver.run(process_work.turn_over(requests, writing, claimant, limit))
@@ -337,14 +340,14 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
     ) -> list[ProcessRecord]:
         now_ms = self._clock.now_ms()
         prepared = [prepare_registration(registration) for registration in registrations]
-        encoded = [encode_registration(one, now_ms) for one in prepared]
-        event_types = {row.event_types_hash: text for row, text in encoded}
-        unknown = sorted((key, text) for key, text in event_types.items() if key not in self._known_event_types)
+        rows = [encode_registration(one, now_ms) for one in prepared]
+        known = self._known_event_types
+        unknown = {one.declared.hash: one.declared.text for one in prepared if one.declared.hash not in known}
         grants = [] if grant is None else [self._grant_row(grant.session_scope, registrations[0].id, grant.descriptor)]
-        if len(encoded) == 1 and not unknown and not grants and await self._driver.run(sql.register_one(encoded[0][0])):
+        if len(rows) == 1 and not unknown and not grants and await self._driver.run(sql.register_one(rows[0])):
             return [ProcessRecord.from_prepared(prepared[0], now_ms)]
-        existing = await self._driver.run(sql.register([row for row, _ in encoded], unknown, grants))
-        self._known_event_types.update(event_types)
+        existing = await self._driver.run(sql.register(rows, sorted(unknown.items()), grants))
+        known.update(unknown)
         return [
             decode_record(existing[one.registration.id])
             if one.registration.id in existing

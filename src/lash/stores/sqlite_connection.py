@@ -106,8 +106,12 @@ class StepRunner:
         # Whether the program that ran last wants others to look.
         self.has_news = False
 
-    def run(self, program: Program[T]) -> T:
-        """The value of the program; raises what it raises."""
+    def run(self, program: Program[T], *, is_alone: bool = False) -> T:
+        """The value of the program; raises what it raises.
+
+        `is_alone`: there is no transaction around it. One is begun here if its one ask is more than one statement,
+        and left to the caller to end.
+        """
         steps = program.start()
         self.has_news = False
         answer: object = None
@@ -119,6 +123,8 @@ class StepRunner:
                 asked += 1
                 if asked == 2 and program.mode == "single":
                     raise BrokenProgram(f"{program} asked twice")
+                if is_alone and (len(ask.rows) > 1 or ask.parts):
+                    self._connection.execute("BEGIN IMMEDIATE")
                 answer = self._answer(ask)
         except StopIteration as end:
             return cast("T", end.value)

@@ -1,7 +1,8 @@
 """The writer thread: many programs, one transaction, one fsync.
 
 1. `submit` puts the programs of one loop tick on the queue; the thread takes what
-   is there (at most 128) and opens `BEGIN IMMEDIATE`.
+   is there (at most 128) and opens `BEGIN IMMEDIATE`. A lone `single` needs none:
+   its statement is the transaction.
 2. The first program, and every `single`, runs bare; others inside a savepoint. A
    failing program is rolled back alone.
 3. One COMMIT. Values *and exceptions* are delivered after it: an exception may
@@ -177,11 +178,29 @@ class Writer:
     def _run_group(self, tickets: list[Ticket[object]]) -> None:
         while tickets:
             try:
-                done, tickets = self._run_transaction(tickets)
+                if len(tickets) == 1 and tickets[0].program.mode == "single":
+                    done, tickets = [self._run_alone(tickets[0])], []
+                else:
+                    done, tickets = self._run_transaction(tickets)
             except Exception as error:  # even the rollback failed: nobody may wait for ever
                 seen = StoreUnavailable(f"{self._where}: {error}")
                 done, tickets = [Delivery(ticket, None, seen) for ticket in tickets], []
             self._deliver(done)
+
+    def _run_alone(self, ticket: Ticket[object]) -> Delivery:
+        """One statement is its own transaction."""
+        connection = self._connection
+        try:
+            value = self._runner.run(ticket.program, is_alone=True)
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+        except Exception as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return Delivery(ticket, None, translated(error, self._where))
+        self._counters.transactions += 1
+        self._counters.programs += 1
+        return Delivery(ticket, value, None, has_news=self._runner.has_news)
 
     def _run_transaction(self, tickets: list[Ticket[object]]) -> tuple[list[Delivery], list[Ticket[object]]]:
         """Runs programs in one transaction: what is to be delivered, and what must run again."""

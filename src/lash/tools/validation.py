@@ -88,6 +88,8 @@ def _unstorable(args: JsonObject) -> ToolCallOutput | None:
 
 
 def _is_deeper_than(value: Json, limit: int) -> bool:
+    if limit and type(value) is dict and not any(type(item) in (dict, list) for item in value.values()):
+        return False  # most are flat
     level: list[Json] = [value]
     for _ in range(limit + 1):
         level = [

@@ -143,7 +143,7 @@ class Runs:
             if isinstance(outcome, Park):
                 is_kept = not await self._park(claimed, outcome)
             elif outcome is not None:
-                self._turn_over.note(Ended(ProcessEnd(lease, outcome), holding))
+                self._turn_over.note(Ended(ProcessEnd(lease, outcome, claimed.record), holding))
                 has_ended, is_kept = True, False
             else:
                 is_kept = holding.cancel.reason != "lease_lost"

@@ -6,25 +6,18 @@ The process row is locked first, so sequences have no gap and one terminal event
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
 from msgspec import UnsetType
 
 from lash.base.codec import encode
 from lash.processes.appending import AppendPlan, check_repeat, plan_append
-from lash.processes.authority import CompletionAuthority, LeaseAuthority, check_authority
-from lash.processes.errors import ProcessLeaseLost
 from lash.processes.events import AppendRequest, AppendResult, WakeDelivery
-from lash.processes.leases import ProcessLease
-from lash.processes.record import ProcessRecord
 from lash.stores.dialect import Statement
 from lash.stores.process_records import (
     NEVER_MS,
     EventRow,
     RecordRow,
-    decode_abandon,
     decode_event,
     decode_record,
     decode_wake,
@@ -32,20 +25,17 @@ from lash.stores.process_records import (
 )
 from lash.stores.program import (
     Query,
-    Row,
     Steps,
     Write,
-    each,
     execute,
     many,
-    many_each,
     notify,
     one,
     program,
     together,
     write,
 )
-from lash.stores.sql.processes import HOLD, hold, read
+from lash.stores.sql.processes import hold, read
 
 EVENT_COLUMNS = """
   process_id, sequence, event_type, type_ordinal, payload_hash, replay_key, has_wake, runtime_session_id,
@@ -190,27 +180,8 @@ def append_held(row: RecordRow, request: AppendRequest, writing: Writing) -> Ste
     plan = plan_append(record, request, writing.now_ms)
     last = yield from one(LAST_ORDINAL, record.id, request.event_type)
     ordinal = 1 + (0 if last is None else last.n)
-    yield from _write(plan, request.payload_hash, ordinal, writing)
+    yield from write_plan(plan, request, ordinal, writing)
     return AppendResult(plan.event, ordinal, plan.wake)
-
-
-def _finish(
-    row: RecordRow, request: AppendRequest, writing: Writing, authority: CompletionAuthority
-) -> Steps[ProcessRecord]:
-    """Appends the core event that ends a process; answers how it stands then.
-
-    A process that runs has no such event yet, so there is nothing to look for and the ordinal is 1.
-    """
-    if row.status != "running":
-        yield from append_held(row, request, writing)  # a repeat is fine, anything else is too late
-        return decode_record(row)
-    record = decode_record(row)
-    plan = plan_append(record, request, writing.now_ms, authority)
-    assert plan.status is not None
-    yield from _write(plan, request.payload_hash, 1, writing)
-    return msgspec.structs.replace(
-        record, status=plan.status, wait=None, last_sequence=plan.event.sequence, updated_at_ms=writing.now_ms
-    )
 
 
 def _stored_result(stored: EventRow) -> Steps[AppendResult]:
@@ -221,14 +192,16 @@ def _stored_result(stored: EventRow) -> Steps[AppendResult]:
     return AppendResult(decode_event(stored), stored.type_ordinal, wake, is_new=False)
 
 
-def _write(plan: AppendPlan, payload_hash: str, ordinal: int, writing: Writing) -> Steps[None]:
-    yield from together(*_parts(plan, payload_hash, ordinal, writing))
+def write_plan(plan: AppendPlan, request: AppendRequest, ordinal: int, writing: Writing) -> Steps[None]:
+    """Writes an event with all that follows from it."""
+    yield from together(*parts_of(plan, request, ordinal, writing))
     yield from notify()
 
 
-def _parts(plan: AppendPlan, payload_hash: str, ordinal: int, writing: Writing) -> list[Write]:
+def parts_of(plan: AppendPlan, request: AppendRequest, ordinal: int, writing: Writing) -> list[Write]:
+    """The writes of an event. None of them reads what another one changes."""
     event = plan.event
-    parts = [write(ADD_EVENT, *encode_event(event, payload_hash, ordinal, writing.own_key))]
+    parts = [write(ADD_EVENT, *encode_event(event, request, ordinal, writing.own_key))]
     status = plan.status
     place = (event.process_id, event.sequence, event.occurred_at)
     if status is not None:
@@ -261,78 +234,6 @@ def _parts(plan: AppendPlan, payload_hash: str, ordinal: int, writing: Writing) 
 def append(process_id: str, request: AppendRequest, writing: Writing) -> Steps[AppendResult]:
     """Appends an event."""
     return (yield from append_steps(process_id, request, writing))
-
-
-@program("write")
-def complete(
-    process_id: str, request: AppendRequest, writing: Writing, authority: CompletionAuthority
-) -> Steps[ProcessRecord]:
-    """Ends a process without a lease of one's own. Raises `CompletionNotAllowed` and `ProcessAlreadyTerminal`."""
-    row = yield from hold(process_id)
-    if row.status == "running":
-        check_authority(
-            process_id,
-            authority,
-            row.recovery,
-            has_live_lease=row.is_leased > 0,
-            abandon=decode_abandon(row),
-        )
-    return (yield from _finish(row, request, writing, authority))
-
-
-@program("write")
-def complete_with_lease(lease: ProcessLease, request: AppendRequest, writing: Writing) -> Steps[ProcessRecord]:
-    """Ends a process and frees its lease. Raises `ProcessLeaseLost` unless the lease is the present one."""
-    row = yield from hold(lease.process_id)
-    if not _is_ours(row, lease):
-        raise ProcessLeaseLost(lease.process_id)
-    authority = LeaseAuthority(lease.owner_id, lease.fencing_token)
-    if row.status == "running":
-        check_authority(lease.process_id, authority, row.recovery, has_live_lease=True, abandon=None)
-    return (yield from _finish(row, request, writing, authority))
-
-
-def complete_many_steps(ends: Sequence[tuple[ProcessLease, AppendRequest]], writing: Writing) -> Steps[list[str]]:
-    """Ends many processes, each under its lease, in few round trips; the ids of those whose lease was lost.
-
-    All rows are locked in the order of ids, so that two workers never wait for each other.
-    """
-    ids = sorted({lease.process_id for lease, _ in ends})
-    held = {row.process_id: row for row in (yield from many_each(HOLD, [(process_id,) for process_id in ids]))}
-    parts: list[Write] = []
-    lost: list[str] = []
-    for lease, request in ends:
-        row = held.get(lease.process_id)
-        if row is None or not _is_ours(row, lease):
-            lost.append(lease.process_id)
-        elif row.status == "running":
-            authority = LeaseAuthority(lease.owner_id, lease.fencing_token)
-            check_authority(lease.process_id, authority, row.recovery, has_live_lease=True, abandon=None)
-            plan = plan_append(decode_record(row), request, writing.now_ms, authority)
-            parts += _parts(plan, request.payload_hash, 1, writing)
-    if len(ends) == 1:
-        yield from together(*parts)
-    else:
-        # One statement for all rows of a kind: a statement for each number of ends would be planned anew.
-        rows: dict[Statement, list[Row]] = {}
-        for part in parts:
-            rows.setdefault(part.statement, []).append(part.args)
-        for statement, arguments in rows.items():
-            yield from each(statement, arguments)
-    if parts:
-        yield from notify()
-    return lost
-
-
-def _is_ours(row: RecordRow, lease: ProcessLease) -> bool:
-    """Whether the lease is the present one, or the one under which the process has ended.
-
-    A repeat whose acknowledgement was lost finds its own words; anybody else is late.
-    """
-    if row.status != "running":
-        return row.authority_json == encode(LeaseAuthority(lease.owner_id, lease.fencing_token))
-    mine = (lease.lease_token, lease.owner_id, lease.fencing_token)
-    return (row.lease_token, row.lease_owner, row.lease_fence) == mine
 
 
 @program("read")

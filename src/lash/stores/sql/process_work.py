@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lash.processes.event_types import CANCEL_REQUESTED
-from lash.processes.events import AppendRequest
-from lash.processes.leases import ProcessLease
 from lash.stores.process_records import RecordRow
 from lash.stores.program import Query, Steps, many_each, one, program
-from lash.stores.sql.process_events import Writing, complete_many_steps
+from lash.stores.sql.process_ends import Ending, complete_many_steps
+from lash.stores.sql.process_events import Writing
 from lash.stores.sql.process_leases import ProcessClaimant, claim_due_steps
 
 
@@ -72,9 +71,7 @@ def cancel_wanted(process_ids: Sequence[str]) -> Steps[list[str]]:
 
 
 @program("write")
-def turn_over(
-    ends: Sequence[tuple[ProcessLease, AppendRequest]], writing: Writing, claimant: ProcessClaimant, limit: int
-) -> Steps[TurnedOver]:
+def turn_over(ends: Sequence[Ending], writing: Writing, claimant: ProcessClaimant, limit: int) -> Steps[TurnedOver]:
     """Ends processes under their leases and takes up to `limit` that are due."""
     lost = yield from complete_many_steps(ends, writing)
     claimed: list[RecordRow] = []

@@ -16,6 +16,9 @@ from lash.stores.process_records import NewProcess, RecordRow
 from lash.stores.program import Query, Steps, announced, each, execute, lock, many, many_each, notify, one, program
 from lash.stores.sql.leases import IS_DELETED, session_lock
 
+# The originator of what an application starts without a scope of its own.
+HOST: Final = "host"
+
 # The event types come by a subquery: a join would let FOR UPDATE lock the row that everybody shares.
 RECORD_COLUMNS: Final = """
   process_id, registration_hash, registration_json,
@@ -54,7 +57,7 @@ class Listing(NamedTuple):
 
     after: str
     status: str
-    session_scope: str
+    originator: str
     identity_kind: str
     identity_label: str
     waiting: int  # -1 any, else 0 or 1
@@ -90,12 +93,18 @@ ADD_PROCESS = Query(
 GET = Query(RecordRow, f"SELECT {RECORD_COLUMNS} FROM lash_processes WHERE process_id = ?1")
 HOLD = Query(RecordRow, f"SELECT {RECORD_COLUMNS} FROM lash_processes WHERE process_id = ?1 {{for_update}}")
 TOMBSTONE = Query(Tombstone, "SELECT status, pruned_at_ms FROM lash_process_tombstones WHERE process_id = ?1")
+# By the index of what is due, which holds what is live and no more. `|| ''` keeps both databases from walking the
+# index of ids, which holds everything that ever was.
 LIVE = Query(
     RecordRow,
     f"""
     SELECT {RECORD_COLUMNS} FROM lash_processes
-    WHERE status = 'running' AND process_id > ?1
-    ORDER BY process_id LIMIT ?2
+    WHERE process_id IN (
+      SELECT l.process_id FROM lash_processes l
+      WHERE l.status = 'running' AND l.process_id || '' > ?1
+      ORDER BY l.process_id || '' LIMIT ?2
+    )
+    ORDER BY process_id
     """,
 )
 _FILTER = """
@@ -113,11 +122,20 @@ LIST_ALL = Query(
     ORDER BY process_id LIMIT ?7
     """,
 )
-LIST_OF_ORIGINATOR = Query(
+# The host has started nearly everything, so what it has started is no index's business.
+LIST_OF_HOST = Query(
     RecordRow,
     f"""
     SELECT {RECORD_COLUMNS} FROM lash_processes
     WHERE originator_id = ?3 AND {_FILTER}
+    ORDER BY process_id LIMIT ?7
+    """,
+)
+LIST_OF_ORIGINATOR = Query(
+    RecordRow,
+    f"""
+    SELECT {RECORD_COLUMNS} FROM lash_processes
+    WHERE originator_id = ?3 AND originator_id <> '{HOST}' AND {_FILTER}
     ORDER BY process_id LIMIT ?7
     """,
 )
@@ -223,7 +241,10 @@ def live_page(after: str, limit: int) -> Steps[list[RecordRow]]:
 @program("read")
 def list_page(listing: Listing) -> Steps[list[RecordRow]]:
     """Processes by id."""
-    return (yield from many(LIST_OF_ORIGINATOR if listing.session_scope else LIST_ALL, *listing))
+    query = LIST_ALL
+    if listing.originator:
+        query = LIST_OF_HOST if listing.originator == HOST else LIST_OF_ORIGINATOR
+    return (yield from many(query, *listing))
 
 
 @program("write")
