@@ -15,7 +15,7 @@ from lash.plugins.bindings import PluginBinding
 from lash.plugins.directives import CreateSession, Directive, EmitTrace, as_directives
 from lash.plugins.errors import PluginError, PluginInvokeError, PluginRegistrationError
 from lash.plugins.hooks import ExtensionContribution, HookContext, LifecycleEvent, PluginSessionContext
-from lash.plugins.plugin import CoreBound, CoreServices, PluginFactory
+from lash.plugins.plugin import CoreBound, CoreServices, PluginFactory, registers_alike
 from lash.plugins.protocol import ProtocolSession
 from lash.plugins.registrar import Hooks, PluginRegistrar, ProtocolBinding, Registered, Registrations
 from lash.plugins.services import Lend
@@ -43,6 +43,8 @@ class PluginHost:
                 raise PluginRegistrationError(f"two plugins have the id {factory.id!r}; ids are unique in a core")
             seen.add(factory.id)
         self.factories = [*(builtin for builtin in builtins if builtin.id not in seen), *factories]
+        # Whether what they register follows from the options alone, so that sessions with equal ones may share it.
+        self.registers_alike = all(map(registers_alike, self.factories))
         self._open: list[CoreBound] = []
         self._extensions = _extensions(self.factories)
         # Plugins that take an input with a turn, and whether they need it.

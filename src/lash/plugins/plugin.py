@@ -78,7 +78,11 @@ class SessionPlugin(Protocol):
 
 
 class PluginFactory(Protocol):
-    """Makes the plugin of each session. `id` is unique in a core."""
+    """Makes the plugin of each session. `id` is unique in a core.
+
+    A class that sets `registers_alike = True` promises that what is registered follows from the options of a
+    session alone and remembers nothing of it; processes of one environment then share it. Added in 0.1.
+    """
 
     @property
     def id(self) -> str:
@@ -295,6 +299,22 @@ class Plugin:
     def _with(self, register: Register) -> Plugin:
         self._registers.append(register)
         return self
+
+
+def registers_alike(factory: PluginFactory) -> bool:
+    """Whether what a factory registers follows from the options of a session alone, and remembers nothing of it.
+
+    A class says so of itself with `registers_alike = True`, not of those that inherit from it: they may do more.
+    A `Plugin` that leaves `build` and `register` as they are serves every session with the same hooks.
+    """
+    says: object = vars(type(factory)).get("registers_alike")
+    if says is not None:
+        return says is True
+    if not isinstance(factory, Plugin):
+        return False
+    kind = type(factory)
+    is_plain = kind.build is Plugin.build and kind.register is Plugin.register
+    return is_plain and not hasattr(factory, "session_ready") and not hasattr(factory, "snapshot_revision")
 
 
 class StaticPluginFactory:

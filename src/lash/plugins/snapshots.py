@@ -181,13 +181,17 @@ class StatefulPlugin(Plugin):
         self.state = copy.deepcopy(self.initial if snapshot.revision == 0 else snapshot.state)
 
 
+# What every session begins with.
+NO_SNAPSHOT = SessionSnapshot()
+
+
 class PluginStates:
     """The stateful plugins of one session."""
 
-    def __init__(self, plugins: Sequence[tuple[str, Stateful]]) -> None:
+    def __init__(self, plugins: Sequence[tuple[str, Stateful]] = ()) -> None:
         self._plugins = list(plugins)
         # What the session was restored from: bytes that are there need not be recorded again.
-        self._committed = SessionSnapshot()
+        self._committed = NO_SNAPSHOT
 
     def __bool__(self) -> bool:
         return bool(self._plugins)

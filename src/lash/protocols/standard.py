@@ -256,6 +256,7 @@ class StandardProtocol:
     """The plugin that makes a session run in standard mode."""
 
     id = PLUGIN_ID
+    registers_alike = True
 
     def build(self, context: PluginSessionContext) -> StandardProtocol:
         """Stateless: one object serves every session."""

@@ -50,6 +50,7 @@ class ToolOutputBudget:
     """The plugin. Options of a session under `tool_output_budget` replace its own. Added in 0.1."""
 
     id = PLUGIN_ID
+    registers_alike = True
 
     def __init__(self, budget: OutputBudget | None = None, *, tail_tools: Sequence[str] = ()) -> None:
         """`tail_tools` are further tools whose end matters more than their beginning."""

@@ -6,9 +6,14 @@ plugins are the worker's, options and policy are what was captured.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lash.artifacts.environments import load_process_env
 from lash.plugins.errors import PluginSessionError
 from lash.plugins.hooks import PluginSessionContext
+from lash.plugins.host import PluginSession
+from lash.plugins.registrar import Registrations
+from lash.plugins.snapshots import PluginStates
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.registration import ProcessRegistration
 from lash.runtime.asides import trace_teller
@@ -23,22 +28,29 @@ SURFACE_EXTENSION = "lashlang_surface"
 KEPT = 256
 
 
+@dataclass(slots=True)
+class Kept:
+    """An environment in memory, and what plugins register in it where that is the same for every process."""
+
+    env: ProcessExecutionEnvSpec
+    registrations: Registrations | None = None
+
+
 class Environments:
     """Rebuilds the environments of runs; what was loaded once is not loaded again."""
 
     def __init__(self, config: ProcessWorkerConfig) -> None:
         self._config = config
-        self._kept: dict[str, ProcessExecutionEnvSpec] = {}
+        self._kept: dict[str, Kept] = {}
 
     async def rebuild(self, registration: ProcessRegistration) -> ProcessParts:
         """The parts of a run. Raises `PluginSessionError` and `ProcessEnvError`."""
         if registration.env_ref is None:
             raise PluginSessionError(f"process `{registration.id}` is missing a captured execution env")
-        env = await self._load(registration.env_ref)
+        kept = self._kept.get(registration.env_ref) or await self._load(registration.env_ref)
         config = self._config
         session_id = f"process-env:{registration.id}"
-        options = {**config.engine.options.plugin_options, **env.plugin_options}
-        plugins = config.engine.plugins.build(PluginSessionContext(session_id, plugin_options=options))
+        plugins = self._plugins(session_id, kept)
         if (tracer := config.engine.options.tracer) is not None:
             plugins.emit_trace = trace_teller(tracer, None)
         catalog = config.engine.options.build_catalog(plugins)
@@ -46,14 +58,22 @@ class Environments:
         model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
         added = config.engine.plugins.contributed(SURFACE_EXTENSION)
         return ProcessParts(
-            env, session_id, plugins, catalog, config.processes, config.artifacts, config.triggers, model, added
+            kept.env, session_id, plugins, catalog, config.processes, config.artifacts, config.triggers, model, added
         )
 
-    async def _load(self, env_ref: str) -> ProcessExecutionEnvSpec:
-        env = self._kept.get(env_ref)
-        if env is None:
-            env = await load_process_env(self._config.process_envs, env_ref, ProcessExecutionEnvSpec)
-            while len(self._kept) >= KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[env_ref] = env
-        return env
+    def _plugins(self, session_id: str, kept: Kept) -> PluginSession:
+        if kept.registrations is not None:
+            return PluginSession(kept.registrations, PluginStates())
+        engine = self._config.engine
+        options = {**engine.options.plugin_options, **kept.env.plugin_options}
+        plugins = engine.plugins.build(PluginSessionContext(session_id, plugin_options=options))
+        if engine.plugins.registers_alike:
+            kept.registrations = plugins.registrations
+        return plugins
+
+    async def _load(self, env_ref: str) -> Kept:
+        kept = Kept(await load_process_env(self._config.process_envs, env_ref, ProcessExecutionEnvSpec))
+        while len(self._kept) >= KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[env_ref] = kept
+        return kept

@@ -23,7 +23,8 @@ async def run_tool_call(run: ProcessRun, work: ToolCallInput, parts: ProcessPart
     """Runs the call under its stored id. A call that was prepared when it was started is not prepared again."""
     call = work.call
     stream = ActivityStream(run.process_id, [])
-    hooks = ToolHooks(parts.plugins, parts.catalog, stream, parts.session_id, "")
+    # No model reads what comes of it.
+    hooks = ToolHooks(parts.plugins, parts.catalog, stream, parts.session_id, "", is_shown=False)
     trail = HookTrail(parts.plugins.states) if parts.plugins.states else None
     scope = RuntimeScope(parts.session_id)
     controller = ParkingController(run)
