@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock, SystemClock
@@ -41,7 +41,7 @@ class JournaledEffectHost:
         self._producer = producer
         self._is_strict_replay = is_strict_replay
         self._promises = Promises(waits, self._clock, self._ids)
-        self._owned: weakref.WeakValueDictionary[tuple[str, str], ScopeJournal] = weakref.WeakValueDictionary()
+        self._owned: WeakValueDictionary[tuple[str, ExecutionScope], ScopeJournal] = WeakValueDictionary()
 
     def durability_tier(self) -> DurabilityTier:
         """That of the journal."""
@@ -73,7 +73,7 @@ class JournaledEffectHost:
         self, scope: ExecutionScope, lease: Lease, *, is_fresh: bool, on_lost: Callable[[], None] = lambda: None
     ) -> ScopeJournal:
         """The journal of a scope under its lease; one object per lease and scope in a process."""
-        identity = (lease.token, scope.journal_key)
+        identity = (lease.token, scope)
         known = self._owned.get(identity)
         if known is not None:
             known.start_over()

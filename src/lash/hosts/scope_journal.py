@@ -100,8 +100,9 @@ class ScopeJournal(ScopedController):
 
     def start_over(self) -> None:
         """A drive begins: what is recorded now is what it replays."""
-        self._loaded = frozenset(self._book.rows)
-        self._horizon = max((turn_effect_number(self._scope, key) for key in self._book.rows), default=0)
+        rows = self._book.rows
+        self._loaded = frozenset(rows)
+        self._horizon = max(turn_effect_number(self._scope, key) for key in rows) if rows else 0
 
     def durability_tier(self) -> DurabilityTier:
         """That of the store beneath."""

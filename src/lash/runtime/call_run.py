@@ -27,7 +27,7 @@ from lash.plugins.trail import HookTrail
 from lash.runtime import direct
 from lash.runtime.activity import ActivityStream, ToolCallProgress
 from lash.runtime.direct import DirectCalls
-from lash.runtime.open_call import open_call
+from lash.runtime.open_call import OpenCall
 from lash.runtime.tool_hooks import ToolHooks
 from lash.tools.calls import PreparedToolCall, ToolCall, ToolExecution
 from lash.tools.catalog import ToolCatalog
@@ -187,7 +187,7 @@ class CallRun:
             return prepared
         # A tool that never waits must not keep its siblings from starting.
         await asyncio.sleep(0)
-        with open_call(self._place.scope.session_id, prepared.tool_name):
+        with OpenCall(self._place.scope.session_id, prepared.tool_name):
             return await run_attempt(self._place.catalog, prepared, self._context(prepared, number))
 
     async def _prepare(self) -> PreparedToolCall | ToolCallOutput:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 from lash.base.errors import LashRuntimeError
@@ -20,31 +18,28 @@ class TurnWaitsForItself(LashRuntimeError):
         )
 
 
-class _OpenCall:
-    __slots__ = ("is_open", "outer", "session_id", "tool_name")
+class OpenCall:
+    """While a tool of a session's turn runs: `with OpenCall(session_id, tool_name):`."""
 
-    def __init__(self, session_id: str, tool_name: str, outer: _OpenCall | None) -> None:
+    __slots__ = ("_before", "is_open", "outer", "session_id", "tool_name")
+
+    def __init__(self, session_id: str, tool_name: str) -> None:
         self.session_id = session_id
         self.tool_name = tool_name
         # Tasks that the tool leaves behind still see it.
         self.is_open = True
         # The call whose tool asked for the turn that this one belongs to.
-        self.outer = outer
+        self.outer = _OPEN.get()
+
+    def __enter__(self) -> None:
+        self._before = _OPEN.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        self.is_open = False
+        _OPEN.reset(self._before)
 
 
-_OPEN: ContextVar[_OpenCall | None] = ContextVar("lash_open_call", default=None)
-
-
-@contextmanager
-def open_call(session_id: str, tool_name: str) -> Iterator[None]:
-    """While a tool of a session's turn runs."""
-    call = _OpenCall(session_id, tool_name, _OPEN.get())
-    before = _OPEN.set(call)
-    try:
-        yield
-    finally:
-        call.is_open = False
-        _OPEN.reset(before)
+_OPEN: ContextVar[OpenCall | None] = ContextVar("lash_open_call", default=None)
 
 
 def refuse_own_turn(session_id: str) -> None:

@@ -21,7 +21,7 @@ from lash.runtime.leases import Holding
 
 # So much work is taken ahead, as far as recent runs tell how long it takes.
 AHEAD_MS: Final = 20
-MAX_AHEAD: Final = 64
+MAX_AHEAD: Final = 128
 # A run that takes longer says that nothing is known any more; and whoever waits longer for a slot is given back.
 LONG_MS: Final = 100
 # Ends wait so long at most to be written together, and only while there is other work.

@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lash.base.cancel import CancelToken
@@ -71,7 +71,7 @@ class ProcessRun:
     _waits: int = 0
     _parkable: int = 0
     _has_slot: bool = True
-    _returning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _returning: asyncio.Lock | None = None
     _giving: asyncio.Handle | None = None
     _alarm: asyncio.TimerHandle | None = None
 
@@ -178,6 +178,8 @@ class ProcessRun:
 
     async def _come_back(self) -> None:
         if self.slots is not None and not self._has_slot:
+            if self._returning is None:  # few runs ever come back from a wait
+                self._returning = asyncio.Lock()
             async with self._returning:
                 await self._retake(self.slots)
 
