@@ -143,6 +143,16 @@ def test_a_detached_process_stores_its_wakes() -> None:
     assert plan.event.semantics.wake is not None
 
 
+def test_a_long_wake_is_read_by_its_beginning() -> None:
+    record = ProcessRecord.from_registration(external("p", wake("note"), wake_target=SessionScope("s")), 1)
+
+    delivery = plan_append(record, event("note", {"wake_input": "\u00e9" * 9_000}), 2).wake
+
+    assert delivery is not None
+    assert wake_text(delivery).endswith("\u00e9\n… [1616 bytes left out; event #1 of the process has all]")
+    assert wake_text(delivery).count("\u00e9") == 8_192
+
+
 def test_a_wake_becomes_work_of_its_session() -> None:
     cause = SessionNodeCause("s", "n")
     provenance = ProcessProvenance.host(caused_by=cause)

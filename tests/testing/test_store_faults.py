@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,20 @@ async def test_faults_start_when_they_are_told_to(tmp_path: Path) -> None:
 def test_a_fault_that_never_happens_is_refused() -> None:
     with pytest.raises(InvalidArgument):
         StoreFaults().fail(times=0)
+
+
+async def test_who_waits_for_a_process_waits_on_while_the_store_is_away(tmp_path: Path) -> None:
+    faults = StoreFaults()
+    async with await faults.open(str(tmp_path / "agent.db")) as store:
+        core = lash.StandardCore(model=ScriptedModel([]), store=store, workers=0, recover=False)
+        async with core, asyncio.timeout(20):
+            process = await core.processes.start(lash.External("print"), id="p")
+            waiting = asyncio.create_task(process.result())
+            while faults.programs.count("require") < 2 or "news" not in faults.programs:  # noqa: ASYNC110 - until it waits
+                await asyncio.sleep(0.01)
+            faults.fail("news")
+            faults.fail("require")
+            await core.processes.complete("p", "printed")
+
+            assert await waiting == "printed"
+            assert faults.programs.count("require") >= 4

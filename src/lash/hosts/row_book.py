@@ -7,6 +7,7 @@ journal: a journal then goes with its turn, and leaves nothing to the cycle coll
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,9 @@ from lash.effects.lease import Lease, LeaseTimings
 from lash.effects.ports import JournalStore
 from lash.effects.scope import ExecutionScope
 from lash.hosts.outcomes import pack_error, pack_outcome
+
+# What was asked for is read again only to say what diverged; the store has it then.
+KEPT_ENVELOPE_CHARS: Final = 1024
 
 
 class RowBook:
@@ -40,7 +44,7 @@ class RowBook:
         # When the store last said that the lease is ours: when it was claimed, which a paused process may hear of late.
         claimed_at_ms = lease.expires_at_ms - timings.ttl_ms
         self._proved_at = clock.monotonic() - max(0, clock.now_ms() - claimed_at_ms) / 1000
-        self.rows = {row.replay_key: row for row in rows}
+        self.rows = {row.replay_key: _lean(row) for row in rows}
         # Outcomes of effects that only read, not yet encoded: the commit drops most of their rows.
         self.unencoded: dict[str, EffectOutcome] = {}
 
@@ -51,9 +55,10 @@ class RowBook:
         asked_at = self._clock.monotonic()
         await self._store.append(self._scope, self._lease, sealed, large)
         self._proved_at = asked_at
-        for row in sealed:
-            if self.unencoded.pop(row.replay_key, None) is not None:
-                self.rows[row.replay_key] = row
+        for row, written in zip(rows, sealed, strict=True):
+            self.unencoded.pop(row.replay_key, None)
+            if self.rows.get(row.replay_key) is row:
+                self.rows[row.replay_key] = _lean(written)
 
     async def prove(self) -> None:
         """Asks the store if it has not confirmed the lease for a renewal's time: whoever was away may be replaced.
@@ -78,3 +83,13 @@ class RowBook:
             return msgspec.structs.replace(row, status="failed", error_json=pack_error(error))
         blobs.update(large)
         return msgspec.structs.replace(row, outcome_json=text)
+
+
+def _lean(row: JournalRow) -> JournalRow:
+    """A stored row as it is kept in memory: without a long text of what was asked for.
+
+    A model call says the whole conversation again, and a turn has hundreds of them.
+    """
+    if row.envelope_json is None or len(row.envelope_json) <= KEPT_ENVELOPE_CHARS:
+        return row
+    return msgspec.structs.replace(row, envelope_json=None)

@@ -199,7 +199,8 @@ class ScopeJournal(ScopedController):
             case AnswerError(error_json=text):
                 raise unpack_error(key, text)
             case Diverged(row=recorded):
-                raise hash_conflict(recorded, envelope, self._producer)
+                whole = await self._store.get(self._scope, key)  # what is known here may lack what was asked for
+                raise hash_conflict(whole or recorded, envelope, self._producer)
             case InDoubt():
                 raise EffectInDoubt(key)
             case Corrupt(what=what):

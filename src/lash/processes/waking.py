@@ -10,6 +10,8 @@ from lash.sessions.queue import ProcessWakePayload, QueuedWorkDraft
 
 # A week: a session that nobody opened for so long is not waiting for this wake.
 WAKE_EXPIRY_MS: Final = 7 * 24 * 3_600_000
+# What a model reads of one wake, as of the result of a tool; the event keeps all of it.
+SHOWN_BYTES: Final = 16_384
 
 
 def wake_source_key(process_id: str, sequence: int) -> str:
@@ -31,8 +33,12 @@ def wake_draft(wake: WakeDelivery) -> QueuedWorkDraft:
 
 
 def wake_text(wake: WakeDelivery) -> str:
-    """What the session's turn reads."""
-    return (
+    """What the session's turn reads: up to `SHOWN_BYTES` of what was said."""
+    said = wake.input.encode()
+    shown = wake.input if len(said) <= SHOWN_BYTES else said[:SHOWN_BYTES].decode(errors="ignore")
+    text = (
         f"Background process wake\nProcess: {wake.process_id}\n"
-        f"Event: {wake.event_type} #{wake.sequence}\nWake input:\n{wake.input}"
+        f"Event: {wake.event_type} #{wake.sequence}\nWake input:\n{shown}"
     )
+    left_out = len(said) - len(shown.encode())
+    return f"{text}\n… [{left_out} bytes left out; event #{wake.sequence} of the process has all]" if left_out else text

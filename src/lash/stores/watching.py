@@ -3,19 +3,25 @@
 Whoever waits registers, reads, then waits; so nothing that happens in between is
 missed. The hub runs while somebody waits: when the store's change feed moves it
 reads which rows changed, once, and wakes only those who wait for them. A
-thousand waiting tasks cost one sleeping reader.
+thousand waiting tasks cost one sleeping reader. Waiting goes on while the store cannot
+be reached: who does not want that sets a timeout.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from lash.sessions.errors import StoreUnavailable
 
 T = TypeVar("T")
+logger = logging.getLogger("lash.stores")
+
+# A store that is away is asked again after so long.
+AWAY_S: Final = 0.5
 
 
 class Feed(Protocol):
@@ -36,19 +42,23 @@ class News(NamedTuple):
 class Watch:
     """One waiter's view of one row."""
 
-    __slots__ = ("_event", "failure", "seen")
+    __slots__ = ("_event", "_failure", "seen")
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self.seen = 0
-        self.failure: Exception | None = None
+        self._failure: Exception | None = None
 
     async def changed(self) -> None:
         """Waits for a change since the last call; raises what kept the hub from looking."""
         await self._event.wait()
         self._event.clear()
-        if self.failure is not None:
-            raise self.failure
+        self.check()
+
+    def check(self) -> None:
+        """Raises what ended the looking."""
+        if self._failure is not None:
+            raise self._failure
 
     def notice(self, change_seq: int) -> None:
         """The row changed, or may have."""
@@ -58,7 +68,7 @@ class Watch:
 
     def fail(self, failure: Exception) -> None:
         """Nobody looks any more."""
-        self.failure = failure
+        self._failure = failure
         self._event.set()
 
 
@@ -84,7 +94,12 @@ class Hub:
         with self._watching(row_id) as watch:
             await self._ready()
             while True:
-                found = await read()
+                try:
+                    found = await read()
+                except StoreUnavailable:
+                    await asyncio.sleep(AWAY_S)
+                    watch.check()
+                    continue
                 if found is not None:
                     return found
                 await watch.changed()
@@ -133,16 +148,22 @@ class Hub:
         await asyncio.shield(self._is_ready)
 
     async def _read(self, ready: asyncio.Future[None]) -> None:
+        resume: int | None = None
         try:
-            resume = (await self._news(None)).resume
-            ready.set_result(None)
             while True:
                 generation = self._feed.generation()
-                changes, resume = await self._news(resume)
-                for row_id, change_seq in changes:
-                    for watch in self._watches.get(row_id, ()):
-                        watch.notice(change_seq)
-                await self._feed.changed(generation)
+                try:
+                    if resume is None:
+                        resume = (await self._news(None)).resume
+                        ready.set_result(None)
+                    changes, resume = await self._news(resume)
+                    for row_id, change_seq in changes:
+                        for watch in self._watches.get(row_id, ()):
+                            watch.notice(change_seq)
+                    await self._feed.changed(generation)
+                except StoreUnavailable as error:
+                    logger.warning("who waits for %s waits on while the store is away: %s", self._kind, error)
+                    await asyncio.sleep(AWAY_S)
         except asyncio.CancelledError:
             if not ready.done():  # nobody waits any more
                 ready.set_result(None)

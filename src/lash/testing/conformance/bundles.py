@@ -114,7 +114,9 @@ async def a_deleted_session_is_gone_for_good(pair: StorePair, row: Rows) -> None
     resolved = await store.waits.resolve(key, ResolvedOk(True))
     rows = await store.journal.load(scope)
     row("X-25", isinstance(resolved, UnknownOrRevoked) and rows == [], (resolved, rows))
-    await row.raises("X-25", SessionDeleted, store.sessions.create_store(SessionCreate("root")))
+    request = SessionCreate("root")
+    await row.raises("X-25", SessionDeleted, store.sessions.create_store(request))
+    await row.raises("X-25", SessionDeleted, store.sessions.create_with_state(request, plain_commit("root")))
     await row.raises("X-25", SessionDeleted, session.commit(plain_commit("root")))
 
 

@@ -50,18 +50,19 @@ async def equal_keys_in_three_scopes_are_three_effects(pair: StorePair, row: Row
 @law("X-02", stores="SP")
 async def a_changed_envelope_names_what_changed(pair: StorePair, row: Rows) -> None:
     for controller in await _both_forms(pair.store):
-        await controller.execute(_step("k", {"city": "Athens"}), _returns(1))
-        await controller.barrier()
-        calls: list[str] = []
+        for key, notes in (("short", ""), ("long", "x" * 5_000)):
+            await controller.execute(_step(key, {"city": "Athens", "notes": notes}), _returns(1))
+            await controller.barrier()
+            calls: list[str] = []
 
-        try:
-            await controller.execute(_step("k", {"city": "Berlin"}), _returns(2, calls))
-        except EffectHashConflict as error:
-            paths = error.summary.first_divergent_paths if error.summary else []
-            is_named = error.code == "effect_replay_hash_conflict" and paths == ["command.input.city"]
-            row("X-02", is_named and calls == [], error)
-        else:
-            row("X-02", False, "no conflict")
+            try:
+                await controller.execute(_step(key, {"city": "Berlin", "notes": notes}), _returns(2, calls))
+            except EffectHashConflict as error:
+                paths = error.summary.first_divergent_paths if error.summary else []
+                is_named = error.code == "effect_replay_hash_conflict" and paths == ["command.input.city"]
+                row("X-02", is_named and calls == [], error)
+            else:
+                row("X-02", False, "no conflict")
 
 
 @law("X-03", stores="SP")

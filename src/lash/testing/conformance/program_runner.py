@@ -13,6 +13,7 @@ from lash.effects.scope import ExecutionScope
 from lash.lashlang.errors import LinkError
 from lash.lashlang.host.environment import NO_ABILITIES, HostEnvironment
 from lash.lashlang.linking.linker import LinkedModule, link
+from lash.lashlang.syntax.features import LanguageFeatures
 from lash.models.direct import DirectRequest
 from lash.processes.event_types import COMPLETED, WAKE, YIELD
 from lash.processes.handles import handle_value
@@ -20,7 +21,7 @@ from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.processes.scopes import SessionScope
 from lash.runtime.worker.attempt import registration_of
 from lash.runtime.worker.context import RunContextBuilder, RunContextIncomplete
-from lash.runtime.worker.environment import Environments
+from lash.runtime.worker.environment import SURFACE_EXTENSION, Environments
 from lash.runtime.worker.runner import ProcessRunner
 from lash.sessions.queue import ProcessWakePayload
 from lash.testing.conformance.laws import Rows, Suite
@@ -36,6 +37,7 @@ from lash.testing.conformance.program_drafts import (
 from lash.testing.conformance.worker_drafts import core_over, ended, worker_of
 from lash.testing.script import says
 from lash.testing.scripted import ScriptedModel
+from lash.tools.surface import environment_with
 from lash.tracing.sinks import InMemoryTrace
 
 PROGRAM_RUNNER: Suite[lash.Store] = Suite("program_runner")
@@ -148,10 +150,11 @@ async def a_parent_awaits_its_child_in_one_slot(store: lash.Store, row: Rows) ->
         }
         """
     )
-    bare = HostEnvironment(environment().resources, NO_ABILITIES)
-    row("PR-30", not HostEnvironment().abilities.processes)
-    row("PR-31", DISABLED in _relinked(module, bare))
     async with core_over(store, [process_echo]) as core:
+        added = core.process_worker_config().engine.plugins.contributed(SURFACE_EXTENSION)
+        here = environment_with(NO_ABILITIES, LanguageFeatures(), added)
+        row("PR-30", not here.abilities.processes, here)
+        row("PR-31", DISABLED in _relinked(module, HostEnvironment(environment().resources, here.abilities)))
         worker = worker_of(core, concurrency=1)
         await store.processes.register_process(await program(store, "snapshot-parent", module))
         worker.poke()

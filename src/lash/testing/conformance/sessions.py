@@ -9,7 +9,7 @@ from lash.sessions.checkpoint import EXECUTION_STATE, PLUGIN_SNAPSHOT, Checkpoin
 from lash.sessions.commit import UsageDelta, persisted_state, turn_commit_hash
 from lash.sessions.errors import SessionBindingMismatch, TurnCommitConflict
 from lash.sessions.frames import INITIAL_FRAME, AgentFrame, FrameAssignment
-from lash.sessions.graph import ActivePath, FullGraph, SessionGraph
+from lash.sessions.graph import ActivePath, FullGraph, GraphAppend, GraphUnchanged, SessionGraph
 from lash.sessions.meta import RootSession, SessionMeta
 from lash.sessions.store import AttachmentIntent, SessionStore
 from lash.testing.conformance.drafts import graph_state, node, plain_commit, replaced, stamped, state
@@ -107,6 +107,14 @@ async def a_path_is_read_from_root_to_leaf(store: SessionStore, row: Rows) -> No
     row("RP-14", path.graph.leaf_node_id == "left-leaf", path.graph.leaf_node_id)
     row("RP-15", _ids(right.graph) == ["root-node", "right-leaf"], _ids(right.graph))
     row("RP-16", right.graph.leaf_node_id == "right-leaf", right.graph.leaf_node_id)
+
+    later = plain_commit("branchy", head_revision=1)
+    await store.commit(replaced(later, graph=GraphAppend([node("next", "left-leaf")], "next")))
+    since = await store.load_since("left-leaf", 1)
+    row("RP-13", since is not None and _ids(since.graph) == ["next"], since)
+    back = plain_commit("branchy", head_revision=2)
+    await store.commit(replaced(back, graph=GraphUnchanged("right-leaf")))
+    row("RP-13", await store.load_since("next", 2) is None)
 
 
 @law("RP-17", "RP-18", "RP-19")
