@@ -36,7 +36,7 @@ from lash.plugins import (
     TurnPersisted,
 )
 from lash.plugins.directives import Directive
-from lash.plugins.registrar import ProtocolBinding
+from lash.plugins.registrations import ProtocolBinding
 from lash.protocols.standard import StandardDriver, StandardProtocol, project, project_turn
 from lash.runtime.activity import PluginRuntime
 from lash.testing import ScriptedModel, calls, says

@@ -56,8 +56,8 @@ class RowBook:
         await self._store.append(self._scope, self._lease, sealed, large)
         self._proved_at = asked_at
         for row, written in zip(rows, sealed, strict=True):
-            self.unencoded.pop(row.replay_key, None)
-            if self.rows.get(row.replay_key) is row:
+            was_unencoded = self.unencoded.pop(row.replay_key, None) is not None
+            if was_unencoded or self.rows.get(row.replay_key) is row:
                 self.rows[row.replay_key] = _lean(written)
 
     async def prove(self) -> None:

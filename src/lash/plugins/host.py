@@ -17,7 +17,8 @@ from lash.plugins.errors import PluginError, PluginInvokeError, PluginRegistrati
 from lash.plugins.hooks import ExtensionContribution, HookContext, LifecycleEvent, PluginSessionContext
 from lash.plugins.plugin import CoreBound, CoreServices, PluginFactory, registers_alike
 from lash.plugins.protocol import ProtocolSession
-from lash.plugins.registrar import Hooks, PluginRegistrar, ProtocolBinding, Registered, Registrations
+from lash.plugins.registrar import PluginRegistrar
+from lash.plugins.registrations import Hooks, ProtocolBinding, Registered, Registrations
 from lash.plugins.services import Lend
 from lash.plugins.snapshots import PluginStates, Stateful
 from lash.sessions.graph import SessionNode

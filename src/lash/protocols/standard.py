@@ -50,7 +50,8 @@ from lash.machine.values import (
     TurnCause,
 )
 from lash.plugins.hooks import PluginSessionContext
-from lash.plugins.registrar import PluginRegistrar, ProtocolBinding
+from lash.plugins.registrar import PluginRegistrar
+from lash.plugins.registrations import ProtocolBinding
 
 PLUGIN_ID = "standard_protocol"
 

@@ -17,7 +17,7 @@ from lash.base.errors import InvalidArgument
 from lash.base.json import Json, JsonObject
 from lash.base.schema import InvalidSchema, compile_schema
 from lash.plugins.background import BackgroundServices
-from lash.plugins.registrar import ProtocolBinding
+from lash.plugins.registrations import ProtocolBinding
 from lash.processes.errors import ProcessError, ProcessNoLongerRetained, RegistrationConflict
 from lash.processes.events import cancel_requested
 from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant

@@ -13,7 +13,8 @@ from lash.plugins.errors import PluginRegistrationError
 from lash.plugins.execution import TextScreen
 from lash.plugins.hooks import PluginSessionContext, PromptContext
 from lash.plugins.plugin import CoreServices
-from lash.plugins.registrar import PluginRegistrar, ProtocolBinding
+from lash.plugins.registrar import PluginRegistrar
+from lash.plugins.registrations import ProtocolBinding
 from lash.protocols.rlm.background import CoreBackground
 from lash.protocols.rlm.budget import ContextBudget
 from lash.protocols.rlm.cells import CellGrammar, FencedCells

@@ -12,7 +12,7 @@ from lash.artifacts.environments import load_process_env
 from lash.plugins.errors import PluginSessionError
 from lash.plugins.hooks import PluginSessionContext
 from lash.plugins.host import PluginSession
-from lash.plugins.registrar import Registrations
+from lash.plugins.registrations import Registrations
 from lash.plugins.snapshots import PluginStates
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.registration import ProcessRegistration
