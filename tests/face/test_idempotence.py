@@ -9,9 +9,10 @@ import pytest
 
 import lash
 from face.places import Gate, Place, settled, texts, until
-from lash.base.messages import AttachmentRef
+from lash.base.messages import AttachmentRef, Message, Part
 from lash.machine.outcome import AssistantMessage, Stopped
 from lash.runtime.request import TurnInputWithdrawn
+from lash.runtime.settle import calls_of
 from lash.testing import ScriptedModel, calls, fails, says
 
 
@@ -410,3 +411,11 @@ async def test_a_queue_wakes_up_in_the_other_core_too(durable: Place) -> None:
         await here.refresh()
 
         assert texts(here.messages) == ["user: one", "assistant: one", "user: two", "assistant: two"]
+
+
+def test_a_call_whose_result_was_dropped_while_it_was_read_is_told_without() -> None:
+    asked = Message("m", "assistant", [Part("p", "tool_call", '{"n":1}', tool_call_id="c", tool_name="look")])
+
+    [call] = calls_of([asked], {}, {"c"})
+
+    assert (call.tool, call.args, call.output.value) == ("look", {"n": 1}, "")

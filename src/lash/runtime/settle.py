@@ -324,8 +324,11 @@ def calls_of(
                     args = {}
                 output = unsuccessful.get(part.tool_call_id or "")
                 if output is None:
+                    # A fresh start may have dropped the result while the messages were read, one by one.
                     text = results.get(part.tool_call_id, "")
-                    output = ToolCallOutput(Succeeded(parse_json(text) if part.tool_call_id in json_calls else text))
+                    output = ToolCallOutput(
+                        Succeeded(parse_json(text) if text and part.tool_call_id in json_calls else text)
+                    )
                 records.append(
                     ToolCallRecord(
                         part.tool_call_id, part.tool_name or "", args if isinstance(args, dict) else {}, output, 0
