@@ -121,7 +121,7 @@ async def timed_workflows(where: str) -> list[float]:
 
     seconds = []
     async with await lash.Store.open(where) as store:
-        host = JournaledEffectHost(store.journal, store.waits, store.changes)
+        host = JournaledEffectHost(store.journal, store.waits)
         await host.open()
         for _ in range(WORKFLOWS):
             session_id = uuid.uuid4().hex
