@@ -37,6 +37,8 @@ from lash.runtime.observation.replay import LiveReplayStore
 
 # Without a reader for so long a feed stops telling: what it would keep is too old for anybody by then.
 RETENTION_MS = 120_000
+# Observers are woken at once, and then at most so often: what is told meanwhile they read together.
+REST_S = 0.001
 
 
 class SessionFeed:
@@ -55,6 +57,7 @@ class SessionFeed:
         self._wanted_until_ms = 0
         self._waiters: list[asyncio.Future[None]] = []
         self._is_waking = False
+        self._woken_at = float("-inf")
         self._failure: Exception | None = None
         # The turn that runs here, whether or not it is told of, and what it has told.
         self._running: str | None = None
@@ -244,11 +247,18 @@ class SessionFeed:
             # Once for all that is told in this round of the loop, and behind it: a turn hands its
             # commit to the store before anybody reads what it said.
             self._is_waking = True
-            self._waiters[0].get_loop().call_soon(self._wake)
+            loop = self._waiters[0].get_loop()
+            rested_s = loop.time() - self._woken_at
+            if rested_s >= REST_S:
+                loop.call_soon(self._wake)
+            else:
+                loop.call_later(REST_S - rested_s, self._wake)
 
     def _wake(self) -> None:
         self._is_waking = False
         waiters, self._waiters = self._waiters, []
+        if waiters:
+            self._woken_at = waiters[0].get_loop().time()
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
