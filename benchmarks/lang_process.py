@@ -168,7 +168,7 @@ async def main() -> None:
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     given = parser.parse_args()
-    stores = [given.store] if given.store else [":memory:", str(scratch() / "lang_process.db")]
+    stores = [given.store] if given.store else [":memory:", os.path.join(scratch(), "lang_process.db")]
     if not given.store and os.environ.get("BENCH_PG"):
         stores.append(os.environ["BENCH_PG"])
     for where in stores:
