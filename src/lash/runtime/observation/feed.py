@@ -38,7 +38,7 @@ from lash.runtime.observation.replay import LiveReplayStore
 # Without a reader for so long a feed stops telling: what it would keep is too old for anybody by then.
 RETENTION_MS = 120_000
 # Observers are woken at once, and then at most so often: what is told meanwhile they read together.
-REST_S = 0.001
+REST_S = 0.002
 
 
 class SessionFeed:
