@@ -65,6 +65,7 @@ class LashCore:
         store = plan.store
         if isinstance(store, str):
             store = await Store.open(store, clock=plan.clock, ids=plan.ids)
+        opened = None
         try:
             opened = OpenCore(plan, store)
             await opened.prepare()
@@ -72,7 +73,7 @@ class LashCore:
             await opened.begin()
         except BaseException:
             self._opened = None
-            await plan.plugins.close()
+            await (plan.plugins if opened is None else opened).close()
             if store is not plan.store:
                 await store.close()
             raise

@@ -28,8 +28,12 @@ class OpenCall:
         self.tool_name = tool_name
         # Tasks that the tool leaves behind still see it.
         self.is_open = True
-        # The call whose tool asked for the turn that this one belongs to.
-        self.outer = _OPEN.get()
+        # The call whose tool asked for the turn that this one belongs to. Ended ones are let go: a session whose
+        # tools enqueue its next turn would keep them all.
+        outer: OpenCall | None = _OPEN.get()
+        while outer is not None and not outer.is_open:
+            outer = outer.outer
+        self.outer: OpenCall | None = outer
 
     def __enter__(self) -> None:
         self._before = _OPEN.set(self)

@@ -13,8 +13,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
+from lash.effects.ports import ChangeFeed
 from lash.sessions.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -22,14 +23,6 @@ logger = logging.getLogger("lash.stores")
 
 # A store that is away is asked again after so long.
 AWAY_S: Final = 0.5
-
-
-class Feed(Protocol):
-    """Tells that something in the store changed, whatever it was."""
-
-    def generation(self) -> int: ...
-
-    async def changed(self, since: int) -> int: ...
 
 
 class News(NamedTuple):
@@ -78,7 +71,7 @@ class Hub:
     `kind` is what is waited for, with its article.
     """
 
-    def __init__(self, kind: str, feed: Feed, news: Callable[[int | None], Awaitable[News]]) -> None:
+    def __init__(self, kind: str, feed: ChangeFeed, news: Callable[[int | None], Awaitable[News]]) -> None:
         self._kind = kind
         self._feed = feed
         self._news = news
