@@ -16,6 +16,9 @@ from lash.core.plan import CorePlan
 from lash.effects.ports import EffectHost
 from lash.plugins.background import BackgroundServices
 from lash.plugins.plugin import CoreServices
+from lash.processes.handles import ProcessStartGrant
+from lash.processes.record import ProcessRecord
+from lash.processes.registration import ProcessRegistration
 from lash.runtime.actor import SessionActor
 from lash.runtime.actors import SessionActors
 from lash.runtime.background import Background
@@ -116,6 +119,14 @@ class OpenCore:
         if self.plan.workers and self._is_ready:  # a process that a plugin starts as it opens waits for the others
             self.worker.poke()
 
+    async def start_process(
+        self, registration: ProcessRegistration, grant: ProcessStartGrant | None = None
+    ) -> ProcessRecord:
+        """Registers a process; the worker here runs it at once if it has room."""
+        if self.plan.workers and self._is_ready:
+            return await self.worker.start(registration, grant)
+        return await self.store.processes.register_process(registration, grant)
+
     def _processes_of(self, session_id: str) -> SessionProcesses:
         return self.background.processes_of(session_id, self.own_actor(session_id).running)
 
@@ -159,6 +170,7 @@ class OpenCore:
             plan.environment,
             self.attachments,
             self.poke,
+            self.start_process,
             {name: found.value for name, found in plan.probe.registrations.triggers.items()},
             plan.plugins.contributed(SURFACE_EXTENSION),
         )
@@ -167,6 +179,7 @@ class OpenCore:
         store, plan = self.store, self.plan
         return BackgroundServices(
             store.processes,
+            self.start_process,
             store.triggers,
             store.artifacts,
             store.process_envs,

@@ -10,6 +10,7 @@ from lash.artifacts.store import ArtifactStore
 from lash.models.resolver import ModelSpec
 from lash.models.spec import ModelFacts
 from lash.processes.registry import ProcessRegistry
+from lash.processes.starting import StartsProcesses
 from lash.triggers.store import TriggerStore
 
 
@@ -17,11 +18,13 @@ from lash.triggers.store import TriggerStore
 class BackgroundServices:
     """Where background work of a core is kept.
 
-    `capture` keeps the environment that whatever is started now runs with, and gives its reference;
+    `start` registers a process, which runs here at once if there is room; `capture` keeps the environment that
+    whatever is started now runs with, and gives its reference;
     `poke` tells the workers of this core that there is news. Added in 0.1.
     """
 
     processes: ProcessRegistry
+    start: StartsProcesses
     triggers: TriggerStore
     artifacts: ArtifactStore
     envs: ProcessEnvStore

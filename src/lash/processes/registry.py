@@ -51,6 +51,13 @@ class ClaimedProcess(msgspec.Struct, frozen=True):
     is_first: bool = False
 
 
+class Registered(msgspec.Struct, frozen=True):
+    """A process as it is stored; `claimed` when the caller asked for its lease and has it."""
+
+    record: ProcessRecord
+    claimed: ClaimedProcess | None = None
+
+
 class ProcessEnd(msgspec.Struct, frozen=True):
     """How a process ended, under the lease it was run with.
 
@@ -152,7 +159,7 @@ class ProcessRegistry(Protocol):
     # Rows
 
     async def register_process(
-        self, registration: ProcessRegistration, *, grant: ProcessStartGrant | None = None
+        self, registration: ProcessRegistration, grant: ProcessStartGrant | None = None
     ) -> ProcessRecord:
         """Stores intent, once per id, with the grant if one is given; the existing record when it is known.
 
@@ -162,6 +169,21 @@ class ProcessRegistry(Protocol):
 
     async def register_processes(self, registrations: Sequence[ProcessRegistration]) -> list[ProcessRecord]:
         """The same for many, all or none, in one transaction."""
+        ...
+
+    async def register_and_claim(
+        self,
+        registration: ProcessRegistration,
+        owner_id: str,
+        claim_token: str,
+        ttl_ms: int,
+        *,
+        grant: ProcessStartGrant | None = None,
+    ) -> Registered:
+        """`register_process` for whoever is going to run it: a new process is stored with its lease.
+
+        A known one is left as it is, and so is one that workers do not run. `claim_token` is fresh per call.
+        """
         ...
 
     async def get_process(self, process_id: str) -> ProcessRecord | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 import msgspec
 
 from lash.base.json import Json
@@ -11,8 +14,13 @@ from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.event_types import ProcessEventType
 from lash.processes.handles import ProcessHandleDescriptor, ProcessStartGrant
 from lash.processes.inputs import ExternalInput, ProcessIdentity, ProcessInput
+from lash.processes.record import ProcessRecord
 from lash.processes.registration import ProcessRegistration, default_event_types
 from lash.processes.scopes import ProcessOriginator, ProcessProvenance, WakeTarget
+
+# Registers a process with the grant if there is one, and tells whoever runs it. Raises as
+# `ProcessRegistry.register_process`.
+StartsProcesses: TypeAlias = Callable[[ProcessRegistration, ProcessStartGrant | None], Awaitable[ProcessRecord]]
 
 
 class ProcessStartRequest(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from lash.base.ids import IdSource
 from lash.base.json import Json
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.registry import ProcessRegistry
+from lash.processes.starting import StartsProcesses
 from lash.runtime.process_admin import ProcessAdmin, ProcessPorts
 from lash.runtime.process_starter import RegistryStarter
 from lash.runtime.schedules import ScheduleClock
@@ -54,14 +55,16 @@ class Background:
         environment: Callable[[], ProcessExecutionEnvSpec],
         attachments: AttachmentStore,
         poke: Callable[[], None] = lambda: None,
+        start: StartsProcesses | None = None,
         declared: Mapping[str, TriggerEvent] | None = None,
         contributions: Sequence[Json] = (),
     ) -> None:
-        """`poke` tells whoever runs processes here that there may be something to do.
+        """`poke` tells whoever runs processes here that there may be something to do; `start` starts one here.
 
         `contributions` is what plugins add to programs.
         """
-        self._ports = ProcessPorts(store.processes, ids, clock, poke)
+        start = start or store.processes.register_process
+        self._ports = ProcessPorts(store.processes, start, ids, clock, poke)
         self._planner = WorkPlanner(
             catalog, environment, store.process_envs, attachments, store.artifacts, contributions
         )
@@ -69,7 +72,7 @@ class Background:
         self._declared = declared or {}
         self.processes = ProcessAdmin(self._ports, self._planner)
         self.router = TriggerRouter(
-            store.triggers, RegistryStarter(store.processes), on_started=poke, on_left=self._left
+            store.triggers, RegistryStarter(store.processes, start), on_started=poke, on_left=self._left
         )
         self.ticker = ScheduleClock(store.triggers, self.router, clock)
         self.triggers = CoreTriggers(

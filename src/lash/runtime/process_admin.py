@@ -34,6 +34,7 @@ from lash.processes.record import ProcessRecord
 from lash.processes.registration import ProcessRegistration
 from lash.processes.registry import ProcessChanges, ProcessQuery, ProcessRegistry, PruneFilter, PruneReport
 from lash.processes.scopes import HostOriginator, ProcessOriginator, ProcessProvenance, SessionScope, WakeTarget
+from lash.processes.starting import StartsProcesses
 from lash.processes.status import ProcessLifecycleStatus
 from lash.runtime.process_handle import ProcessHandle
 from lash.runtime.work import Work, WorkPlanner, return_json
@@ -74,9 +75,10 @@ class ProcessStartConflict(RegistrationConflict):
 
 @dataclass(frozen=True, slots=True)
 class ProcessPorts:
-    """What processes are seen and steered through. `poke` tells the workers of this core that there is news."""
+    """What processes are seen, started and steered through. `poke` tells the workers of this core of news."""
 
     registry: ProcessRegistry
+    start: StartsProcesses
     ids: IdSource
     clock: Clock
     poke: Callable[[], None] = lambda: None
@@ -141,13 +143,13 @@ class ProcessAdmin:
         if seen_by is not None:
             grant = ProcessStartGrant(seen_by, ProcessHandleDescriptor(plan.identity.kind, plan.identity.label))
         try:
-            record = await self._registry.register_process(registration, grant=grant)
+            record = await self._ports.start(registration, grant)
         except RegistrationConflict as error:
             known = await self._registry.get_process(registration.id)
             if known is None or not _is_same_work(known, registration):
                 raise ProcessStartConflict(registration.id) from error
             record = known
-        self._ports.poke()
+            self._ports.poke()
         return ProcessHandle(record.id, self._ports)
 
     async def get(self, process_id: str) -> ProcessHandle:

@@ -11,14 +11,17 @@ from lash.processes.inputs import ProcessInput
 from lash.processes.registration import ProcessRegistration
 from lash.processes.registry import ProcessRegistry
 from lash.processes.scopes import ProcessProvenance
+from lash.processes.starting import StartsProcesses
 from lash.triggers.delivery import TriggeredStart
 
 
 class RegistryStarter:
-    """Registers the processes of deliveries. Their workers hear of it from whoever made the router."""
+    """Starts the processes of deliveries."""
 
-    def __init__(self, registry: ProcessRegistry) -> None:
+    def __init__(self, registry: ProcessRegistry, start: StartsProcesses | None = None) -> None:
+        """Without `start` they are registered, and workers hear of it from the store."""
         self._registry = registry
+        self._start = start or registry.register_process
 
     async def start(self, start: TriggeredStart) -> bool:
         """See `ProcessStarter`."""
@@ -29,7 +32,7 @@ class RegistryStarter:
             descriptor = ProcessHandleDescriptor(start.identity.kind, start.identity.label)
             grant = ProcessStartGrant(start.wake_target, descriptor)
         try:
-            await self._registry.register_process(registration_of(start), grant=grant)
+            await self._start(registration_of(start), grant)
         except ProcessNoLongerRetained:
             return False
         return True

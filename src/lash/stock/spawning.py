@@ -93,13 +93,13 @@ class Spawner:
         identity = identity_of(work)
         grant = ProcessStartGrant(originator.scope, ProcessHandleDescriptor(identity.kind, identity.label))
         try:
-            await background.processes.register_process(registration, grant=grant)
+            await background.start(registration, grant)
         except RegistrationConflict:
             # Started by an earlier attempt, before the capability was configured otherwise: it runs as it was.
             known = await background.processes.get_process(process_id)
             if known is None or not isinstance(known.input, SessionTurnInput) or not _is_same_task(known.input, work):
                 raise
-        background.poke()
+            background.poke()
         try:
             async with waiting_for_others():
                 return await background.processes.await_process(process_id)

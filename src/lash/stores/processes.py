@@ -17,8 +17,8 @@ from lash.processes.handles import ProcessStartGrant
 from lash.processes.leases import ProcessLease, ProcessLeaseCompletion
 from lash.processes.outputs import ProcessAwaitOutput
 from lash.processes.record import ProcessExternalRef, ProcessRecord
-from lash.processes.registration import ProcessRegistration, prepare_registration
-from lash.processes.registry import ClaimedProcess, ProcessEnd, ProcessQuery, WorkOutlook, WorkTurnOver
+from lash.processes.registration import PreparedRegistration, ProcessRegistration, prepare_registration
+from lash.processes.registry import ClaimedProcess, ProcessEnd, ProcessQuery, Registered, WorkOutlook, WorkTurnOver
 from lash.processes.status import WaitState
 from lash.processes.waking import WAKE_EXPIRY_MS
 from lash.stores.changes import Changes
@@ -68,15 +68,28 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
     # Rows
 
     async def register_process(
-        self, registration: ProcessRegistration, *, grant: ProcessStartGrant | None = None
+        self, registration: ProcessRegistration, grant: ProcessStartGrant | None = None
     ) -> ProcessRecord:
         """See `ProcessRegistry`."""
-        [record] = await self._register([registration], grant)
-        return record
+        [stored] = await self._register([registration], grant)
+        return stored.record
 
     async def register_processes(self, registrations: Sequence[ProcessRegistration]) -> list[ProcessRecord]:
         """See `ProcessRegistry`."""
-        return await self._register(registrations, None)
+        return [stored.record for stored in await self._register(registrations, None)]
+
+    async def register_and_claim(
+        self,
+        registration: ProcessRegistration,
+        owner_id: str,
+        claim_token: str,
+        ttl_ms: int,
+        *,
+        grant: ProcessStartGrant | None = None,
+    ) -> Registered:
+        """See `ProcessRegistry`."""
+        [stored] = await self._register([registration], grant, sql.Claim(_owner(owner_id), claim_token, ttl_ms))
+        return stored
 
     async def get_process(self, process_id: str) -> ProcessRecord | None:
         """See `ProcessRegistry`."""
@@ -336,24 +349,51 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         return process_events.Writing(now_ms, now_ms + self._wake_expiry_ms, OWN_KEY_PREFIX + self._ids.new_token())
 
     async def _register(
-        self, registrations: Sequence[ProcessRegistration], grant: ProcessStartGrant | None
-    ) -> list[ProcessRecord]:
+        self,
+        registrations: Sequence[ProcessRegistration],
+        grant: ProcessStartGrant | None,
+        claim: sql.Claim | None = None,
+    ) -> list[Registered]:
         now_ms = self._clock.now_ms()
         prepared = [prepare_registration(registration) for registration in registrations]
         rows = [encode_registration(one, now_ms) for one in prepared]
+        if claim is not None and prepared[0].recovery == "externally_owned":
+            claim = None
         known = self._known_event_types
         unknown = {one.declared.hash: one.declared.text for one in prepared if one.declared.hash not in known}
         grants = [] if grant is None else [self._grant_row(grant.session_scope, registrations[0].id, grant.descriptor)]
-        if len(rows) == 1 and not unknown and not grants and await self._driver.run(sql.register_one(rows[0])):
-            return [ProcessRecord.from_prepared(prepared[0], now_ms)]
-        existing = await self._driver.run(sql.register(rows, sorted(unknown.items()), grants))
+        if len(rows) == 1 and not unknown and not grants:
+            added = await self._driver.run(sql.register_one(rows[0], claim))
+            if added is not None:
+                return [_registered(prepared[0], now_ms, added, claim)]
+        stored = await self._driver.run(sql.register(rows, sorted(unknown.items()), grants, claim))
         known.update(unknown)
         return [
-            decode_record(existing[one.registration.id])
-            if one.registration.id in existing
-            else ProcessRecord.from_prepared(one, now_ms)
+            _known(stored.existing[one.registration.id], claim)
+            if one.registration.id in stored.existing
+            else _registered(one, now_ms, stored.added[one.registration.id], claim)
             for one in prepared
         ]
+
+
+def _registered(
+    prepared: PreparedRegistration, now_ms: int, added: sql.AddedRow, claim: sql.Claim | None
+) -> Registered:
+    record = ProcessRecord.from_prepared(prepared, now_ms)
+    if claim is None:
+        return Registered(record)
+    record = msgspec.structs.replace(record, first_started_at_ms=now_ms, first_started_by=claim.owner_id)
+    lease = ProcessLease(
+        record.id, claim.owner_id, claim.token, 1, added.lease_claimed_at_ms, added.lease_expires_at_ms
+    )
+    return Registered(record, ClaimedProcess(lease, record, is_first=True))
+
+
+def _known(row: RecordRow, claim: sql.Claim | None) -> Registered:
+    record = decode_record(row)
+    if claim is None or row.lease_token != claim.token:
+        return Registered(record)
+    return Registered(record, ClaimedProcess(_lease(row), record, is_first=True))  # the acknowledgement was lost
 
 
 def _owner(owner_id: str) -> str:

@@ -111,8 +111,7 @@ class CellBackground:
             provenance = ProcessProvenance.session(self._scope)
             env_ref = await self._captured()
             wanted = ProgramStart.of(request, seed, provenance, env_ref, wake_target=self._scope, seen_by=self._scope)
-            await start_program(wanted, self._registry, self._modules)
-            self._services.poke()
+            await start_program(wanted, self._services, self._modules)
             return handle_value(process_id)
 
         return answer_of(await self._effects.command(f"start:{_place(request.site)}", command, refusable(start)))

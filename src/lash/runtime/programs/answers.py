@@ -137,7 +137,7 @@ class ProgramAnswers:
         )
 
         async def perform() -> Json:
-            await start_program(start, self._registry, self._modules)
+            await start_program(start, self._parts, self._modules)
             return handle_value(start.process_id)
 
         key = f"process:{self._run.process_id}:process:start:{start.process_id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from lash.base.json import JsonObject
 from lash.lashlang.execution.effects import StartProcess
@@ -14,6 +15,7 @@ from lash.processes.inputs import LashlangProcessInput
 from lash.processes.registration import ProcessRegistration
 from lash.processes.registry import ProcessRegistry
 from lash.processes.scopes import ProcessProvenance, SessionScope, WakeTarget
+from lash.processes.starting import StartsProcesses
 from lash.runtime.programs.modules import Modules, ProgramUnavailable, signal_types
 
 
@@ -54,8 +56,18 @@ class ProgramStart:
         )
 
 
-async def start_program(start: ProgramStart, registry: ProcessRegistry, modules: Modules) -> None:
-    """Registers the process unless it is known; returns once that is durable. Workers hear of it from the store.
+class Starts(Protocol):
+    """Where processes are kept, and how they are started."""
+
+    @property
+    def processes(self) -> ProcessRegistry: ...
+
+    @property
+    def start(self) -> StartsProcesses: ...
+
+
+async def start_program(start: ProgramStart, starts: Starts, modules: Modules) -> None:
+    """Starts the process unless it is known; returns once that is durable.
 
     Raises `ProgramUnavailable` when the module is not stored or does not export the process, and
     `InvalidRegistration`.
@@ -88,11 +100,11 @@ async def start_program(start: ProgramStart, registry: ProcessRegistry, modules:
     if start.seen_by is not None:
         grant = ProcessStartGrant(start.seen_by, ProcessHandleDescriptor("lashlang", definition.process_name))
     try:
-        await registry.register_process(registration, grant=grant)
+        await starts.start(registration, grant)
     except ProcessNoLongerRetained:
         return  # it has ended, long ago
     except RegistrationConflict:
         # The id says what it runs. The rest may be told otherwise by another build, or was detached meanwhile.
-        known = await registry.get_process(start.process_id)
+        known = await starts.processes.get_process(start.process_id)
         if known is None or known.input != work:
             raise

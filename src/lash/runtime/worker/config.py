@@ -10,6 +10,7 @@ from lash.artifacts.store import ArtifactStore
 from lash.attachments.store import AttachmentStore
 from lash.effects.ports import EffectHost
 from lash.processes.registry import ProcessRegistry
+from lash.processes.starting import StartsProcesses
 from lash.runtime.actor import SessionActor
 from lash.runtime.ancestry import MAX_DEPTH
 from lash.runtime.engine import Engine
@@ -28,7 +29,7 @@ class ProcessWorkerConfig:
     """The parts of a worker. Everything else of a run comes from what its process captured.
 
     `actor_of` opens a session of the core by its id, with the core's defaults. `engines` are the
-    process engines by kind.
+    process engines by kind. `start` is how processes start others; a worker's own unless it is given.
     """
 
     engine: Engine
@@ -46,6 +47,7 @@ class ProcessWorkerConfig:
     max_depth: int = MAX_DEPTH
     # Whether turns that nobody drives any more are taken up.
     recovers: bool = True
+    start: StartsProcesses | None = None
 
     @staticmethod
     def of(

@@ -12,6 +12,7 @@ from lash.plugins.host import PluginSession
 from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.outputs import ProcessAwaitOutput
 from lash.processes.registry import ProcessRegistry
+from lash.processes.starting import StartsProcesses
 from lash.runtime.direct import DirectModel
 from lash.runtime.worker.run import Park, ProcessRun
 from lash.tools.catalog import ToolCatalog
@@ -27,6 +28,7 @@ class ProcessParts:
     plugins: PluginSession
     catalog: ToolCatalog
     processes: ProcessRegistry
+    start: StartsProcesses
     artifacts: ArtifactStore
     triggers: TriggerStore
     # For tools that ask a model something themselves.

@@ -58,7 +58,16 @@ class Environments:
         model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
         added = config.engine.plugins.contributed(SURFACE_EXTENSION)
         return ProcessParts(
-            kept.env, session_id, plugins, catalog, config.processes, config.artifacts, config.triggers, model, added
+            kept.env,
+            session_id,
+            plugins,
+            catalog,
+            config.processes,
+            config.start or config.processes.register_process,
+            config.artifacts,
+            config.triggers,
+            model,
+            added,
         )
 
     def _plugins(self, session_id: str, kept: Kept) -> PluginSession:

@@ -47,6 +47,8 @@ class Runs:
         self._watcher: asyncio.Task[None] | None = None
         # Set when the worker takes nothing more.
         self.is_closed = False
+        # Room that is taken by what is being claimed elsewhere.
+        self.reserved = 0
 
     @property
     def is_leaving(self) -> bool:
@@ -61,7 +63,7 @@ class Runs:
     @property
     def wanted(self) -> int:
         """How many processes would be claimed now: for free slots, and a few that will soon have one."""
-        return 0 if self.is_leaving else self.slots.free + self.ahead.room
+        return 0 if self.is_leaving else max(0, self.slots.free + self.ahead.room - self.reserved)
 
     @property
     def ids(self) -> list[str]:

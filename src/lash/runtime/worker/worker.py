@@ -21,17 +21,24 @@ import contextlib
 import contextvars
 import logging
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from lash.base.waiting import first_of
 from lash.processes.errors import ProcessLeaseHeld
 from lash.processes.events import cancel_requested
+from lash.processes.handles import ProcessStartGrant
+from lash.processes.record import ProcessRecord
+from lash.processes.registration import ProcessRegistration
+from lash.processes.registry import ClaimedProcess
 from lash.runtime.recovery import see_to_turns
 from lash.runtime.worker.ahead import LONG_MS
 from lash.runtime.worker.config import ProcessWorkerConfig
+from lash.runtime.worker.gathering import Gathering
 from lash.runtime.worker.run import CURRENT_RUN
 from lash.runtime.worker.runs import Runs
 from lash.runtime.worker.standby import stand_by
+from lash.runtime.worker.starting import StartsHere
 from lash.runtime.worker.ticking import TriggerTicking
 from lash.runtime.worker.turnover import TurnOver
 from lash.sessions.errors import StoreError
@@ -44,22 +51,28 @@ STORE_PAUSE_MS = 500
 PROBE_MS = 1_000
 # A worker without a free slot looks for wakes so often.
 BUSY_LOOK_MS = 100
+LOOK_S = 0.02
 
 
 class ProcessWorker:
     """Runs the processes of one store. Several workers, in one process or many, are always safe."""
 
     def __init__(self, config: ProcessWorkerConfig) -> None:
-        self._config = config
+        self._config = config = replace(config, start=config.start or self.start)
         self._engine = config.engine
         self._registry = config.processes
         self._stirred = asyncio.Event()
         self._turn_overs = TurnOver(config)
-        self._runs = Runs(config, self._turn_overs, self._stirred.set)
+        self._gathering = Gathering(self._engine.clock)
+        self._runs = Runs(config, self._turn_overs, self._stir)
+        self._starts_here = StartsHere(config, self._runs, self._take)
+        self._context = contextvars.Context()
         self._loop: asyncio.Task[None] | None = None
         self._seeing_to_turns: asyncio.Task[None] | None = None
         self._may_be_due = True
+        self._is_behind = True
         self._looked_at = 0.0
+        self._claimed_at = 0.0
         # The clock of triggers runs where processes run.
         self.ticking: TriggerTicking | None = None
 
@@ -76,13 +89,29 @@ class ProcessWorker:
     def poke(self) -> None:
         """There may be work: look now. Starts the worker. A hint: what it misses the change feed tells."""
         self._may_be_due = True
-        self._stirred.set()
+        self._stir()
         if not self.is_started and not self._engine.is_closing and not self._runs.is_closed:
-            context = contextvars.copy_context()  # whoever pokes may be a process itself, the worker is not
-            context.run(CURRENT_RUN.set, None)
-            self._loop = context.run(self._engine.spawn, self._work(), "process worker")
+            self._context = contextvars.copy_context()  # whoever pokes may be a process itself, the worker is not
+            self._context.run(CURRENT_RUN.set, None)
+            self._loop = self._context.run(self._engine.spawn, self._work(), "process worker")
             if self.ticking is not None:
                 self.ticking.start()
+
+    def _stir(self) -> None:
+        self._gathering.note()
+        self._stirred.set()
+
+    async def start(self, registration: ProcessRegistration, grant: ProcessStartGrant | None = None) -> ProcessRecord:
+        """Registers a process; where there is room it runs here, at once. Raises as `register_process` does."""
+        if self.is_started and self._runs.wanted and not self._is_behind:
+            return await self._starts_here.start(registration, grant)
+        self._is_behind = True
+        record = await self._registry.register_process(registration, grant=grant)
+        self.poke()
+        return record
+
+    def _take(self, claimed: ClaimedProcess) -> None:
+        self._context.run(self._runs.take, claimed)
 
     async def go_on(self, process_id: str) -> None:
         """What the process waited for here was settled: it is due now. Whoever runs it already goes on by himself."""
@@ -178,8 +207,9 @@ class ProcessWorker:
         if ended and (rest_ms := runs.ahead.rest_ms) and not runs.is_leaving:
             await self._engine.clock.sleep(rest_ms)
         if ended or (self._may_be_due and runs.wanted):
+            await self._gathering.wait()
             await self._turn_over()
-            if ended or (self._may_be_due and runs.wanted):
+            if (ended or (self._may_be_due and runs.wanted)) and not self._is_time_to_look:
                 return
         if runs.ahead.is_stuck(self._engine.clock.monotonic()):
             await runs.give_back_waiting()
@@ -210,11 +240,16 @@ class ProcessWorker:
 
     async def _turn_over(self) -> None:
         """Ends what ended and takes what is due, in one transaction."""
-        limit = self._runs.wanted
+        now = self._engine.clock.monotonic()
+        limit = 0
+        if self._may_be_due or now - self._claimed_at > LOOK_S:
+            limit, self._claimed_at = self._runs.wanted, now
+        self._gathering.turning()
         turned = await self._turn_overs.write(limit)
         if turned is None:
             return
-        self._may_be_due = limit > 0 and len(turned.claimed) + len(turned.unreadable) == limit
+        if limit:
+            self._may_be_due = self._is_behind = len(turned.claimed) + len(turned.unreadable) == limit
         for claimed in turned.claimed:
             self._runs.take(claimed)
         if self._runs.is_leaving:

@@ -13,7 +13,7 @@ from lash.processes.errors import (
 )
 from lash.stores.dialect import Statement
 from lash.stores.process_records import NewProcess, RecordRow
-from lash.stores.program import Query, Steps, announced, each, execute, lock, many, many_each, notify, one, program
+from lash.stores.program import Query, Row, Steps, announced, each, execute, lock, many, many_each, notify, one, program
 from lash.stores.sql.leases import IS_DELETED, session_lock
 
 # The originator of what an application starts without a scope of its own.
@@ -30,10 +30,12 @@ RECORD_COLUMNS: Final = """
 """
 
 
-class Id(NamedTuple):
-    """A process id."""
+class AddedRow(NamedTuple):
+    """A process that was new, and its lease if it was stored with one."""
 
     process_id: str
+    lease_claimed_at_ms: int
+    lease_expires_at_ms: int
 
 
 class GrantRow(NamedTuple):
@@ -75,19 +77,37 @@ ADD_EVENT_TYPES = Statement(
 )
 # The id of a pruned process stays taken. What is due at once is due by the database's clock, as it is claimed:
 # hosts whose clocks run ahead of it hold nothing back.
+_NEW_COLUMNS = """
+  process_id, registration_hash, registration_json, event_types_hash, recovery, originator_id, wake_session_id,
+  identity_kind, identity_label, env_ref, module_ref, created_at_ms, updated_at_ms, due_at_ms, status, change_seq
+"""
+_NEW_VALUES = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, CAST(?12 AS BIGINT), CAST(?12 AS BIGINT)"
+_IF_NEW = """
+  WHERE NOT EXISTS (SELECT 1 FROM lash_process_tombstones t WHERE t.process_id = CAST(?1 AS TEXT))
+  ON CONFLICT (process_id) DO NOTHING
+  RETURNING process_id, lease_claimed_at_ms, lease_expires_at_ms
+"""
 ADD_PROCESS = Query(
-    Id,
-    """
-    INSERT INTO lash_processes
-      (process_id, registration_hash, registration_json, event_types_hash, recovery, originator_id, wake_session_id,
-       identity_kind, identity_label, env_ref, module_ref, created_at_ms, updated_at_ms, due_at_ms, status, change_seq)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-           CAST(?12 AS BIGINT), CAST(?12 AS BIGINT),
-           CASE WHEN CAST(?13 AS BIGINT) = CAST(?12 AS BIGINT) THEN {now} ELSE CAST(?13 AS BIGINT) END,
-           'running', {change}
-    WHERE NOT EXISTS (SELECT 1 FROM lash_process_tombstones t WHERE t.process_id = CAST(?1 AS TEXT))
-    ON CONFLICT (process_id) DO NOTHING
-    RETURNING process_id
+    AddedRow,
+    f"""
+    INSERT INTO lash_processes ({_NEW_COLUMNS})
+    SELECT {_NEW_VALUES},
+           CASE WHEN CAST(?13 AS BIGINT) = CAST(?12 AS BIGINT) THEN {{now}} ELSE CAST(?13 AS BIGINT) END,
+           'running', {{change}}
+    {_IF_NEW}
+    """,
+)
+# The same with a lease: whoever stores it runs it.
+ADD_CLAIMED = Query(
+    AddedRow,
+    f"""
+    INSERT INTO lash_processes (
+      {_NEW_COLUMNS}, first_started_at_ms, first_started_by,
+      lease_owner, lease_token, lease_fence, lease_claimed_at_ms, lease_expires_at_ms
+    )
+    SELECT {_NEW_VALUES}, {{now}} + CAST(?15 AS BIGINT), 'running', {{change}}, CAST(?12 AS BIGINT), ?13,
+           ?13, ?14, 1, {{now}}, {{now}} + CAST(?15 AS BIGINT)
+    {_IF_NEW}
     """,
 )
 GET = Query(RecordRow, f"SELECT {RECORD_COLUMNS} FROM lash_processes WHERE process_id = ?1")
@@ -179,11 +199,29 @@ def missing(process_id: str) -> Steps[RecordRow]:
     raise UnknownProcess(process_id)
 
 
+class Claim(NamedTuple):
+    """The lease that a new process is stored with: whose, its token, for how long."""
+
+    owner_id: str
+    token: str
+    ttl_ms: int
+
+
+class Stored(NamedTuple):
+    """What came of a registration: what was new, and the rows that were there, each by id."""
+
+    added: dict[str, AddedRow]
+    existing: dict[str, RecordRow]
+
+
 @program("write")
 def register(
-    rows: Sequence[NewProcess], event_types: Sequence[tuple[str, str]], grants: Sequence[GrantRow]
-) -> Steps[dict[str, RecordRow]]:
-    """Inserts what is new, and the grants; answers the rows that were there, by id. All or nothing.
+    rows: Sequence[NewProcess],
+    event_types: Sequence[tuple[str, str]],
+    grants: Sequence[GrantRow],
+    claim: Claim | None = None,
+) -> Steps[Stored]:
+    """Inserts what is new, and the grants. All or nothing.
 
     `event_types` are those that may be unknown to this database. A session that was deleted is granted
     nothing: nobody could ever take it away again. Raises `RegistrationConflict` and `ProcessNoLongerRetained`.
@@ -196,10 +234,13 @@ def register(
             granted.append(grant)
     yield from each(ADD_EVENT_TYPES, event_types)
     # In the order of ids, so that two who register the same ones wait and never deadlock.
-    added = yield from many_each(ADD_PROCESS, sorted(rows))
+    if claim is None:
+        added = yield from many_each(ADD_PROCESS, sorted(rows))
+    else:
+        added = yield from many_each(ADD_CLAIMED, [_claimed(row, claim) for row in sorted(rows)])
     if added:
         yield from notify()
-    new = {found.process_id for found in added}
+    new = {found.process_id: found for found in added}
     existing: dict[str, RecordRow] = {}
     for row in rows:
         if row.process_id not in new:
@@ -208,13 +249,19 @@ def register(
                 raise RegistrationConflict(row.process_id, known.registration_hash, row.registration_hash)
             existing[row.process_id] = known
     yield from each(GRANT, granted)
-    return existing
+    return Stored(new, existing)
 
 
 @program("single")
-def register_one(row: NewProcess) -> Steps[bool]:
-    """Inserts a process whose event types are known and which nobody sees; False when its id is taken."""
-    return (yield from announced(ADD_PROCESS, *row)) is not None
+def register_one(row: NewProcess, claim: Claim | None = None) -> Steps[AddedRow | None]:
+    """Inserts a process whose event types are known and which nobody sees; None when its id is taken."""
+    if claim is None:
+        return (yield from announced(ADD_PROCESS, *row))
+    return (yield from announced(ADD_CLAIMED, *_claimed(row, claim)))
+
+
+def _claimed(row: NewProcess, claim: Claim) -> Row:
+    return (*row[:-1], *claim)  # it is due when its lease runs out
 
 
 @program("read")
