@@ -126,6 +126,56 @@ async def test_many_ends_in_one_transaction_wake_whoever_waits_for_them(store: S
     assert ended.status.await_output == SuccessOutput("a2")
 
 
+async def test_whoever_registers_may_claim_in_the_same_write(store: Store) -> None:
+    await store.processes.register_process(job("known"))  # its event types are known from now on
+    before = store.transactions
+
+    registered = await store.processes.register_and_claim(job("p1"), "w1", "token", LONG_MS)
+
+    assert store.transactions - before == 1
+    claimed = registered.claimed
+    assert claimed is not None
+    assert claimed.is_first
+    assert claimed.record == registered.record == await store.processes.get_process("p1")
+    assert claimed.lease == await store.processes.get_process_lease("p1")
+    assert (claimed.lease.owner_id, claimed.lease.fencing_token) == ("w1", 1)
+    assert claimed.record.first_started_by == "w1"
+    others = await store.processes.claim_due_processes("w2", LONG_MS, 5)
+    assert [other.record.id for other in others] == ["known"]
+    await store.processes.give_back([claimed])
+    [taken] = await store.processes.claim_due_processes("w2", LONG_MS, 5)
+    assert (taken.lease.fencing_token, taken.is_first) == (2, True)
+
+
+async def test_a_claim_at_the_start_is_found_again_and_nobody_elses_is_taken(store: Store) -> None:
+    first = await store.processes.register_and_claim(job("p1"), "w1", "token", LONG_MS)
+    again = await store.processes.register_and_claim(job("p1"), "w1", "token", LONG_MS)
+    other = await store.processes.register_and_claim(job("p1"), "w2", "another", LONG_MS)
+
+    assert again == first
+    assert (other.record, other.claimed) == (first.record, None)
+    with pytest.raises(RegistrationConflict):
+        await store.processes.register_and_claim(job("p1", plain("other")), "w1", "third", LONG_MS)
+
+
+async def test_a_claim_at_the_start_comes_with_grants_and_event_types_of_its_own(store: Store) -> None:
+    grant = ProcessStartGrant(SessionScope("s"), ProcessHandleDescriptor("tool", "job"))
+
+    registered = await store.processes.register_and_claim(job("p1", plain("line")), "w1", "token", LONG_MS, grant=grant)
+
+    assert registered.claimed is not None
+    assert registered.claimed.lease == await store.processes.get_process_lease("p1")
+    assert await store.processes.has_handle_grant(SessionScope("s"), "p1")
+
+
+async def test_work_of_somebody_else_is_registered_and_not_claimed(store: Store) -> None:
+    registered = await store.processes.register_and_claim(external("p1"), "w1", "token", LONG_MS)
+
+    assert registered.claimed is None
+    assert await store.processes.get_process_lease("p1") is None
+    assert (await store.processes.look_for_work("w1")).due_in_ms is None
+
+
 async def test_what_is_given_back_has_not_started(store: Store) -> None:
     await store.processes.register_processes([job("p1"), job("p2")])
     first = await store.processes.claim_due_processes("w1", LONG_MS, 2)

@@ -1,12 +1,12 @@
 """When a worker writes: at once what comes alone, together what comes one upon another.
 
 ```
-turn over ──► one piece of news since: turn over at once
-         └──► more than one: they flow ──► wait until none has come for `QUIET_MS`, `REST_MS` since the last at most
+turn over ──► one has ended since, and nothing is being started ──► turn over at once
+         └──► they flow ──► wait until none has come for `QUIET_MS`, `REST_MS` since the last one at most
 ```
 
-Whoever starts something and waits for it sees no pause. Where ends and starts come faster than
-they can be written, a pause of a few milliseconds saves most of the writing.
+Whoever starts something and waits for it sees no pause. Where ends come faster than they can be
+written one by one, a pause of a few milliseconds saves most of the writing.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ QUIET_MS: Final = 1
 
 
 class Gathering:
-    """Counts the news between one turn-over and the next."""
+    """Counts what happens between one turn-over and the next, and what is being started here."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._news = 0
-        self._turned_at = 0.0
+        self._turned_at = float("-inf")
+        # Starts on their way to the store: more will end soon.
+        self.starts = 0
 
     def note(self) -> None:
         """Something has ended, or may be due."""
@@ -39,6 +41,6 @@ class Gathering:
     async def wait(self) -> None:
         """Returns when there is no use in waiting for more."""
         seen = 1
-        while self._news > seen and self._clock.monotonic() - self._turned_at < REST_MS / 1000:
+        while (self._news > seen or self.starts) and self._clock.monotonic() - self._turned_at < REST_MS / 1000:
             seen = self._news
             await self._clock.sleep(QUIET_MS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Callable, Sequence
 
@@ -45,10 +46,10 @@ class Runs:
         self._unbegun: dict[str, tuple[ClaimedProcess, Holding]] = {}
         self._holdings: dict[str, Holding] = {}
         self._watcher: asyncio.Task[None] | None = None
+        # What runs here runs in it, whoever has started it.
+        self.context = contextvars.Context()
         # Set when the worker takes nothing more.
         self.is_closed = False
-        # Room that is taken by what is being claimed elsewhere.
-        self.reserved = 0
 
     @property
     def is_leaving(self) -> bool:
@@ -63,7 +64,7 @@ class Runs:
     @property
     def wanted(self) -> int:
         """How many processes would be claimed now: for free slots, and a few that will soon have one."""
-        return 0 if self.is_leaving else max(0, self.slots.free + self.ahead.room - self.reserved)
+        return 0 if self.is_leaving else self.slots.free + self.ahead.room
 
     @property
     def ids(self) -> list[str]:
@@ -128,9 +129,10 @@ class Runs:
         process_id = claimed.record.id
         self.slots.take()
         self._unbegun[process_id] = (claimed, holding)
-        self._tasks[process_id] = self._engine.spawn(self._run(claimed, holding), f"process {process_id}")
+        run = self._run(claimed, holding)
+        self._tasks[process_id] = self.context.run(self._engine.spawn, run, f"process {process_id}")
         if self._watcher is None or self._watcher.done():
-            self._watcher = self._engine.spawn(self._watch_cancels(), "process cancels")
+            self._watcher = self.context.run(self._engine.spawn, self._watch_cancels(), "process cancels")
 
     async def _run(self, claimed: ClaimedProcess, holding: Holding) -> None:
         """One run under its lease. Whatever happens, the lease is ended, parked or given back."""

@@ -6,15 +6,13 @@ start ──room here──► stored and claimed in one write ──► run
 ```
 
 So what a core starts for itself costs one write instead of two and waits for nobody. Older work goes
-first: while something is due that nobody has taken, what is new waits behind it.
+first: while there may be more that is due than there is room for, what is new waits behind it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Callable
 
 from lash.processes.handles import ProcessStartGrant
 from lash.processes.leases import ProcessLease
@@ -22,37 +20,43 @@ from lash.processes.record import ProcessRecord
 from lash.processes.registration import ProcessRegistration
 from lash.processes.registry import ClaimedProcess
 from lash.runtime.worker.config import ProcessWorkerConfig
+from lash.runtime.worker.gathering import Gathering
 from lash.runtime.worker.runs import Runs
+from lash.runtime.worker.turnover import TurnOver
 from lash.sessions.errors import StoreError
-
-logger = logging.getLogger("lash.worker")
 
 
 class StartsHere:
-    """Registers processes that this worker runs. `take` is told of each in the worker's own context."""
+    """Starts what the worker of these runs takes itself."""
 
-    def __init__(self, config: ProcessWorkerConfig, runs: Runs, take: Callable[[ClaimedProcess], None]) -> None:
+    def __init__(self, config: ProcessWorkerConfig, gathering: Gathering, runs: Runs, turn_over: TurnOver) -> None:
         self._engine = config.engine
         self._registry = config.processes
+        self._gathering = gathering
         self._runs = runs
-        self._take = take
+        self._turn_over = turn_over
 
     async def start(self, registration: ProcessRegistration, grant: ProcessStartGrant | None) -> ProcessRecord:
         """Registers and takes. Raises as `ProcessRegistry.register_process` does."""
-        token = self._engine.ids.new_token()
-        self._runs.reserved += 1
+        engine, runs = self._engine, self._runs
+        token = engine.ids.new_token()
+        self._gathering.starts += 1
         try:
             registered = await self._registry.register_and_claim(
-                registration, self._engine.executor_id, token, self._engine.options.timings.ttl_ms, grant=grant
+                registration, engine.executor_id, token, engine.options.timings.ttl_ms, grant=grant
             )
         except (asyncio.CancelledError, StoreError):
-            # It may be stored, with a lease that nobody keeps.
-            self._engine.spawn(self._give_back(registration, token), f"start of {registration.id}, given back")
+            # It may be stored, with a lease that nobody keeps. Of a core that closes others free it at once.
+            if not engine.is_closing:
+                engine.spawn(self._give_back(registration, token), f"start of {registration.id}, given back")
             raise
         finally:
-            self._runs.reserved -= 1
+            self._gathering.starts -= 1
         if registered.claimed is not None:
-            self._take(registered.claimed)
+            if runs.is_leaving:
+                await self._turn_over.give_back([registered.claimed])
+            else:
+                runs.take(registered.claimed)
         return registered.record
 
     async def _give_back(self, registration: ProcessRegistration, token: str) -> None:

@@ -13,6 +13,7 @@ from lash.processes.outputs import FailureOutput
 from lash.processes.registry import ClaimedProcess, ProcessEnd, WorkTurnOver
 from lash.runtime.leases import Holding
 from lash.runtime.worker.config import ProcessWorkerConfig
+from lash.runtime.worker.gathering import Gathering
 from lash.sessions.errors import StoreError
 
 logger = logging.getLogger("lash.worker")
@@ -31,10 +32,11 @@ class Ended(NamedTuple):
 class TurnOver:
     """Ends and claims, written together."""
 
-    def __init__(self, config: ProcessWorkerConfig) -> None:
+    def __init__(self, config: ProcessWorkerConfig, gathering: Gathering) -> None:
         self._engine = config.engine
         self._registry = config.processes
         self._claim_token = config.engine.ids.new_token()
+        self._gathering = gathering
         self._ended: list[Ended] = []
 
     def __bool__(self) -> bool:
@@ -44,12 +46,14 @@ class TurnOver:
     def note(self, ended: Ended) -> None:
         """Is written with the next ones."""
         self._ended.append(ended)
+        self._gathering.note()
 
     async def write(self, limit: int) -> WorkTurnOver | None:
         """Ends what ended and claims up to `limit` processes. None when the ends had to be written one by one.
 
         Raises `StoreError`; then everything is as it was.
         """
+        self._gathering.turning()
         ended, self._ended = self._ended, []
         ends = [each.end for each in ended]
         ttl_ms = self._engine.options.timings.ttl_ms

@@ -30,7 +30,6 @@ from lash.processes.events import cancel_requested
 from lash.processes.handles import ProcessStartGrant
 from lash.processes.record import ProcessRecord
 from lash.processes.registration import ProcessRegistration
-from lash.processes.registry import ClaimedProcess
 from lash.runtime.recovery import see_to_turns
 from lash.runtime.worker.ahead import LONG_MS
 from lash.runtime.worker.config import ProcessWorkerConfig
@@ -51,7 +50,8 @@ STORE_PAUSE_MS = 500
 PROBE_MS = 1_000
 # A worker without a free slot looks for wakes so often.
 BUSY_LOOK_MS = 100
-LOOK_S = 0.02
+# What ended is written without a look for more that is due, unless nobody has looked for so long.
+CLAIM_EVERY_S = 0.02
 
 
 class ProcessWorker:
@@ -62,14 +62,14 @@ class ProcessWorker:
         self._engine = config.engine
         self._registry = config.processes
         self._stirred = asyncio.Event()
-        self._turn_overs = TurnOver(config)
         self._gathering = Gathering(self._engine.clock)
-        self._runs = Runs(config, self._turn_overs, self._stir)
-        self._starts_here = StartsHere(config, self._runs, self._take)
-        self._context = contextvars.Context()
+        self._turn_overs = TurnOver(config, self._gathering)
+        self._runs = Runs(config, self._turn_overs, self._stirred.set)
+        self._starts_here = StartsHere(config, self._gathering, self._runs, self._turn_overs)
         self._loop: asyncio.Task[None] | None = None
         self._seeing_to_turns: asyncio.Task[None] | None = None
         self._may_be_due = True
+        # Whether there may be more that is due than there is room for: then nothing new goes before it.
         self._is_behind = True
         self._looked_at = 0.0
         self._claimed_at = 0.0
@@ -89,29 +89,23 @@ class ProcessWorker:
     def poke(self) -> None:
         """There may be work: look now. Starts the worker. A hint: what it misses the change feed tells."""
         self._may_be_due = True
-        self._stir()
+        self._gathering.note()
+        self._stirred.set()
         if not self.is_started and not self._engine.is_closing and not self._runs.is_closed:
-            self._context = contextvars.copy_context()  # whoever pokes may be a process itself, the worker is not
-            self._context.run(CURRENT_RUN.set, None)
-            self._loop = self._context.run(self._engine.spawn, self._work(), "process worker")
+            context = self._runs.context = contextvars.copy_context()
+            context.run(CURRENT_RUN.set, None)  # whoever pokes may be a process itself, the worker is not
+            self._loop = context.run(self._engine.spawn, self._work(), "process worker")
             if self.ticking is not None:
                 self.ticking.start()
 
-    def _stir(self) -> None:
-        self._gathering.note()
-        self._stirred.set()
-
     async def start(self, registration: ProcessRegistration, grant: ProcessStartGrant | None = None) -> ProcessRecord:
-        """Registers a process; where there is room it runs here, at once. Raises as `register_process` does."""
-        if self.is_started and self._runs.wanted and not self._is_behind:
+        """Registers a process; if there is room it runs here, at once. Raises as `register_process` does."""
+        if self.is_started and self._runs.wanted > self._gathering.starts and not self._is_behind:
             return await self._starts_here.start(registration, grant)
         self._is_behind = True
         record = await self._registry.register_process(registration, grant=grant)
         self.poke()
         return record
-
-    def _take(self, claimed: ClaimedProcess) -> None:
-        self._context.run(self._runs.take, claimed)
 
     async def go_on(self, process_id: str) -> None:
         """What the process waited for here was settled: it is due now. Whoever runs it already goes on by himself."""
@@ -240,11 +234,9 @@ class ProcessWorker:
 
     async def _turn_over(self) -> None:
         """Ends what ended and takes what is due, in one transaction."""
-        now = self._engine.clock.monotonic()
-        limit = 0
-        if self._may_be_due or now - self._claimed_at > LOOK_S:
-            limit, self._claimed_at = self._runs.wanted, now
-        self._gathering.turning()
+        now, limit = self._engine.clock.monotonic(), 0
+        if self._may_be_due or now - self._claimed_at > CLAIM_EVERY_S:
+            limit, self._claimed_at = max(0, self._runs.wanted - self._gathering.starts), now
         turned = await self._turn_overs.write(limit)
         if turned is None:
             return
