@@ -63,14 +63,20 @@ def emit_growth(who: str, turn_seconds: Sequence[float], stored_bytes: int) -> N
 
 
 def emit_jobs(
-    who: str, concurrency: int, enqueue_seconds: float, total_seconds: float, jobs: int = JOBS, **extra: object
+    who: str,
+    concurrency: int,
+    enqueue_seconds: float,
+    total_seconds: float,
+    jobs: int = JOBS,
+    what: str = "jobs",
+    **extra: object,
 ) -> None:
     """W5: jobs per second from the first that is enqueued to the last that has ended.
 
     Where the work begins while more is enqueued, `run` says what was left to do afterwards.
     """
     rates = {"enqueued": jobs / enqueue_seconds, "run": jobs / (total_seconds - enqueue_seconds)}
-    metric = f"jobs, {concurrency} at a time"
+    metric = f"{what}, {concurrency} at a time"
     emit("W5", who, metric, jobs / total_seconds, "1/s", **{k: round(v) for k, v in rates.items()}, **extra)
 
 
