@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import cast
 
 import pytest
 
 import lash
-from lash.base.clock import Clock
 from lash.processes.outputs import SuccessOutput
 from lash.processes.registry import ProcessRegistry, Registered
 from lash.runtime.worker.gathering import QUIET_MS, REST_MS, Gathering
@@ -27,6 +27,7 @@ from lash.testing.conformance.worker_drafts import (
     tool_process,
     worker_of,
 )
+from lash.testing.simulation.loop import SimulatedLoop
 
 
 @pytest.fixture
@@ -253,27 +254,30 @@ async def test_wakes_are_delivered_while_ends_come_without_a_pause(store: lash.S
                 await asyncio.gather(*loads)
 
 
-class Paced:
-    """A clock that something happens on, as a script says, at each sleep."""
+def waited_ms(at_first: int, later: list[int], *, starts: int = 0) -> int:
+    """How long ends gather when so many have come since the last turn-over, and so many come each millisecond."""
+    loop = SimulatedLoop(Random(0), 10_000)
 
-    def __init__(self, gathering: Callable[[Clock], Gathering], news: list[int]) -> None:
-        self._news = news
-        self.slept_ms = 0
-        self.gathering = gathering(cast("Clock", self))
+    async def gather() -> int:
+        gathering = Gathering()
+        gathering.turning()
+        gathering.starts = starts
+        for _ in range(at_first):
+            gathering.note()
+        for ms, news in enumerate(later):
+            for _ in range(news):
+                loop.call_at((ms + 0.5) / 1000, gathering.note)
+        await gathering.wait()
+        return round(loop.time() * 1000)
 
-    def monotonic(self) -> float:
-        """See `Clock`."""
-        return self.slept_ms / 1_000
-
-    async def sleep(self, ms: int) -> None:
-        """Time passes, and so many ends come."""
-        self.slept_ms += ms
-        for _ in range(self._news.pop(0) if self._news else 0):
-            self.gathering.note()
+    try:
+        return loop.run_until_complete(gather())
+    finally:
+        loop.close()
 
 
 @pytest.mark.parametrize(
-    ("at_first", "later", "waits_ms"),
+    ("at_first", "later", "expected_ms"),
     [
         (1, [], 0),  # one end alone
         (2, [], QUIET_MS),  # two, and nothing more
@@ -281,25 +285,9 @@ class Paced:
         (2, [1] * 50, REST_MS),  # and no longer than that
     ],
 )
-async def test_ends_gather_only_while_they_flow(at_first: int, later: list[int], waits_ms: int) -> None:
-    paced = Paced(Gathering, later)
-    paced.gathering.turning()
-    for _ in range(at_first):
-        paced.gathering.note()
-
-    await paced.gathering.wait()
-
-    assert paced.slept_ms == waits_ms
+def test_ends_gather_only_while_they_flow(at_first: int, later: list[int], expected_ms: int) -> None:
+    assert waited_ms(at_first, later) == expected_ms
 
 
-async def test_an_end_waits_for_what_is_being_started_and_not_for_long() -> None:
-    paced = Paced(Gathering, [])
-    paced.gathering.turning()
-    paced.gathering.note()
-    paced.gathering.starts += 1
-
-    await paced.gathering.wait()
-    assert paced.slept_ms == REST_MS
-
-    await paced.gathering.wait()  # the last turn-over is long ago
-    assert paced.slept_ms == REST_MS
+def test_an_end_waits_for_what_is_being_started_and_not_for_long() -> None:
+    assert waited_ms(1, [], starts=1) == REST_MS

@@ -11,19 +11,20 @@ written one by one, a pause of a few milliseconds saves most of the writing.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
-
-from lash.base.clock import Clock
 
 REST_MS: Final = 10
 QUIET_MS: Final = 1
 
 
 class Gathering:
-    """Counts what happens between one turn-over and the next, and what is being started here."""
+    """Counts what happens between one turn-over and the next, and what is being started here.
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    By the time of the event loop: where a test holds the clock still, nothing waits for it.
+    """
+
+    def __init__(self) -> None:
         self._news = 0
         self._turned_at = float("-inf")
         # Starts on their way to the store: more will end soon.
@@ -36,11 +37,13 @@ class Gathering:
     def turning(self) -> None:
         """A turn-over begins; it takes all there is."""
         self._news = 0
-        self._turned_at = self._clock.monotonic()
+        self._turned_at = asyncio.get_running_loop().time()
 
     async def wait(self) -> None:
         """Returns when there is no use in waiting for more."""
         seen = 1
-        while (self._news > seen or self.starts) and self._clock.monotonic() - self._turned_at < REST_MS / 1000:
+        loop = asyncio.get_running_loop()
+        until = self._turned_at + REST_MS / 1000
+        while (self._news > seen or self.starts) and loop.time() < until:
             seen = self._news
-            await self._clock.sleep(QUIET_MS)
+            await asyncio.sleep(QUIET_MS / 1000)

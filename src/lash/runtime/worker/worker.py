@@ -62,7 +62,7 @@ class ProcessWorker:
         self._engine = config.engine
         self._registry = config.processes
         self._stirred = asyncio.Event()
-        self._gathering = Gathering(self._engine.clock)
+        self._gathering = Gathering()
         self._turn_overs = TurnOver(config, self._gathering)
         self._runs = Runs(config, self._turn_overs, self._stirred.set)
         self._starts_here = StartsHere(config, self._gathering, self._runs, self._turn_overs)
