@@ -78,9 +78,9 @@ POSTGRES: Final = {
 # The types of arguments in rows.
 _TYPES: Final = {"text": "TEXT", "int": "BIGINT"}
 
-_ROWS: Final = re.compile(r"(?:,|\bFROM)\s+\{rows: ([^}]*)\}")
+_ROWS: Final = re.compile(r"\s*(?:,|\bFROM)\s+\{rows: ([^}]*)\}")
 # An INSERT of nothing but rows; VALUES costs SQLite half of a SELECT.
-_INSERTED: Final = re.compile(r"\bSELECT\s+((?:(?!\bSELECT\b).)*)\bFROM\s+\{rows: [^}]*\}\s*$", re.DOTALL)
+_INSERTED: Final = re.compile(r"\bSELECT\s+((?:(?!\bSELECT\b).)*?)\s+FROM\s+\{rows: [^}]*\}\s*$", re.DOTALL)
 _ARGUMENT: Final = re.compile(r"\brows\.(\w+)")
 _TOKEN: Final = re.compile(r"\{(\w+)\}")
 _PLACEHOLDER: Final = re.compile(r"\?(\d*)")
@@ -98,10 +98,9 @@ class Statement:
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
-        named = _ROWS.findall(sql)
         self.postgres_rows: str | None = None
-        if named:
-            types = _types_of(named, sql)
+        if "{rows" in sql:
+            types = _types_of(sql)
             self.placeholders = len(types)
             self.sqlite = render(_by_row(sql, types, "?{number}"), SQLITE)
             self.postgres = render(_by_row(sql, types, "CAST(${number} AS {type})"), POSTGRES)
@@ -138,10 +137,13 @@ def shifted(postgres_sql: str, offset: int) -> tuple[str, int]:
     return re.sub(r"\$(\d+)", shift, postgres_sql), max(numbers)
 
 
-def _types_of(named: list[str], sql: str) -> dict[str, str]:
+def _types_of(sql: str) -> dict[str, str]:
     """The arguments of a statement over rows, in order, and their types on PostgreSQL."""
-    if len(named) > 1 or _PLACEHOLDER.search(_LITERAL.sub("''", sql)):
-        raise InvalidStatement(f"rows twice, or numbered arguments beside them, in {sql!r}: name all in one")
+    named = _ROWS.findall(sql)
+    if len(named) != 1 or sql.count("{rows") != 1:
+        raise InvalidStatement(f"write one `FROM {{rows: …}}`, or one `, {{rows: …}}` behind a table, in {sql!r}")
+    if _PLACEHOLDER.search(_LITERAL.sub("''", sql)):
+        raise InvalidStatement(f"numbered arguments beside rows in {sql!r}: name them all in the rows")
     types: dict[str, str] = {}
     for argument in named[0].split(","):
         name, _, kind = argument.strip().partition(" ")
@@ -155,24 +157,33 @@ def _types_of(named: list[str], sql: str) -> dict[str, str]:
 
 def _by_row(sql: str, types: Mapping[str, str], placeholder: str) -> str:
     """The statement for one row: every argument is a placeholder, and nothing is selected from."""
-    numbers = {name: number for number, name in enumerate(types, 1)}
-
-    def fill(match: re.Match[str]) -> str:
-        name = match.group(1)
-        return placeholder.format(number=numbers[name], type=types[name])
-
-    return _ARGUMENT.sub(fill, _ROWS.sub("", _INSERTED.sub(r"VALUES (\1)", sql)))
+    return _with_arguments(_ROWS.sub("", _INSERTED.sub(r"VALUES (\1)", sql)), types, placeholder)
 
 
 def _at_once(sql: str, types: Mapping[str, str]) -> str:
-    """The statement for all rows. Each argument is one text with the values of all rows: see `postgres_rows.py`."""
+    """The statement for all rows. Each argument is one text with the values of all rows: see `postgres_rows.py`.
+
+    The arguments are renamed, because they may be called like columns.
+    """
     marks = f"${len(types) + 1}, ${len(types) + 2}"
     arrays = ", ".join(
         f"string_to_array(${number}, {marks})" + ("" if kind == "TEXT" else f"::{kind}[]")
         for number, kind in enumerate(types.values(), 1)
     )
-    source = f"unnest({arrays}) AS rows({', '.join(types)})"
-    return _ROWS.sub(lambda match: match.group().partition("{")[0] + source, sql)
+    names = ", ".join(f"r{number}" for number in range(1, len(types) + 1))
+    source = f"unnest({arrays}) AS rows({names})"
+    named = _ROWS.sub(lambda match: match.group().partition("{")[0] + source, sql)
+    return _with_arguments(named, types, "rows.r{number}")
+
+
+def _with_arguments(sql: str, types: Mapping[str, str], form: str) -> str:
+    numbers = {name: number for number, name in enumerate(types, 1)}
+
+    def fill(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return form.format(number=numbers[name], type=types[name])
+
+    return _ARGUMENT.sub(fill, sql)
 
 
 def _count_placeholders(sql: str) -> int:
