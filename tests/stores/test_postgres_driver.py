@@ -97,8 +97,8 @@ async def test_together_is_one_statement_with_the_counts_of_its_parts(driver: Po
 
     assert await driver.run(change("a", "b")) == [1, 1, 0]
     assert driver.counters.statements - before == 1
-    assert "WITH s0 AS" in _joined((ADD, RAISE))
-    assert "$4" in _joined((ADD, RAISE))
+    assert "WITH s0 AS" in _joined((ADD.postgres, RAISE.postgres))
+    assert "$4" in _joined((ADD.postgres, RAISE.postgres))
 
 
 async def test_rows_of_many_arguments_come_back_joined(driver: PostgresDriver) -> None:

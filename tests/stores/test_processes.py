@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
+from conformance.places import Kind
 from lash.base.clock import SystemClock
 from lash.base.json import Json
 from lash.processes.authority import (
@@ -92,7 +93,7 @@ async def test_a_registration_is_one_statement(store: Store) -> None:
         await store.processes.register_process(msgspec.structs.replace(job("p1"), recovery="owner_bound"))
 
 
-async def test_many_ends_and_claims_are_a_few_statements_in_one_transaction(store: Store) -> None:
+async def test_many_ends_and_claims_are_a_few_statements_in_one_transaction(store: Store, kind: Kind) -> None:
     await store.processes.register_processes([job(f"p{n:02}") for n in range(40)])
     first = await store.processes.turn_over([], "worker", "token-1", LONG_MS, 20)
     before = (store.transactions, store.statements)
@@ -101,8 +102,8 @@ async def test_many_ends_and_claims_are_a_few_statements_in_one_transaction(stor
     second = await store.processes.turn_over(ends, "worker", "token-2", LONG_MS, 20)
 
     assert (len(first.claimed), len(second.claimed), second.lost) == (20, 20, [])
-    # Rows held, events, ends, whether anybody waits for one, and the claim.
-    assert (store.transactions - before[0], store.statements - before[1]) == (1, 5)
+    # Rows held, all that is written about the ends, and the claim; SQLite counts the parts of what is written.
+    assert (store.transactions - before[0], store.statements - before[1]) == (1, 3 if kind == "postgres" else 5)
 
 
 @pytest.mark.parametrize("has_record", [True, False])

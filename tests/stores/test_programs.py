@@ -32,7 +32,7 @@ def test_placeholders_become_those_of_each_database() -> None:
     assert statement.sqlite == "SELECT ?2, ?1 WHERE x = ?2 AND t > lash_now_ms()"
     assert statement.postgres.startswith("SELECT $2, $1 WHERE x = $2 AND t > CAST(extract(")
     assert statement.postgres.endswith("FOR SHARE")
-    assert shifted("SELECT $1, $10", 3) == "SELECT $4, $13"
+    assert shifted("SELECT $1, $10", 3) == ("SELECT $4, $13", 13)
 
 
 @pytest.mark.parametrize("sql", ["SELECT ?", "SELECT ?1, ?3", "SELECT {unknown}"])

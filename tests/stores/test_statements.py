@@ -52,7 +52,7 @@ async def test_other_values_do_not_prepare_a_statement_again(
         (processes.LIVE, "lash_processes_due"),
         (processes.LIST_OF_ORIGINATOR, "lash_processes_originator"),
         (process_leases.CLAIM_DUE, "lash_processes_due"),
-        (process_leases.CLAIMED, "lash_processes_leased"),
+        (process_leases.CLAIM_DUE, "lash_processes_leased"),
     ],
     ids=["live", "of an originator", "due", "claimed"],
 )

@@ -4,6 +4,16 @@ Statements are written once in the common subset, with numbered placeholders
 (`?1`) and a few tokens in braces. Both renderings are made when the module that
 holds the statement is imported, so a bad statement fails at import.
 
+A statement that is often run for many argument rows may name its arguments instead:
+
+```sql
+UPDATE t SET n = rows.n FROM {rows: id text, n int} WHERE t.id = rows.id
+```
+
+SQLite runs it row by row, with placeholders and without the FROM. PostgreSQL runs it once for all
+rows, over a list for each argument. The rows of one execution must differ in what they change, and
+none may read what another one changes.
+
 `$1` would look portable and is not: SQLite numbers `$n` by first appearance and
 binds `$2, $1` in the wrong order, silently.
 """
@@ -26,6 +36,8 @@ SQLITE: Final = {
     "settled": "9223372036854775807",
     "unborn": "9223372036854775807",
     "now": "lash_now_ms()",
+    "elements": "json_each",
+    "json": "TEXT",
     "int": "INTEGER",
     "text": "TEXT",
     "blob": "BLOB",
@@ -50,6 +62,8 @@ POSTGRES: Final = {
     "unborn": f"({_BASE} + CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT))",
     # Read again after a lock wait, unlike now().
     "now": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+    "elements": "jsonb_array_elements_text",
+    "json": "JSONB",
     "int": "BIGINT",
     "text": 'TEXT COLLATE "C"',
     "blob": "BYTEA",
@@ -61,6 +75,13 @@ POSTGRES: Final = {
     "tables": "(SELECT table_name AS name FROM information_schema.tables WHERE table_schema = current_schema())",
 }
 
+# The types of arguments in rows.
+_TYPES: Final = {"text": "TEXT", "int": "BIGINT"}
+
+_ROWS: Final = re.compile(r"\s*(?:,|\bFROM)\s+\{rows: ([^}]*)\}")
+# An INSERT of nothing but rows; VALUES costs SQLite half of a SELECT.
+_INSERTED: Final = re.compile(r"\bSELECT\s+((?:(?!\bSELECT\b).)*?)\s+FROM\s+\{rows: [^}]*\}\s*$", re.DOTALL)
+_ARGUMENT: Final = re.compile(r"\brows\.(\w+)")
 _TOKEN: Final = re.compile(r"\{(\w+)\}")
 _PLACEHOLDER: Final = re.compile(r"\?(\d*)")
 _LITERAL: Final = re.compile(r"'(?:[^']|'')*'")
@@ -71,12 +92,20 @@ class InvalidStatement(ValueError):
 
 
 class Statement:
-    """One statement, rendered for both databases."""
+    """One statement, rendered for both databases; with `{rows: …}` also for many rows at once on PostgreSQL."""
 
-    __slots__ = ("placeholders", "postgres", "sql", "sqlite")
+    __slots__ = ("placeholders", "postgres", "postgres_rows", "sql", "sqlite")
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
+        self.postgres_rows: str | None = None
+        if "{rows" in sql:
+            types = _types_of(sql)
+            self.placeholders = len(types)
+            self.sqlite = render(_by_row(sql, types, "?{number}"), SQLITE)
+            self.postgres = render(_by_row(sql, types, "CAST(${number} AS {type})"), POSTGRES)
+            self.postgres_rows = render(_at_once(sql, types), POSTGRES)
+            return
         self.placeholders = _count_placeholders(sql)
         self.sqlite = render(sql, SQLITE)
         self.postgres = _PLACEHOLDER.sub(r"$\1", render(sql, POSTGRES))
@@ -97,9 +126,64 @@ def render(sql: str, tokens: Mapping[str, str]) -> str:
     return _TOKEN.sub(fill, sql).strip()
 
 
-def shifted(postgres_sql: str, offset: int) -> str:
-    """A PostgreSQL rendering with every placeholder number raised by `offset`."""
-    return re.sub(r"\$(\d+)", lambda match: f"${int(match.group(1)) + offset}", postgres_sql)
+def shifted(postgres_sql: str, offset: int) -> tuple[str, int]:
+    """A PostgreSQL rendering with every placeholder number raised by `offset`, and the greatest number it has then."""
+    numbers = [offset]
+
+    def shift(match: re.Match[str]) -> str:
+        numbers.append(int(match.group(1)) + offset)
+        return f"${numbers[-1]}"
+
+    return re.sub(r"\$(\d+)", shift, postgres_sql), max(numbers)
+
+
+def _types_of(sql: str) -> dict[str, str]:
+    """The arguments of a statement over rows, in order, and their types on PostgreSQL."""
+    named = _ROWS.findall(sql)
+    if len(named) != 1 or sql.count("{rows") != 1:
+        raise InvalidStatement(f"write one `FROM {{rows: …}}`, or one `, {{rows: …}}` behind a table, in {sql!r}")
+    if _PLACEHOLDER.search(_LITERAL.sub("''", sql)):
+        raise InvalidStatement(f"numbered arguments beside rows in {sql!r}: name them all in the rows")
+    types: dict[str, str] = {}
+    for argument in named[0].split(","):
+        name, _, kind = argument.strip().partition(" ")
+        if kind not in _TYPES or name in types:
+            raise InvalidStatement(f"bad argument {argument.strip()!r} of {sql!r}: a new name, then text or int")
+        types[name] = _TYPES[kind]
+    if set(_ARGUMENT.findall(sql)) != types.keys():
+        raise InvalidStatement(f"rows of {sorted(types)} in {sql!r}: it must use all of these and no other")
+    return types
+
+
+def _by_row(sql: str, types: Mapping[str, str], placeholder: str) -> str:
+    """The statement for one row: every argument is a placeholder, and nothing is selected from."""
+    return _with_arguments(_ROWS.sub("", _INSERTED.sub(r"VALUES (\1)", sql)), types, placeholder)
+
+
+def _at_once(sql: str, types: Mapping[str, str]) -> str:
+    """The statement for all rows. Each argument is one text with the values of all rows: see `postgres_rows.py`.
+
+    The arguments are renamed, because they may be called like columns.
+    """
+    marks = f"${len(types) + 1}, ${len(types) + 2}"
+    arrays = ", ".join(
+        f"string_to_array(${number}, {marks})" + ("" if kind == "TEXT" else f"::{kind}[]")
+        for number, kind in enumerate(types.values(), 1)
+    )
+    names = ", ".join(f"r{number}" for number in range(1, len(types) + 1))
+    source = f"unnest({arrays}) AS rows({names})"
+    named = _ROWS.sub(lambda match: match.group().partition("{")[0] + source, sql)
+    return _with_arguments(named, types, "rows.r{number}")
+
+
+def _with_arguments(sql: str, types: Mapping[str, str], form: str) -> str:
+    numbers = {name: number for number, name in enumerate(types, 1)}
+
+    def fill(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return form.format(number=numbers[name], type=types[name])
+
+    return _ARGUMENT.sub(fill, sql)
 
 
 def _count_placeholders(sql: str) -> int:

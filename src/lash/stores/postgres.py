@@ -24,7 +24,8 @@ from lash.stores.dialect import Statement, shifted
 from lash.stores.driver import Counters
 from lash.stores.postgres_bell import Bell
 from lash.stores.postgres_pool import CONNECTION_LOST, Pool, translated
-from lash.stores.program import Ask, Program, Write
+from lash.stores.postgres_rows import over
+from lash.stores.program import Ask, Program, Value, Write
 
 T = TypeVar("T")
 
@@ -233,15 +234,14 @@ class _Run:
             return await self._announce(statement, ask)
         if kind == "execute":
             return _count(await connection.execute(statement.postgres, *ask.args))
-        if kind == "each":
-            if len(ask.rows) == 1:
-                await connection.execute(statement.postgres, *ask.rows[0])
-            else:
-                await connection.executemany(statement.postgres, ask.rows)
-            return None
-        if len(ask.rows) == 1:
-            return await connection.fetch(statement.postgres, *ask.rows[0])
-        return await connection.fetchmany(statement.postgres, ask.rows)
+        is_many = kind == "many_each"
+        if len(ask.rows) == 1 or statement.postgres_rows is not None:
+            text, args = over(statement, ask.rows)
+            return await connection.fetch(text, *args) if is_many else await connection.execute(text, *args)
+        if is_many:
+            return await connection.fetchmany(statement.postgres, ask.rows)
+        await connection.executemany(statement.postgres, ask.rows)
+        return None
 
     async def _announce(self, statement: Statement, ask: Ask) -> Sequence[Any]:
         driver, bell = self._driver, self._driver.bell
@@ -257,22 +257,26 @@ class _Run:
 
     async def _together(self, parts: Sequence[Write]) -> list[int]:
         if len(parts) == 1:
-            [part] = parts
-            return [_count(await self._connection.execute(part.statement.postgres, *part.args))]
-        text = _joined(tuple(part.statement for part in parts))
-        args = [value for part in parts for value in part.args]
-        return list(await self._connection.fetchrow(text, *args))
+            text, args = over(*parts[0])
+            return [_count(await self._connection.execute(text, *args))]
+        texts: list[str] = []
+        values: list[Value] = []
+        for part in parts:
+            text, args = over(*part)
+            texts.append(text)
+            values += args
+        return list(await self._connection.fetchrow(_joined(tuple(texts)), *values))
 
 
 @lru_cache(maxsize=512)
-def _joined(statements: tuple[Statement, ...]) -> str:
+def _joined(texts: tuple[str, ...]) -> str:
     """One statement that runs all and answers the changed rows of each."""
     parts: list[str] = []
     offset = 0
-    for index, statement in enumerate(statements):
-        parts.append(f"s{index} AS ({shifted(statement.postgres, offset)} RETURNING 1)")
-        offset += statement.placeholders
-    counts = ", ".join(f"(SELECT count(*) FROM s{index})" for index in range(len(statements)))
+    for index, text in enumerate(texts):
+        part, offset = shifted(text, offset)
+        parts.append(f"s{index} AS ({part} RETURNING 1)")
+    counts = ", ".join(f"(SELECT count(*) FROM s{index})" for index in range(len(texts)))
     return f"WITH {', '.join(parts)} SELECT {counts}"
 
 

@@ -27,7 +27,7 @@ from collections.abc import Callable, Generator, Sequence
 from functools import wraps
 from typing import Generic, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast
 
-from lash.stores.dialect import Statement
+from lash.stores.dialect import InvalidStatement, Statement
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -77,10 +77,10 @@ class Query(Generic[R]):
 
 
 class Write(NamedTuple):
-    """One part of `together`: a write and its arguments."""
+    """One part of `together`: a write, and its arguments once or several times."""
 
     statement: Statement
-    args: Row
+    rows: Sequence[Row]
 
 
 class Program(Generic[T]):
@@ -145,7 +145,7 @@ def execute(statement: Statement, *args: Value) -> Steps[int]:
 
 
 def each(statement: Statement, rows: Sequence[Row]) -> Steps[None]:
-    """Runs one write for many argument rows."""
+    """Runs one write for many argument rows: at once on PostgreSQL if it takes `{rows: …}`, else one by one."""
     if rows:
         yield Ask("each", statement, rows=rows)
 
@@ -161,7 +161,14 @@ def many_each(query: Query[R], rows: Sequence[Row]) -> Steps[list[R]]:
 
 def write(statement: Statement, *args: Value) -> Write:
     """One part of `together`."""
-    return Write(statement, args)
+    return Write(statement, (args,))
+
+
+def write_each(statement: Statement, rows: Sequence[Row]) -> Write:
+    """One part of `together` for any number of argument rows; the statement takes `{rows: …}`, see `dialect.py`."""
+    if statement.postgres_rows is None:
+        raise InvalidStatement(f"{statement} is no statement over rows; write it with {{rows: …}}, or use `each`")
+    return Write(statement, rows)
 
 
 def together(*parts: Write) -> Steps[list[int]]:

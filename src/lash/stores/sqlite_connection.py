@@ -160,8 +160,12 @@ class StepRunner:
 
     def _execute(self, part: Write) -> int:
         self._counters.statements += 1
-        self._cursor.execute(part.statement.sqlite, part.args)
-        return self._connection.changes()
+        if len(part.rows) == 1:
+            self._cursor.execute(part.statement.sqlite, part.rows[0])
+            return self._connection.changes()
+        before = self._connection.total_changes()
+        self._cursor.executemany(part.statement.sqlite, part.rows)
+        return self._connection.total_changes() - before
 
 
 class _BusyHandler:
@@ -202,7 +206,7 @@ def _prepare_writer(connection: apsw.Connection, *, is_memory: bool) -> None:
 
 def _largest_row(ask: Ask) -> int:
     """Bytes of the largest row that was to be written: SQLite's limit is one for values and rows."""
-    rows = [ask.args, *ask.rows, *(part.args for part in ask.parts)]
+    rows = [ask.args, *ask.rows, *(row for part in ask.parts for row in part.rows)]
     return max(sum(_size(value) for value in row) for row in rows)
 
 

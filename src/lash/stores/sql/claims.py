@@ -187,7 +187,7 @@ def stamp(session_id: str, claimer: Claimer, rows: Sequence[BatchRow], now_ms: i
     claim = (claim_id, claimer.owner, claimer.token, fencing, claimer.fence, now_ms, expires)
     stamps = [(session_id, row.batch_id, *claim) for row in rows]
     if len(stamps) + len(beside) <= MAX_TOGETHER:
-        yield from together(*(Part(STAMP, args) for args in stamps), *beside)
+        yield from together(*(write(STAMP, *args) for args in stamps), *beside)
     else:
         yield from each(STAMP, stamps)
         yield from together(*beside)

@@ -312,8 +312,8 @@ def _write(plan: CommitPlan, standing: Standing, result: CommitResult) -> Steps[
     ]
     small = len(plan.nodes) + len(usage) <= MAX_TOGETHER
     if small:
-        parts += [Part(INSERT_NODE, row) for row in plan.nodes]
-        parts += [Part(INSERT_USAGE, row) for row in usage]
+        parts += [write(INSERT_NODE, *row) for row in plan.nodes]
+        parts += [write(INSERT_USAGE, *row) for row in usage]
     counts = yield from _in_turns(parts)
     if counts[0] != 1:
         raise HeadRevisionConflict(plan.expected_head_revision, standing.head_revision or 0)

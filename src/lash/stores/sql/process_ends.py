@@ -20,16 +20,9 @@ from lash.processes.leases import ProcessLease
 from lash.processes.record import ProcessRecord
 from lash.stores.dialect import Statement
 from lash.stores.process_records import RecordRow, StandingRow, brought_up, decode_abandon, decode_record
-from lash.stores.program import Query, Row, Steps, Write, each, many_each, notify, one, program, together
-from lash.stores.sql.process_events import WAKE_PARKED, Writing, append_held, parts_of, write_plan
+from lash.stores.program import Query, Row, Steps, many_each, notify, program, together, write_each
+from lash.stores.sql.process_events import Writing, append_held, parts_of, wake_parked, write_plan
 from lash.stores.sql.processes import hold, read
-
-
-class Parked(NamedTuple):
-    """A process that waits for another one."""
-
-    process_id: str
-
 
 # Not what was registered: whoever ends a process has read that when it was claimed.
 STANDING = Query(
@@ -37,10 +30,10 @@ STANDING = Query(
     """
     SELECT process_id, recovery, wake_detached, status, authority_json, last_sequence,
            lease_owner, lease_token, lease_fence
-    FROM lash_processes WHERE process_id = ?1 {for_update}
+    FROM lash_processes, {rows: id text} WHERE process_id = rows.id
+    ORDER BY process_id {for_update}
     """,
 )
-ANY_PARKED = Query(Parked, "SELECT process_id FROM lash_process_parked_on LIMIT 1")
 
 
 def _finish(
@@ -106,8 +99,9 @@ def complete_many_steps(ends: Sequence[Ending], writing: Writing) -> Steps[list[
     """
     ids = sorted({each_end.lease.process_id for each_end in ends})
     held = {row.process_id: row for row in (yield from many_each(STANDING, [(process_id,) for process_id in ids]))}
-    parts: list[Write] = []
+    rows: dict[Statement, list[Row]] = {}
     lost: list[str] = []
+    ended: list[str] = []
     for lease, request, claimed in ends:
         row = held.get(lease.process_id)
         if row is None or not _is_ours(row, lease):
@@ -120,20 +114,13 @@ def complete_many_steps(ends: Sequence[Ending], writing: Writing) -> Steps[list[
             else:
                 record = brought_up(claimed, row)
             plan = plan_append(record, request, writing.now_ms, authority)
-            parts += parts_of(plan, request, 1, writing)
-    if len(ends) == 1:
-        yield from together(*parts)
-    else:
-        # One statement for all rows of a kind: a statement for each number of ends would be planned anew.
-        rows: dict[Statement, list[Row]] = {}
-        for part in parts:
-            rows.setdefault(part.statement, []).append(part.args)
-        # Whoever parks on one of them holds its row, and we hold them all: nobody comes in between.
-        if WAKE_PARKED in rows and (yield from one(ANY_PARKED)) is None:
-            del rows[WAKE_PARKED]
-        for statement, arguments in rows.items():
-            yield from each(statement, arguments)
-    if parts:
+            ended.append(lease.process_id)
+            for statement, arguments in parts_of(plan, request, 1, writing):
+                rows.setdefault(statement, []).extend(arguments)
+    if rows:
+        parts = [write_each(statement, arguments) for statement, arguments in rows.items()]
+        # Whoever is parked holds no lease, and whatever ends here does: no row is changed by two parts.
+        yield from together(*parts, wake_parked(ended))
         yield from notify()
     return lost
 

@@ -6,6 +6,7 @@ The process row is locked first, so sequences have no gap and one terminal event
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import UnsetType
@@ -74,13 +75,20 @@ COUNT_THROUGH = Query(
     """,
 )
 ADD_EVENT = Statement(
-    f"INSERT INTO lash_process_events ({EVENT_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    f"""
+    INSERT INTO lash_process_events ({EVENT_COLUMNS})
+    SELECT rows.process_id, rows.sequence, rows.event_type, rows.type_ordinal, rows.payload_hash, rows.replay_key,
+           rows.has_wake, rows.runtime_session_id, rows.payload_json, rows.semantics_json, rows.occurred_at_ms
+    FROM {{rows: process_id text, sequence int, event_type text, type_ordinal int, payload_hash text, replay_key text,
+           has_wake int, runtime_session_id text, payload_json text, semantics_json text, occurred_at_ms int}}
+    """
 )
 ADD_WAKE = Statement(
     """
     INSERT INTO lash_process_wake_outbox
       (process_id, sequence, target_session_id, wake_id, state, delivery_json, expires_at_ms)
-    VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6)
+    SELECT rows.process_id, rows.sequence, rows.target, rows.wake_id, 'pending', rows.delivery, rows.expires_at_ms
+    FROM {rows: process_id text, sequence int, target text, wake_id text, delivery text, expires_at_ms int}
     """
 )
 # News for whoever runs it: a parked process is due again, a leased one is not.
@@ -104,18 +112,26 @@ ADVANCE_WITH_WAIT = Statement(
 FINISH = Statement(
     """
     UPDATE lash_processes
-    SET last_sequence = ?2, updated_at_ms = ?3, terminal_at_ms = ?3, status = ?4, await_output_json = ?5,
-        authority_json = ?6, wait_json = NULL, due_at_ms = ?7, lease_token = '', lease_expires_at_ms = 0,
-        change_seq = {change}
-    WHERE process_id = ?1 AND status = 'running'
+    SET last_sequence = rows.sequence, updated_at_ms = rows.at_ms, terminal_at_ms = rows.at_ms, status = rows.state,
+        await_output_json = rows.output, authority_json = rows.authority, wait_json = NULL, due_at_ms = rows.due_at_ms,
+        lease_token = '', lease_expires_at_ms = 0, change_seq = {change}
+    FROM {rows: id text, sequence int, at_ms int, state text, output text, authority text, due_at_ms int}
+    WHERE process_id = rows.id
     """
 )
-# Whoever is parked on the process is due now.
+# Whoever is parked on one of the processes, a JSON list of ids, is due now. They are locked in the order of ids, as
+# by all who take several. Mostly nobody is parked at all. `|| ''` keeps both databases from walking what is due.
 WAKE_PARKED = Statement(
     """
     UPDATE lash_processes SET due_at_ms = {now}, change_seq = {change}
-    WHERE status = 'running' AND lease_token = ''
-      AND process_id IN (SELECT k.process_id FROM lash_process_parked_on k WHERE k.awaited_id = ?1)
+    WHERE EXISTS (SELECT 1 FROM lash_process_parked_on) AND process_id IN (
+      SELECT p.process_id FROM lash_processes p
+      WHERE p.status || '' = 'running' AND p.lease_token = '' AND p.process_id IN (
+        SELECT k.process_id FROM lash_process_parked_on k
+        WHERE k.awaited_id IN (SELECT value FROM {elements}(CAST(?1 AS {json})))
+      )
+      ORDER BY p.process_id {for_update}
+    )
     """
 )
 AFTER = Query(
@@ -194,12 +210,15 @@ def _stored_result(stored: EventRow) -> Steps[AppendResult]:
 
 def write_plan(plan: AppendPlan, request: AppendRequest, ordinal: int, writing: Writing) -> Steps[None]:
     """Writes an event with all that follows from it."""
-    yield from together(*parts_of(plan, request, ordinal, writing))
+    parts = parts_of(plan, request, ordinal, writing)
+    if plan.status is not None:
+        parts.append(wake_parked([plan.event.process_id]))
+    yield from together(*parts)
     yield from notify()
 
 
 def parts_of(plan: AppendPlan, request: AppendRequest, ordinal: int, writing: Writing) -> list[Write]:
-    """The writes of an event. None of them reads what another one changes."""
+    """The writes of an event, but for `wake_parked`. None of them reads what another one changes."""
     event = plan.event
     parts = [write(ADD_EVENT, *encode_event(event, request, ordinal, writing.own_key))]
     status = plan.status
@@ -225,9 +244,16 @@ def parts_of(plan: AppendPlan, request: AppendRequest, ordinal: int, writing: Wr
                 writing.wake_expires_at_ms,
             )
         )
-    if status is not None:
-        parts.append(write(WAKE_PARKED, event.process_id))
     return parts
+
+
+def wake_parked(process_ids: Sequence[str]) -> Write:
+    """Makes due whoever is parked on these, which end in the same transaction.
+
+    Whoever parks shares the row of what it waits for until it is parked, and whoever ends that holds it alone: nobody
+    comes in between.
+    """
+    return write(WAKE_PARKED, encode(list(process_ids)))
 
 
 @program("write")

@@ -65,31 +65,24 @@ CLAIM = Query(
     RETURNING {RECORD_COLUMNS}
     """,
 )
-# A batch of the most overdue. Rows that a rival is claiming are skipped, not waited for.
+# A batch of the most overdue, or what an earlier attempt with this token has taken: that is taken again, and its
+# fence stays. Rows that a rival is claiming are skipped, not waited for.
 CLAIM_DUE = Query(
     RecordRow,
     f"""
-    WITH due AS (
+    WITH mine AS (
       SELECT process_id FROM lash_processes
-      WHERE status = 'running' AND due_at_ms <= {{now}}
-        AND NOT EXISTS (
-          SELECT 1 FROM lash_processes m
-          WHERE m.lease_owner = CAST(?2 AS TEXT) AND m.lease_token = CAST(?3 AS TEXT) AND m.lease_token <> ''
-        )
+      WHERE lease_owner = CAST(?2 AS TEXT) AND lease_token = CAST(?3 AS TEXT) AND lease_token <> '' {{for_update}}
+    ), due AS (
+      SELECT process_id FROM lash_processes
+      WHERE status = 'running' AND due_at_ms <= (SELECT {{now}}) AND NOT EXISTS (SELECT 1 FROM mine)
       ORDER BY due_at_ms, process_id LIMIT ?1 {{skip_locked}}
     )
     UPDATE lash_processes SET {_TAKE},
       first_started_at_ms = coalesce(first_started_at_ms, CAST(?6 AS BIGINT)),
       first_started_by = coalesce(first_started_by, CAST(?2 AS TEXT))
-    WHERE process_id IN (SELECT process_id FROM due)
+    WHERE process_id IN (SELECT process_id FROM mine UNION ALL SELECT process_id FROM due)
     RETURNING {RECORD_COLUMNS}
-    """,
-)
-CLAIMED = Query(
-    RecordRow,
-    f"""
-    SELECT {RECORD_COLUMNS} FROM lash_processes
-    WHERE lease_owner = ?1 AND lease_token = ?2 AND lease_token <> ''
     """,
 )
 MARK_STARTED = Statement(
@@ -192,11 +185,9 @@ def claim_due(claimant: ProcessClaimant, limit: int, now_ms: int) -> Steps[list[
 
 
 def claim_due_steps(claimant: ProcessClaimant, limit: int, now_ms: int) -> Steps[list[RecordRow]]:
-    """The same within another transaction. Claiming again with a token finds what it has claimed."""
-    mine = yield from many(CLAIM_DUE, limit, claimant.owner_id, claimant.token, claimant.ttl_ms, NEVER_MS, now_ms)
-    if not mine:
-        mine = yield from many(CLAIMED, claimant.owner_id, claimant.token)
-    return sorted(mine, key=lambda row: (row.created_at_ms, row.process_id))
+    """The same within another transaction. Claiming again with a token takes what it has claimed."""
+    taken = yield from many(CLAIM_DUE, limit, claimant.owner_id, claimant.token, claimant.ttl_ms, NEVER_MS, now_ms)
+    return sorted(taken, key=lambda row: (row.created_at_ms, row.process_id))
 
 
 @program("write")
