@@ -86,10 +86,10 @@ class CallBranch:
 
     def _approved(self) -> Branch[JsonObject | None]:
         """None when the call may run; else the body that stands for it."""
-        if not self._controller.has_recorded(f"{self._replay_key}:approval"):
-            is_underway = self._controller.has_recorded(f"{self._replay_key}:attempt:1")
-            if is_underway or not self._run.may_ask:
-                return None
+        has_recorded = self._controller.has_recorded
+        is_asked = self._run.may_ask and not has_recorded(f"{self._replay_key}:attempt:1")
+        if not is_asked and not has_recorded(f"{self._replay_key}:approval"):
+            return None
         step = self._envelope("approval", durable_step_command("approval", {"call": self._asked()}))
         answer = _object((yield from self._do(step, self._run.ask))["value"])
         if "done" in answer:

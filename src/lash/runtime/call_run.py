@@ -62,6 +62,8 @@ class CallPlace:
     projected: ProjectedValues | None = None
     # The order in which calls began to wait: several do within one millisecond.
     waits: Iterator[int] = field(default_factory=count)
+    # Whether the batch has but one call.
+    is_alone: bool = False
 
     def recorded(self, body: JsonObject) -> JsonObject:
         """The body of a live outcome with what plugins remember since the last one."""
@@ -122,8 +124,8 @@ class CallRun:
 
         async def run(_envelope: EffectEnvelope) -> EffectOutcome:
             body = await self._attempt(number)
-            if self._direct is not None and (usage := self._direct.usage):
-                body[direct.USAGE] = to_json(usage)
+            if self._direct is not None and self._direct.spent:
+                body[direct.USAGE] = to_json(self._direct.usage)
             return EffectOutcome("tool_call", self._place.recorded(body))
 
         return run
@@ -185,8 +187,9 @@ class CallRun:
         prepared = await self._prepare()
         if isinstance(prepared, ToolCallOutput):
             return prepared
-        # A tool that never waits must not keep its siblings from starting.
-        await asyncio.sleep(0)
+        if not self._place.is_alone:
+            # A tool that never waits must not keep its siblings from starting.
+            await asyncio.sleep(0)
         with OpenCall(self._place.scope.session_id, prepared.tool_name):
             return await run_attempt(self._place.catalog, prepared, self._context(prepared, number))
 

@@ -32,7 +32,9 @@ async def run_tool_call(run: ProcessRun, work: ToolCallInput, parts: ProcessPart
     def direct(call_id: str) -> DirectCalls:
         return DirectCalls(controller, scope, call_id, parts.model, cancel=run.cancel, clock=run.clock)
 
-    place = CallPlace(scope, "", parts.catalog, hooks, stream, run.cancel, run.clock, direct=direct, trail=trail)
+    place = CallPlace(
+        scope, "", parts.catalog, hooks, stream, run.cancel, run.clock, direct=direct, trail=trail, is_alone=True
+    )
     key = f"process:{run.process_id}:tool:{call.tool_name}"
     branch = CallBranch(
         place,
