@@ -12,6 +12,7 @@ crash anywhere loses nothing that was answered and asks nobody twice.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 from lash.base.codec import from_json, to_json
@@ -58,7 +59,7 @@ class CallBranch:
         self._call = call
         self._effect_id = effect_id
         self._replay_key = replay_key
-        self._run = CallRun(place, call, lambda: _completion_key(controller, call))
+        self._run = CallRun(place, call, partial(_completion_key, controller, call))
         self._was_recorded = False
         # What the call's questions to models used, recorded with its attempts.
         self.usage: list[LedgerEntry] = []

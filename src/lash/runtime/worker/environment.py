@@ -24,6 +24,8 @@ from lash.runtime.worker.engines import ProcessParts
 
 # Under this id plugins add to what programs meet; the language itself is loaded by those who run programs.
 SURFACE_EXTENSION = "lashlang_surface"
+# A process asks for no model of its own.
+AS_CONFIGURED = TurnOptions()
 # Environments that are kept in memory: they never change under their name.
 KEPT = 256
 
@@ -54,7 +56,7 @@ class Environments:
         if (tracer := config.engine.options.tracer) is not None:
             plugins.emit_trace = trace_teller(tracer, None)
         catalog = config.engine.options.build_catalog(plugins)
-        chosen = config.engine.options.choose_model(TurnOptions())
+        chosen = config.engine.options.choose_model(AS_CONFIGURED)
         model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
         added = config.engine.plugins.contributed(SURFACE_EXTENSION)
         return ProcessParts(
