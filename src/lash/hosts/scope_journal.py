@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 from lash.base.clock import Clock
 from lash.base.tier import DurabilityTier
@@ -45,6 +45,8 @@ from lash.hosts.row_book import RowBook
 from lash.hosts.sleeping import due_of, sleep_until
 
 T = TypeVar("T")
+
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class _Running:
@@ -93,7 +95,7 @@ class ScopeJournal(ScopedController):
         self._producer = producer
         self._on_lost = on_lost
         self._book = RowBook(scope, lease, rows, store, clock, timings)
-        self._loaded: frozenset[str] = frozenset()
+        self._loaded = _NOTHING
         self._horizon = 0
         self.start_over()
         self._running: dict[str, _Running] = {}
@@ -103,7 +105,7 @@ class ScopeJournal(ScopedController):
     def start_over(self) -> None:
         """A drive begins: what is recorded now is what it replays."""
         rows = self._book.rows
-        self._loaded = frozenset(rows)
+        self._loaded = frozenset(rows) if rows else _NOTHING
         self._horizon = max(turn_effect_number(self._scope, key) for key in rows) if rows else 0
 
     def durability_tier(self) -> DurabilityTier:

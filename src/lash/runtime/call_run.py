@@ -235,11 +235,13 @@ class CallRun:
             prepared_payload=call.prepared_payload,
             cancellation=place.cancel,
             clock=place.clock,
-            on_progress=lambda text: place.stream.tell(
-                f"tool:{call.call_id}", ToolCallProgress(call.call_id, call.tool_name, text)
-            ),
+            on_progress=self._tell_progress,
             make_key=self._make_key,
             direct=self._direct,
             catalog=place.catalog,
             projected=place.projected,
         )
+
+    def _tell_progress(self, text: str) -> None:
+        call = self._call
+        self._place.stream.tell(f"tool:{call.call_id}", ToolCallProgress(call.call_id, call.tool_name, text))
