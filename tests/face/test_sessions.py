@@ -385,7 +385,7 @@ async def test_a_damaged_journal_ends_the_turn_typed(file: Place, tmp_path: Path
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that may linger do so until the commit: on a busy machine the timer would send them before it."""
-    monkeypatch.setattr("lash.hosts.outbox.LINGER_S", 3_600.0)
+    monkeypatch.setattr("lash.hosts.lingering.LINGER_S", 3_600.0)
 
 
 async def cost(place: Place, model: ScriptedModel) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, TypeAlias
 
 CancelReason: TypeAlias = Literal["requested", "timeout", "lease_lost", "shutdown", "parked"]
@@ -64,8 +65,8 @@ class CancelToken:
             return lambda: None
         registration = object()
         self._callbacks[registration] = callback
+        return partial(_forget, self._callbacks, registration)
 
-        def undo() -> None:
-            self._callbacks.pop(registration, None)
 
-        return undo
+def _forget(callbacks: dict[object, Callable[[], None]], registration: object) -> None:
+    callbacks.pop(registration, None)

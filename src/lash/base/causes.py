@@ -14,7 +14,7 @@ class TurnCause(msgspec.Struct, frozen=True, tag="turn", tag_field="type"):
     turn_id: str
 
 
-class EffectCause(msgspec.Struct, frozen=True, tag="effect", tag_field="type"):
+class EffectCause(msgspec.Struct, frozen=True, tag="effect", tag_field="type", omit_defaults=True):
     """One effect of a turn or an operation."""
 
     session_id: str
@@ -42,7 +42,9 @@ class ProcessEventCause(msgspec.Struct, frozen=True, tag="process_event", tag_fi
     sequence: int
 
 
-class TriggerOccurrenceCause(msgspec.Struct, frozen=True, tag="trigger_occurrence", tag_field="type"):
+class TriggerOccurrenceCause(
+    msgspec.Struct, frozen=True, tag="trigger_occurrence", tag_field="type", omit_defaults=True
+):
     """Something that happened in the outside world."""
 
     occurrence_id: str

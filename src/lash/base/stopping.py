@@ -9,13 +9,16 @@ the event loop for every call.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
+
+from lash.base.cancel import CancelToken
 
 
 class TaskStop:
     """Cancels a task at most once, and takes the request back."""
 
-    __slots__ = ("_count", "_earlier", "_is_over", "_task", "reason")
+    __slots__ = ("_count", "_earlier", "_is_over", "_task", "_token", "reason")
 
     def __init__(self) -> None:
         task = asyncio.current_task()
@@ -43,12 +46,20 @@ class TaskStop:
         else:
             self._cancel()
 
+    def heed(self, token: CancelToken) -> Callable[[], None]:
+        """Stops the code when the token is cancelled, for the token's reason. Returns an undo."""
+        self._token = token
+        return token.on_cancel(self._hear)
+
     def take_back(self) -> None:
         """The code has ended: nothing of the request is left on the task."""
         self._is_over = True
         if self._count:
             self._task.uncancel()
             self._count = 0
+
+    def _hear(self) -> None:
+        self.because(self._token.reason or "requested")
 
     def _cancel(self) -> None:
         if not self._is_over:

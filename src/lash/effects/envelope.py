@@ -13,6 +13,7 @@ import msgspec
 
 from lash.base.canonical import canonical_json, sha256_hex
 from lash.base.codec import to_json
+from lash.base.errors import NotCanonical
 from lash.base.json import Json, JsonObject
 from lash.base.once import once
 from lash.effects.errors import EffectControllerError
@@ -40,7 +41,7 @@ EffectKind: TypeAlias = Literal[
 Impact: TypeAlias = Literal["reads", "changes", "never"]
 
 
-class EffectCommand(msgspec.Struct, frozen=True):
+class EffectCommand(msgspec.Struct, frozen=True, gc=False):
     """What is to be done: the kind, and a JSON body that the kind's owner understands."""
 
     kind: EffectKind
@@ -102,8 +103,13 @@ class EffectEnvelope(msgspec.Struct, frozen=True, dict=True):
 
     @once
     def canonical(self) -> str:
-        """The canonical text that is hashed and journaled."""
-        return canonical_json(self.to_json())
+        """The canonical text that is hashed and journaled: that of `to_json`, its parts written where they are made."""
+        try:
+            group = "" if self.group is None else f'"group":{canonical_json(self.group)},'
+            command = canonical_json(self.command.to_json())
+            return f'{{"command":{command},{group}"invocation":{self.invocation.canonical()}}}'
+        except NotCanonical:
+            return canonical_json(self.to_json())  # says where in the whole
 
     @once
     def stable_hash(self) -> str:
@@ -111,7 +117,7 @@ class EffectEnvelope(msgspec.Struct, frozen=True, dict=True):
         return sha256_hex(self.canonical.encode())
 
 
-class EffectOutcome(msgspec.Struct, frozen=True):
+class EffectOutcome(msgspec.Struct, frozen=True, gc=False):
     """What came of an effect. Provider and tool failures are data in here, not errors.
 
     `blobs` are content-addressed bytes that the body refers to; they are written in

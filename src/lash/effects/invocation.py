@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -14,10 +14,15 @@ from lash.base.causes import (
     SessionNodeCause,
     TriggerOccurrenceCause,
 )
+from lash.base.codec import encode
 from lash.effects.scope import ExecutionScope
 
+# Writes what is made of texts, whole numbers and structs of them as the canonical encoder writes its JSON,
+# where each field that may be left out is None by default and the struct omits defaults.
+_write: Final = msgspec.json.Encoder(order="sorted").encode
 
-class RuntimeScope(msgspec.Struct, frozen=True):
+
+class RuntimeScope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The place in a session that something belongs to."""
 
     session_id: str
@@ -26,7 +31,7 @@ class RuntimeScope(msgspec.Struct, frozen=True):
     protocol_iteration: int | None = None
 
 
-class EffectSubject(msgspec.Struct, frozen=True, tag="effect", tag_field="type"):
+class EffectSubject(msgspec.Struct, frozen=True, tag="effect", tag_field="type", gc=False):
     """An effect. `kind` equals the kind of its command."""
 
     effect_id: str
@@ -64,13 +69,13 @@ Subject: TypeAlias = (
 )
 
 
-class Replay(msgspec.Struct, frozen=True):
+class Replay(msgspec.Struct, frozen=True, gc=False):
     """The key under which an outcome is recorded and found again."""
 
     key: str
 
 
-class Invocation(msgspec.Struct, frozen=True):
+class Invocation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One request to the runtime: what it is, where it belongs, what caused it."""
 
     scope: RuntimeScope
@@ -82,6 +87,13 @@ class Invocation(msgspec.Struct, frozen=True):
     def effect(scope: RuntimeScope, effect_id: str, kind: str, replay_key: str) -> Invocation:
         """An invocation of one effect."""
         return Invocation(scope, EffectSubject(effect_id, kind), None, Replay(replay_key))
+
+    def canonical(self) -> str:
+        """The canonical text of its JSON. Raises `NotCanonical`."""
+        try:
+            return _write(self).decode()
+        except UnicodeEncodeError:
+            return encode(self)  # says where
 
     def causal_ref(self) -> CausalRef:
         """The subject as a cause of something else."""

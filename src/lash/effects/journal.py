@@ -25,7 +25,7 @@ RowStatus: TypeAlias = Literal["in_progress", "completed", "failed"]
 Ownership: TypeAlias = Literal["owned", "unowned"]
 
 
-class JournalRow(msgspec.Struct, frozen=True):
+class JournalRow(msgspec.Struct, frozen=True, gc=False):
     """One recorded effect, as stored."""
 
     replay_key: str
@@ -45,7 +45,7 @@ class JournalRow(msgspec.Struct, frozen=True):
     finished_at_ms: int | None = None
 
 
-class Execute(msgspec.Struct, frozen=True):
+class Execute(msgspec.Struct, frozen=True, gc=False):
     """Nothing is recorded and the scope is ours: run it, write the outcome once."""
 
 

@@ -16,7 +16,7 @@ from lash.base.errors import ConfigurationError
 LeaseKind: TypeAlias = Literal["session", "process"]
 
 
-class Lease(msgspec.Struct, frozen=True):
+class Lease(msgspec.Struct, frozen=True, gc=False):
     """A held lease. `fence` strictly increases with every new owner of the same key."""
 
     kind: LeaseKind

@@ -83,14 +83,17 @@ class Local:
         """Whether there is code to run: a sleep or a wait has none."""
         return self._run is not None
 
-    async def run(self, envelope: EffectEnvelope) -> EffectOutcome:
-        """Runs the code. Raises `runtime_effect_local_executor_unavailable` when there is none (left)."""
+    def run(self, envelope: EffectEnvelope) -> Awaitable[EffectOutcome]:
+        """Runs the code: `await local.run(envelope)`.
+
+        Raises `runtime_effect_local_executor_unavailable` when there is none (left).
+        """
         run, self._run = self._run, None
         if run is None:
             raise EffectControllerError(
                 "runtime_effect_local_executor_unavailable", f"no local executor is available for {envelope.kind}"
             )
-        return await run(envelope)
+        return run(envelope)
 
 
 class EffectRequest:

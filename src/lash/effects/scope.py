@@ -7,7 +7,7 @@ The durable identity is `journal_key`, the canonical JSON of the whole scope: tu
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,15 @@ from lash.base.errors import LashRuntimeError
 from lash.base.once import once
 
 ScopeType: TypeAlias = Literal["turn", "process", "queue_drain", "session_delete", "runtime_operation"]
+
+# What a scope of each kind must have, its own id last.
+_FIELDS: Final[dict[ScopeType, tuple[str, ...]]] = {
+    "turn": ("session_id", "turn_id"),
+    "process": ("process_id",),
+    "queue_drain": ("session_id", "drain_id"),
+    "session_delete": ("session_id",),
+    "runtime_operation": ("operation_id",),
+}
 
 
 class ExecutionScope(msgspec.Struct, frozen=True, dict=True):
@@ -56,14 +65,8 @@ class ExecutionScope(msgspec.Struct, frozen=True, dict=True):
     @property
     def id(self) -> str:
         """The id for people to read; not unique across kinds and sessions."""
-        own = {
-            "turn": self.turn_id,
-            "process": self.process_id,
-            "queue_drain": self.drain_id,
-            "session_delete": self.session_id,
-            "runtime_operation": self.operation_id,
-        }
-        return own[self.type] or ""
+        own: str | None = getattr(self, _FIELDS[self.type][-1])
+        return own or ""
 
     @once
     def journal_key(self) -> str:
@@ -72,13 +75,8 @@ class ExecutionScope(msgspec.Struct, frozen=True, dict=True):
 
     def validate(self) -> ExecutionScope:
         """The scope itself; raises `missing_execution_scope_id` when a field is blank."""
-        fields = {
-            "turn": (self.session_id, self.turn_id),
-            "process": (self.process_id,),
-            "queue_drain": (self.session_id, self.drain_id),
-            "session_delete": (self.session_id,),
-            "runtime_operation": (self.operation_id,),
-        }
-        if not all(field and field.strip() for field in fields[self.type]):
-            raise LashRuntimeError("missing_execution_scope_id", "execution scopes require non-empty stable ids")
+        for name in _FIELDS[self.type]:
+            field: str | None = getattr(self, name)
+            if field is None or not field.strip():
+                raise LashRuntimeError("missing_execution_scope_id", "execution scopes require non-empty stable ids")
         return self

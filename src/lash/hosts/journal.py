@@ -14,6 +14,7 @@ from lash.effects.ports import JournalStore, WaitStore
 from lash.effects.scope import ExecutionScope
 from lash.effects.waits import AwaitEventKey, OpenWait, Resolution, ResolveOutcome
 from lash.hosts.claimed import ClaimedController
+from lash.hosts.lingering import Lingering
 from lash.hosts.promises import Promises
 from lash.hosts.scope_journal import ScopeJournal
 
@@ -41,6 +42,7 @@ class JournaledEffectHost:
         self._producer = producer
         self._is_strict_replay = is_strict_replay
         self._promises = Promises(waits, self._clock, self._ids)
+        self._lingering = Lingering()
         self._owned: WeakValueDictionary[tuple[str, ExecutionScope], ScopeJournal] = WeakValueDictionary()
 
     def durability_tier(self) -> DurabilityTier:
@@ -88,6 +90,7 @@ class JournaledEffectHost:
             promises=self._promises,
             clock=self._clock,
             timings=self._timings,
+            lingering=self._lingering,
             producer=self._producer,
             on_lost=on_lost,
         )

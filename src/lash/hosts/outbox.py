@@ -16,11 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from lash.effects.errors import LeaseLost
 from lash.effects.journal import JournalRow
-
-# Long enough for a model call's row to meet the next barrier or the commit, also on a busy
-# machine (a turn whose rows leave early pays for another transaction just when it is slow);
-# short enough that a crash in between repeats one call and no more.
-LINGER_S = 0.02
+from lash.hosts.lingering import Lingering
 
 Send = Callable[[Sequence[JournalRow], Mapping[str, bytes]], Awaitable[None]]
 
@@ -28,14 +24,14 @@ Send = Callable[[Sequence[JournalRow], Mapping[str, bytes]], Awaitable[None]]
 class Outbox:
     """Buffers rows and sends them in order of delivery."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, lingering: Lingering) -> None:
         self._send = send
+        self._lingering = lingering
         self._rows: list[JournalRow] = []
         self._blobs: dict[str, bytes] = {}
         # Everything put and not known to be durable: a second drive may ask for it.
         self._unsent: dict[str, bytes] = {}
         self._flights: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
         self._is_tick_scheduled = False
         self.failure: BaseException | None = None
 
@@ -44,13 +40,11 @@ class Outbox:
         self._rows.append(row)
         self._blobs.update(blobs)
         self._unsent.update(blobs)
-        loop = asyncio.get_running_loop()
-        if is_urgent:
-            if not self._is_tick_scheduled:
-                self._is_tick_scheduled = True
-                loop.call_soon(self._end_of_tick)
-        elif self._timer is None:
-            self._timer = loop.call_later(LINGER_S, self.flush)
+        if not is_urgent:
+            self._lingering.put(self)
+        elif not self._is_tick_scheduled:
+            self._is_tick_scheduled = True
+            asyncio.get_running_loop().call_soon(self._end_of_tick)
 
     def blob(self, ref: str) -> bytes | None:
         """Bytes that travel with a row and may not have arrived yet."""
@@ -58,7 +52,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Sends what is buffered, without waiting."""
-        self._stop_timer()
+        self._lingering.take_out(self)
         if not self._rows:
             return
         rows, self._rows = self._rows, []
@@ -83,7 +77,7 @@ class Outbox:
         For the commit: it is the record of the rows that linger, and of those that failed to
         arrive. A lost lease is raised, other trouble is the commit's own to meet.
         """
-        self._stop_timer()
+        self._lingering.take_out(self)
         rows, self._rows = self._rows, []
         await self._landed()
         returned, self._rows = self._rows, []
@@ -121,8 +115,3 @@ class Outbox:
     def _end_of_tick(self) -> None:
         self._is_tick_scheduled = False
         self.flush()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 from lash.base.clock import Clock
 from lash.base.tier import DurabilityTier
@@ -37,6 +37,7 @@ from lash.effects.ports import EffectSummary, JournalStore
 from lash.effects.scope import ExecutionScope
 from lash.effects.waits import AwaitEventKey, WaitIdentity
 from lash.hosts.controller import ScopedController
+from lash.hosts.lingering import Lingering
 from lash.hosts.outbox import Outbox
 from lash.hosts.outcomes import pack_error, pack_outcome, unpack_error, unpack_outcome
 from lash.hosts.promises import Promises
@@ -44,6 +45,8 @@ from lash.hosts.row_book import RowBook
 from lash.hosts.sleeping import due_of, sleep_until
 
 T = TypeVar("T")
+
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class _Running:
@@ -80,6 +83,7 @@ class ScopeJournal(ScopedController):
         promises: Promises,
         clock: Clock,
         timings: LeaseTimings,
+        lingering: Lingering,
         producer: str,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
@@ -91,17 +95,17 @@ class ScopeJournal(ScopedController):
         self._producer = producer
         self._on_lost = on_lost
         self._book = RowBook(scope, lease, rows, store, clock, timings)
-        self._loaded: frozenset[str] = frozenset()
+        self._loaded = _NOTHING
         self._horizon = 0
         self.start_over()
         self._running: dict[str, _Running] = {}
-        self._outbox = Outbox(self._book.append)
+        self._outbox = Outbox(self._book.append, lingering)
         self._is_lost = False
 
     def start_over(self) -> None:
         """A drive begins: what is recorded now is what it replays."""
         rows = self._book.rows
-        self._loaded = frozenset(rows)
+        self._loaded = frozenset(rows) if rows else _NOTHING
         self._horizon = max(turn_effect_number(self._scope, key) for key in rows) if rows else 0
 
     def durability_tier(self) -> DurabilityTier:
@@ -224,7 +228,10 @@ class ScopeJournal(ScopedController):
             await self._still_ours()
             started = self._clock.now_ms()
             try:
-                outcome = await self._perform(envelope, local)
+                if envelope.kind == "await_event":
+                    outcome = await self._promises.perform(envelope, local)
+                else:
+                    outcome = await local.run(envelope)
                 if local.impact == "reads":
                     self._book.unencoded[key] = outcome
                     self._deliver(self._row(envelope, started, attempts, status="completed"), outcome.blobs, local)
@@ -245,11 +252,6 @@ class ScopeJournal(ScopedController):
             await self._book.prove()
         except LeaseLost as lost:
             raise self._lose() from lost
-
-    async def _perform(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
-        if envelope.kind == "await_event":
-            return await self._promises.perform(envelope, local)
-        return await local.run(envelope)
 
     async def _sleep(self, envelope: EffectEnvelope, local: Local) -> EffectOutcome:
         # One row, written at the start: a replay waits only for what is left.

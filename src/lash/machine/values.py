@@ -65,7 +65,7 @@ class RequestSpec(msgspec.Struct, frozen=True):
     generation: Generation = Generation()
 
 
-class PendingCall(msgspec.Struct, frozen=True):
+class PendingCall(msgspec.Struct, frozen=True, gc=False):
     """A tool call the model asked for. `args` is None when its JSON could not be parsed."""
 
     call_id: str

@@ -16,7 +16,7 @@ def _null() -> Json:
     return None
 
 
-class ToolCallInput(msgspec.Struct, frozen=True, tag="tool_call", tag_field="type"):
+class ToolCallInput(msgspec.Struct, frozen=True, tag="tool_call", tag_field="type", gc=False):
     """One prepared tool call."""
 
     call: PreparedToolCall
@@ -61,7 +61,7 @@ class EngineInput(msgspec.Struct, frozen=True, tag="engine", tag_field="type"):
 ProcessInput: TypeAlias = ToolCallInput | LashlangProcessInput | SessionTurnInput | ExternalInput | EngineInput
 
 
-class ProcessIdentity(msgspec.Struct, frozen=True):
+class ProcessIdentity(msgspec.Struct, frozen=True, gc=False):
     """What people call it: a kind, a label, and the definition it is an instance of."""
 
     kind: str

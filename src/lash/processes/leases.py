@@ -14,7 +14,7 @@ from lash.effects.lease import Lease
 SCHEMA_VERSION = 1
 
 
-class ProcessLease(msgspec.Struct, frozen=True):
+class ProcessLease(msgspec.Struct, frozen=True, gc=False):
     """A held lease, in its wire form."""
 
     process_id: str
@@ -48,7 +48,7 @@ class ProcessLease(msgspec.Struct, frozen=True):
         )
 
 
-class ProcessLeaseCompletion(msgspec.Struct, frozen=True):
+class ProcessLeaseCompletion(msgspec.Struct, frozen=True, gc=False):
     """Gives a lease back; a stale one changes nothing."""
 
     process_id: str

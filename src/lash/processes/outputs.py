@@ -22,7 +22,7 @@ from lash.tools.result import (
 )
 
 
-class SuccessOutput(msgspec.Struct, frozen=True, tag="success", tag_field="type"):
+class SuccessOutput(msgspec.Struct, frozen=True, tag="success", tag_field="type", gc=False):
     """It succeeded with a value."""
 
     value: Json

@@ -22,7 +22,7 @@ class ProcessExternalRef(msgspec.Struct, frozen=True):
     metadata: Json = None
 
 
-class ProcessRecord(msgspec.Struct, frozen=True):
+class ProcessRecord(msgspec.Struct, frozen=True, gc=False):
     """One process: what was registered, and the projection of what happened since.
 
     `wake_target` is the present one: it becomes `detached` when its session is deleted.

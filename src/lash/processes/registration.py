@@ -12,10 +12,9 @@ from typing import Final, NamedTuple, get_args
 
 import msgspec
 
-from lash.base.canonical import canonical_json, verbatim
+from lash.base.canonical import canonical_json
 from lash.base.codec import encode, to_json
 from lash.base.ids import is_name
-from lash.base.json import JsonObject
 from lash.base.schema import InvalidSchema
 from lash.processes.authority import Recovery
 from lash.processes.errors import InvalidRegistration, InvalidSignalName
@@ -47,7 +46,7 @@ def default_event_types() -> list[ProcessEventType]:
     return list(CORE_EVENT_TYPES)
 
 
-class ProcessRegistration(msgspec.Struct, frozen=True):
+class ProcessRegistration(msgspec.Struct, frozen=True, gc=False):
     """A process to register.
 
     `env_ref` names the captured environment, for inputs that need one. `identity` and
@@ -96,36 +95,38 @@ def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
         identity,
         recovery,
     )
-    stored = _stored(registration)
-    # The keys of an object are sorted, and what thousands of processes share comes first.
-    own: JsonObject = {**stored, "id": draft.id, "recovery": recovery}
-    own.pop("env_ref", None)
-    digest = _hash_of_shared(draft.env_ref, declared.text).copy()
-    digest.update(f"{canonical_json(own)[1:]}]".encode())
-    return PreparedRegistration(registration, identity, recovery, digest.hexdigest(), canonical_json(stored), declared)
+    # The keys of an object are sorted, what thousands of processes share comes first, and an input is large:
+    # what the row and the hash both hold is written once.
+    both = canonical_json(
+        {
+            "identity": to_json(identity),
+            "input": to_json(draft.input),
+            "provenance": to_json(draft.provenance),
+        }
+    )[1:-1]
+    target = "" if draft.wake_target is None else f',"wake_target":{encode(draft.wake_target)}'
+    shared = _shared(draft.env_ref, declared.text)
+    digest = shared.hash.copy()
+    digest.update(f'"id":{canonical_json(draft.id)},{both},"recovery":"{recovery}"{target}}}]'.encode())
+    return PreparedRegistration(
+        registration, identity, recovery, digest.hexdigest(), f"{{{shared.env_ref}{both}{target}}}", declared
+    )
 
 
-def _stored(registration: ProcessRegistration) -> JsonObject:
-    """What a row holds as text: all that has no column of its own. An input is large, so its text is made once."""
-    stored: JsonObject = {
-        "input": verbatim(encode(registration.input)),
-        "provenance": to_json(registration.provenance),
-        "identity": to_json(registration.identity),
-    }
-    if registration.env_ref is not None:
-        stored["env_ref"] = registration.env_ref
-    if registration.wake_target is not None:
-        stored["wake_target"] = to_json(registration.wake_target)
-    return stored
+class _Shared(NamedTuple):
+    """What many registrations have in common."""
+
+    # The environment as the first member of an object, or nothing.
+    env_ref: str
+    # The hash of a registration (`tagged_hash` of it as a whole) up to the end of its event types.
+    hash: hashlib._Hash
 
 
 @lru_cache(maxsize=64)
-def _hash_of_shared(env_ref: str | None, event_types: str) -> hashlib._Hash:
-    """The hash of a registration (`tagged_hash` of it as a whole) up to the end of its event types."""
-    shared: JsonObject = {"event_types": verbatim(event_types)}
-    if env_ref is not None:
-        shared["env_ref"] = env_ref
-    return hashlib.sha256(f'["lash.process.registration/v1",{canonical_json(shared)[:-1]},'.encode())
+def _shared(env_ref: str | None, event_types: str) -> _Shared:
+    first = "" if env_ref is None else f'"env_ref":{canonical_json(env_ref)},'
+    text = f'["lash.process.registration/v1",{{{first}"event_types":{event_types},'
+    return _Shared(first, hashlib.sha256(text.encode()))
 
 
 def _declared_types(draft: ProcessRegistration) -> DeclaredTypes:

@@ -43,7 +43,7 @@ class ProcessQuery(msgspec.Struct, frozen=True):
     limit: int = 1_000
 
 
-class ClaimedProcess(msgspec.Struct, frozen=True):
+class ClaimedProcess(msgspec.Struct, frozen=True, gc=False):
     """A process that this owner may run now; `is_first` if this claim noted its first start."""
 
     lease: ProcessLease
@@ -51,7 +51,7 @@ class ClaimedProcess(msgspec.Struct, frozen=True):
     is_first: bool = False
 
 
-class Registered(msgspec.Struct, frozen=True):
+class Registered(msgspec.Struct, frozen=True, gc=False):
     """A process as it is stored; `claimed` when the caller asked for its lease and has it."""
 
     record: ProcessRecord

@@ -27,7 +27,7 @@ class SessionScope(msgspec.Struct, frozen=True):
         return f"session:{self.session_id}{frame}"
 
 
-class HostOriginator(msgspec.Struct, frozen=True, tag="host", tag_field="type"):
+class HostOriginator(msgspec.Struct, frozen=True, tag="host", tag_field="type", gc=False):
     """The application; `scope` tells several of them apart."""
 
     scope: str | None = None
@@ -56,7 +56,7 @@ ProcessOriginator: TypeAlias = HostOriginator | SessionOriginator
 WakeTarget: TypeAlias = SessionScope | Literal["detached"] | None
 
 
-class ProcessProvenance(msgspec.Struct, frozen=True):
+class ProcessProvenance(msgspec.Struct, frozen=True, gc=False):
     """Who started a process, and what led to it."""
 
     originator: ProcessOriginator

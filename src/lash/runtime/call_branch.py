@@ -12,6 +12,7 @@ crash anywhere loses nothing that was answered and asks nobody twice.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 from lash.base.codec import from_json, to_json
@@ -58,7 +59,7 @@ class CallBranch:
         self._call = call
         self._effect_id = effect_id
         self._replay_key = replay_key
-        self._run = CallRun(place, call, lambda: _completion_key(controller, call))
+        self._run = CallRun(place, call, partial(_completion_key, controller, call))
         self._was_recorded = False
         # What the call's questions to models used, recorded with its attempts.
         self.usage: list[LedgerEntry] = []
@@ -86,10 +87,10 @@ class CallBranch:
 
     def _approved(self) -> Branch[JsonObject | None]:
         """None when the call may run; else the body that stands for it."""
-        if not self._controller.has_recorded(f"{self._replay_key}:approval"):
-            is_underway = self._controller.has_recorded(f"{self._replay_key}:attempt:1")
-            if is_underway or not self._run.may_ask:
-                return None
+        has_recorded = self._controller.has_recorded
+        is_asked = self._run.may_ask and not has_recorded(f"{self._replay_key}:attempt:1")
+        if not is_asked and not has_recorded(f"{self._replay_key}:approval"):
+            return None
         step = self._envelope("approval", durable_step_command("approval", {"call": self._asked()}))
         answer = _object((yield from self._do(step, self._run.ask))["value"])
         if "done" in answer:

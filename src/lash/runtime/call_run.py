@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
+
+import msgspec
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
@@ -43,8 +45,7 @@ logger = logging.getLogger("lash.runtime")
 _IMPACT: dict[str, Impact] = {"safe": "reads", "idempotent": "changes", "never": "never"}
 
 
-@dataclass(frozen=True, slots=True)
-class CallPlace:
+class CallPlace(msgspec.Struct, frozen=True):
     """What the calls of one batch share."""
 
     scope: RuntimeScope
@@ -61,7 +62,9 @@ class CallPlace:
     # What references in arguments stand for; None where nothing is projected.
     projected: ProjectedValues | None = None
     # The order in which calls began to wait: several do within one millisecond.
-    waits: Iterator[int] = field(default_factory=count)
+    waits: Iterator[int] = msgspec.field(default_factory=count)
+    # Whether the batch has but one call.
+    is_alone: bool = False
 
     def recorded(self, body: JsonObject) -> JsonObject:
         """The body of a live outcome with what plugins remember since the last one."""
@@ -120,22 +123,18 @@ class CallRun:
     def attempt(self, number: int) -> Run:
         """The live code of one attempt."""
 
-        async def run(_envelope: EffectEnvelope) -> EffectOutcome:
-            body = await self._attempt(number)
-            if self._direct is not None and (usage := self._direct.usage):
-                body[direct.USAGE] = to_json(usage)
-            return EffectOutcome("tool_call", self._place.recorded(body))
-
-        return run
+        return partial(self._outcome, number)
 
     async def finished(self, output: ToolCallOutput, duration_ms: int) -> JsonObject:
         """The body of a finished call: its record, what the model sees, messages of hooks."""
         record = ToolCallRecord(self._call.call_id, self._call.tool_name, self._args(), output, duration_ms)
+        hooks = self._place.hooks
         messages: list[Message] = []
-        after = await finish_call(record, after=lambda done: self._place.hooks.after(done, messages))
-        if after is not record.output:
-            record = ToolCallRecord(record.call_id, record.tool, record.args, after, record.duration_ms)
-        text, is_shaped = self._place.hooks.shown(record)
+        if hooks.asks_after:
+            after = await finish_call(record, after=lambda done: hooks.after(done, messages))
+            if after is not record.output:
+                record = ToolCallRecord(record.call_id, record.tool, record.args, after, record.duration_ms)
+        text, is_shaped = hooks.shown(record)
         body: JsonObject = {"record": to_json(record), "model_text": text}
         if is_shaped:
             body["is_shaped"] = True
@@ -155,6 +154,12 @@ class CallRun:
             logger.warning("tool %s: its external work could not be cancelled", call.tool_name, exc_info=True)
             return {"is_told": False}
         return {"is_told": True}
+
+    async def _outcome(self, number: int, _envelope: EffectEnvelope) -> EffectOutcome:
+        body = await self._attempt(number)
+        if self._direct is not None and self._direct.spent:
+            body[direct.USAGE] = to_json(self._direct.usage)
+        return EffectOutcome("tool_call", self._place.recorded(body))
 
     async def _attempt(self, number: int) -> JsonObject:
         clock = self._place.clock
@@ -185,8 +190,9 @@ class CallRun:
         prepared = await self._prepare()
         if isinstance(prepared, ToolCallOutput):
             return prepared
-        # A tool that never waits must not keep its siblings from starting.
-        await asyncio.sleep(0)
+        if not self._place.is_alone:
+            # A tool that never waits must not keep its siblings from starting.
+            await asyncio.sleep(0)
         with OpenCall(self._place.scope.session_id, prepared.tool_name):
             return await run_attempt(self._place.catalog, prepared, self._context(prepared, number))
 
@@ -200,10 +206,11 @@ class CallRun:
                 source="runtime",
             )
         if self._prepared is None:
+            hooks = self._place.hooks
             self._prepared = await prepare_call(
                 self._place.catalog,
                 ToolCall(call.call_id, call.tool_name, call.args, call.replay),
-                before=self._place.hooks.before,
+                before=hooks.before if hooks.asks_before else None,
             )
         return self._prepared
 
@@ -228,11 +235,13 @@ class CallRun:
             prepared_payload=call.prepared_payload,
             cancellation=place.cancel,
             clock=place.clock,
-            on_progress=lambda text: place.stream.tell(
-                f"tool:{call.call_id}", ToolCallProgress(call.call_id, call.tool_name, text)
-            ),
+            on_progress=self._tell_progress,
             make_key=self._make_key,
             direct=self._direct,
             catalog=place.catalog,
             projected=place.projected,
         )
+
+    def _tell_progress(self, text: str) -> None:
+        call = self._call
+        self._place.stream.tell(f"tool:{call.call_id}", ToolCallProgress(call.call_id, call.tool_name, text))

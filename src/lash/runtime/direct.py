@@ -8,7 +8,7 @@ not recorded: the tool's next attempt asks anew (docs/spec/durability.md §2.2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from lash.base.cancel import CancelToken
 from lash.base.clock import Clock
@@ -30,8 +30,7 @@ from lash.models.spec import ModelFacts
 USAGE = "direct_usage"
 
 
-@dataclass(frozen=True, slots=True)
-class DirectModel:
+class DirectModel(msgspec.Struct, frozen=True):
     """What a turn lends to the questions of its tools."""
 
     provider: Provider

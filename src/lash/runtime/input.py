@@ -79,7 +79,7 @@ class TurnInput:
         return TurnInput([*self.items, ImageRefItem(image_id)], {**self.images, image_id: data})
 
 
-class TurnOptions(msgspec.Struct, frozen=True):
+class TurnOptions(msgspec.Struct, frozen=True, gc=False):
     """Per-turn choices that recovery must know too; stored with the input."""
 
     model: ModelFacts | None = None

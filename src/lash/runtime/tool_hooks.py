@@ -54,6 +54,16 @@ class ToolHooks:
         self._session_id = session_id
         self._turn_id = turn_id
 
+    @property
+    def asks_before(self) -> bool:
+        """Whether any plugin has a word before calls."""
+        return bool(self._plugins.registrations.before_tool_call.items)
+
+    @property
+    def asks_after(self) -> bool:
+        """Whether any plugin has a word after calls."""
+        return bool(self._plugins.registrations.after_tool_call.items)
+
     async def before(self, call: ToolCall) -> ToolCall | ToolCallOutput:
         """The plugins' word before a call."""
         hooks = self._plugins.registrations.before_tool_call

@@ -31,7 +31,7 @@ OWN_KEY_PREFIX = "\x1f"
 NEVER_MS = 2**63 - 1
 
 
-class StoredRegistration(msgspec.Struct, frozen=True):
+class StoredRegistration(msgspec.Struct, frozen=True, gc=False):
     """`lash_processes.registration_json` as it is read: `PreparedRegistration.stored_json`."""
 
     input: ProcessInput

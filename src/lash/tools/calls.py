@@ -15,7 +15,7 @@ from lash.base.json import Json, JsonObject
 from lash.tools.context import ToolContext
 
 
-class ToolCall(msgspec.Struct, frozen=True):
+class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """A call as the model made it, its arguments parsed (`validation.parse_arguments`)."""
 
     call_id: str
@@ -24,7 +24,7 @@ class ToolCall(msgspec.Struct, frozen=True):
     replay: Json = None
 
 
-class PreparedToolCall(msgspec.Struct, frozen=True):
+class PreparedToolCall(msgspec.Struct, frozen=True, gc=False):
     """A call that was resolved, checked and prepared. `prepared_payload` is the provider's own note to itself."""
 
     call_id: str

@@ -20,8 +20,7 @@ from lash.tools.errors import DuplicateTool, UnknownTool
 from lash.tools.provider import ToolProvider
 
 
-@dataclass(frozen=True, slots=True)
-class ToolSource:
+class ToolSource(msgspec.Struct, frozen=True):
     """A provider and the name it goes by in errors and stored state."""
 
     id: str
@@ -159,11 +158,12 @@ class CatalogCache:
 
     def build(self, sources: list[ToolSource]) -> ToolCatalog:
         """The catalog of these sources as they are now. Raises `DuplicateTool`."""
-        key = tuple(id(source.provider) for source in sources)
+        providers = [source.provider for source in sources]
+        key = tuple(map(id, providers))
         offered: list[object] = []
-        for source in sources:
-            for manifest in source.provider.tool_manifests():
-                offered += (manifest, source.provider.resolve_contract(manifest.name))
+        for provider in providers:
+            for manifest in provider.tool_manifests():
+                offered += (manifest, provider.resolve_contract(manifest.name))
         known = self._known.get(key)
         if known is not None and known[1] == offered:
             self.hits += 1

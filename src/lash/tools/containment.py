@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 from traceback import extract_tb
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, TypeVar, cast
 
 from lash.base.cancel import CancelReason, CancelToken
 from lash.base.clock import Clock
@@ -23,6 +23,7 @@ from lash.models.text import readable
 from lash.tools.result import ToolCallOutput, ToolRetry
 from lash.tools.retry import CONNECTION_LOST, TIMED_OUT
 
+C = TypeVar("C")
 StopReason: TypeAlias = CancelReason | Literal["deadline"]
 
 
@@ -34,24 +35,25 @@ class Stopped:
 
 
 async def run_bounded(
-    run: Callable[[], Awaitable[object]],
+    run: Callable[[C], Awaitable[object]],
+    call: C,
     *,
     name: str,
     timeout_ms: int | None,
     cancellation: CancelToken,
     clock: Clock,
 ) -> object:
-    """What `run` returned, `Stopped`, or a failure that contains what it raised.
+    """What `run(call)` returned, `Stopped`, or a failure that contains what it raised.
 
     `CancelledError` passes through only when the caller's own task is cancelled.
     """
     if cancellation.reason is not None:
         return Stopped(cancellation.reason)
     stop = TaskStop()
-    undo = cancellation.on_cancel(lambda: stop.because(cancellation.reason or "requested"))
+    undo = stop.heed(cancellation)
     timer = None if timeout_ms is None else asyncio.create_task(_deadline(clock, timeout_ms, stop))
     try:
-        return await run()
+        return await run(call)
     except asyncio.CancelledError:
         if stop.is_somebody_elses:
             raise

@@ -35,7 +35,7 @@ Repeat: TypeAlias = Literal["safe", "idempotent", "never"]
 ApprovalPolicy: TypeAlias = Literal["never", "always", "predicate"]
 
 
-class Retry(msgspec.Struct, frozen=True):
+class Retry(msgspec.Struct, frozen=True, gc=False):
     """How often a failure that declares itself retryable is tried again. Added in 0.1.
 
     `attempts` counts the first one. The wait before attempt n+1 is the failure's own
@@ -57,7 +57,7 @@ class Retry(msgspec.Struct, frozen=True):
 ONE_ATTEMPT = Retry(attempts=1)
 
 
-class AttemptPolicy(msgspec.Struct, frozen=True):
+class AttemptPolicy(msgspec.Struct, frozen=True, gc=False):
     """What the retry rule (tools/retry.py) needs to know of a tool."""
 
     repeat: Repeat = "safe"

@@ -107,7 +107,8 @@ async def run_attempt(catalog: ToolCatalog, call: PreparedToolCall, context: Too
         return entry
     try:
         ended = await run_bounded(
-            lambda: entry.source.provider.execute(ToolExecution(call, context)),
+            entry.source.provider.execute,
+            ToolExecution(call, context),
             name=call.tool_name,
             timeout_ms=entry.manifest.timeout_ms,
             cancellation=context.cancellation,

@@ -72,7 +72,7 @@ class ToolCancellation(msgspec.Struct, frozen=True):
     raw: Json = None
 
 
-class Succeeded(msgspec.Struct, frozen=True, tag="success", tag_field="status"):
+class Succeeded(msgspec.Struct, frozen=True, tag="success", tag_field="status", gc=False):
     """The call succeeded; the payload is the wire form of its value."""
 
     payload: Json
@@ -118,7 +118,7 @@ OnTimeout: TypeAlias = Literal["error_as_result", "fail_turn"]
 OnCancel: TypeAlias = Literal["ignore", "cancel_external_work"]
 
 
-class ToolCallOutput(msgspec.Struct, frozen=True):
+class ToolCallOutput(msgspec.Struct, frozen=True, gc=False):
     """The result of one call. Tool authors know it as `ToolResult`. Added in 0.1.
 
     Returning a plain value from a tool is `ok(value)`; raising is a failure. These
@@ -240,7 +240,7 @@ class PendingToolCall(ToolCallOutput, frozen=True, kw_only=True):
 ToolResult: TypeAlias = ToolCallOutput
 
 
-class ToolCallRecord(msgspec.Struct, frozen=True):
+class ToolCallRecord(msgspec.Struct, frozen=True, gc=False):
     """One finished call, as turn results and hooks see it."""
 
     call_id: str | None

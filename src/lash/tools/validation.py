@@ -7,6 +7,8 @@ is canonical JSON of bounded size and depth.
 
 from __future__ import annotations
 
+from typing import Final
+
 from lash.base.canonical import canonical_json_bytes, parse_json
 from lash.base.errors import NotCanonical
 from lash.base.json import Json, JsonObject
@@ -23,6 +25,7 @@ MAX_ARGUMENT_BYTES = 4 * 1024 * 1024
 # Deeper than any honest schema, and far from what any parser's stack can bear.
 MAX_DEPTH = 64
 
+_NESTED: Final = frozenset((dict, list))
 _SHOWN_PROBLEMS = 8
 _SHOWN_CHARS = 300
 _SIGNATURE_CHARS = 2_000
@@ -88,7 +91,7 @@ def _unstorable(args: JsonObject) -> ToolCallOutput | None:
 
 
 def _is_deeper_than(value: Json, limit: int) -> bool:
-    if limit and type(value) is dict and not any(type(item) in (dict, list) for item in value.values()):
+    if limit and type(value) is dict and _NESTED.isdisjoint(map(type, value.values())):
         return False  # most are flat
     level: list[Json] = [value]
     for _ in range(limit + 1):

@@ -44,7 +44,7 @@ class Attempts:
                 await self._engine.keeper.look_for_cancels([holding])
             controller = await self._engine.host.owned(
                 ExecutionScope.process(record.id),
-                lease.as_lease(),
+                holding.lease,
                 is_fresh=lease.fencing_token == 1,
                 on_lost=lambda: cancel.cancel("lease_lost"),
             )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 from lash.artifacts.store import ArtifactStore
 from lash.base.json import Json
@@ -19,8 +20,7 @@ from lash.tools.catalog import ToolCatalog
 from lash.triggers.store import TriggerStore
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessParts:
+class ProcessParts(msgspec.Struct, frozen=True):
     """What a process runs with: its environment, rebuilt, and the worker's live parts."""
 
     env: ProcessExecutionEnvSpec

@@ -18,12 +18,15 @@ from lash.processes.environment import ProcessExecutionEnvSpec
 from lash.processes.registration import ProcessRegistration
 from lash.runtime.asides import trace_teller
 from lash.runtime.direct import DirectModel
+from lash.runtime.engine import ChosenModel
 from lash.runtime.input import TurnOptions
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.engines import ProcessParts
 
 # Under this id plugins add to what programs meet; the language itself is loaded by those who run programs.
 SURFACE_EXTENSION = "lashlang_surface"
+# A process asks for no model of its own.
+AS_CONFIGURED = TurnOptions()
 # Environments that are kept in memory: they never change under their name.
 KEPT = 256
 
@@ -42,6 +45,8 @@ class Environments:
     def __init__(self, config: ProcessWorkerConfig) -> None:
         self._config = config
         self._kept: dict[str, Kept] = {}
+        # What is lent to tools that ask a model, beside the choice that it was made of.
+        self._lent: tuple[ChosenModel, DirectModel] | None = None
 
     async def rebuild(self, registration: ProcessRegistration) -> ProcessParts:
         """The parts of a run. Raises `PluginSessionError` and `ProcessEnvError`."""
@@ -54,8 +59,6 @@ class Environments:
         if (tracer := config.engine.options.tracer) is not None:
             plugins.emit_trace = trace_teller(tracer, None)
         catalog = config.engine.options.build_catalog(plugins)
-        chosen = config.engine.options.choose_model(TurnOptions())
-        model = DirectModel(chosen.provider, chosen.facts, chosen.capability, config.engine.load_attachment)
         added = config.engine.plugins.contributed(SURFACE_EXTENSION)
         return ProcessParts(
             kept.env,
@@ -66,7 +69,7 @@ class Environments:
             config.start or config.processes.register_process,
             config.artifacts,
             config.triggers,
-            model,
+            self._model(),
             added,
         )
 
@@ -79,6 +82,16 @@ class Environments:
         if engine.plugins.registers_alike:
             kept.registrations = plugins.registrations
         return plugins
+
+    def _model(self) -> DirectModel:
+        engine = self._config.engine
+        chosen = engine.options.choose_model(AS_CONFIGURED)
+        if self._lent is None or self._lent[0] is not chosen:
+            self._lent = (
+                chosen,
+                DirectModel(chosen.provider, chosen.facts, chosen.capability, engine.load_attachment),
+            )
+        return self._lent[1]
 
     async def _load(self, env_ref: str) -> Kept:
         kept = Kept(await load_process_env(self._config.process_envs, env_ref, ProcessExecutionEnvSpec))

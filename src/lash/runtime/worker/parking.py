@@ -54,7 +54,7 @@ class ParkingController(ControllerAround):
         branch cancels the others and is raised.
         """
         if len(branches) == 1:
-            return [await self._through(branches[0], _nobody)]
+            return [await through(branches[0], self.execute)]
         with self._run.branching(len(branches)) as ended:
             tasks = [asyncio.ensure_future(self._through(branch, ended)) for branch in branches]
             try:
@@ -75,7 +75,3 @@ class ParkingController(ControllerAround):
             return await through(branch, self.execute)
         finally:
             ended()
-
-
-def _nobody() -> None:
-    """A branch that is alone tells nobody."""

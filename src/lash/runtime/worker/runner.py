@@ -21,7 +21,7 @@ from lash.processes.outputs import CancelledOutput, FailureOutput, ProcessAwaitO
 from lash.processes.registration import ProcessRegistration
 from lash.processes.scopes import SessionOriginator
 from lash.runtime.worker.config import ProcessWorkerConfig
-from lash.runtime.worker.engines import ProcessEngine, ProcessParts
+from lash.runtime.worker.engines import ProcessEngine
 from lash.runtime.worker.environment import Environments
 from lash.runtime.worker.facets import guard_worker_facets
 from lash.runtime.worker.run import CURRENT_RUN, Park, ProcessRun
@@ -108,7 +108,12 @@ class ProcessRunner:
         assert isinstance(work, ToolCallInput | LashlangProcessInput | EngineInput)
         parts = await self._environments.rebuild(run.registration)
         if isinstance(work, ToolCallInput):
-            return await self._tool_call(run, work, parts)
+            try:
+                return await run_tool_call(run, work, parts)
+            except NOT_ITS_FAULT:
+                raise
+            except Exception as error:
+                return _not_carried_out(run, work, error)
         kind = work.kind if isinstance(work, EngineInput) else "lashlang"
         engine = self._config.engines.get(kind) or self._own_engine(kind)
         if engine is None:
@@ -125,17 +130,14 @@ class ProcessRunner:
             self._lashlang = LashlangEngine(sink=self._config.engine.options.execution_sink)
         return self._lashlang
 
-    async def _tool_call(self, run: ProcessRun, work: ToolCallInput, parts: ProcessParts) -> ProcessAwaitOutput | Park:
-        try:
-            return await run_tool_call(run, work, parts)
-        except NOT_ITS_FAULT:
-            raise
-        except Exception as error:
-            if run.parked is not None:
-                return run.parked
-            if run.cancel.is_cancelled and not run.cancel.is_requested:
-                raise  # the worker knows why
-            if run.cancel.is_requested:
-                return CancelledOutput(f"tool `{work.call.tool_name}` was cancelled")
-            logger.exception("process %s: its tool call could not be carried out", run.process_id)
-            return FailureOutput("internal", "process_tool_failed", str(error) or type(error).__name__)
+
+def _not_carried_out(run: ProcessRun, work: ToolCallInput, error: Exception) -> ProcessAwaitOutput | Park:
+    """What becomes of a process whose tool call ended with an error of the runtime."""
+    if run.parked is not None:
+        return run.parked
+    if run.cancel.is_cancelled and not run.cancel.is_requested:
+        raise error  # the worker knows why
+    if run.cancel.is_requested:
+        return CancelledOutput(f"tool `{work.call.tool_name}` was cancelled")
+    logger.exception("process %s: its tool call could not be carried out", run.process_id)
+    return FailureOutput("internal", "process_tool_failed", str(error) or type(error).__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lash.base.codec import from_json
 from lash.effects.invocation import RuntimeScope
 from lash.machine.values import PendingCall
@@ -28,11 +30,10 @@ async def run_tool_call(run: ProcessRun, work: ToolCallInput, parts: ProcessPart
     trail = HookTrail(parts.plugins.states) if parts.plugins.states else None
     scope = RuntimeScope(parts.session_id)
     controller = ParkingController(run)
-
-    def direct(call_id: str) -> DirectCalls:
-        return DirectCalls(controller, scope, call_id, parts.model, cancel=run.cancel, clock=run.clock)
-
-    place = CallPlace(scope, "", parts.catalog, hooks, stream, run.cancel, run.clock, direct=direct, trail=trail)
+    direct = partial(DirectCalls, controller, scope, model=parts.model, cancel=run.cancel, clock=run.clock)
+    place = CallPlace(
+        scope, "", parts.catalog, hooks, stream, run.cancel, run.clock, direct=direct, trail=trail, is_alone=True
+    )
     key = f"process:{run.process_id}:tool:{call.tool_name}"
     branch = CallBranch(
         place,
