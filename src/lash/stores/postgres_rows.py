@@ -35,16 +35,16 @@ def _listed(rows: Sequence[Row]) -> list[str]:
     columns = list(zip(*rows, strict=True))
     for first in count(_FIRST_MARK, 2):
         separator, null = chr(first), chr(first + 1)
-        texts = [separator.join([_text(value, null) for value in column]) for column in columns]
+        # A value that is neither text nor NULL is a number; a function for it would cost as much as all else here.
+        texts = [
+            separator.join(
+                [value if isinstance(value, str) else null if value is None else str(value) for value in column]
+            )
+            for column in columns
+        ]
         if all(
             text.count(separator) == len(rows) - 1 and text.count(null) == column.count(None)
             for text, column in zip(texts, columns, strict=True)
         ):
             return [*texts, separator, null]
     raise AssertionError("no two characters are left")
-
-
-def _text(value: Value, null: str) -> str:
-    if value is None:
-        return null
-    return value if isinstance(value, str) else str(value)

@@ -49,8 +49,8 @@ LOOK = Query(
 CANCEL_WANTED = Query(
     Wanted,
     f"""
-    SELECT process_id FROM lash_process_events
-    WHERE process_id = ?1 AND event_type = '{CANCEL_REQUESTED}' AND type_ordinal = 1
+    SELECT process_id FROM lash_process_events, {{rows: id text}}
+    WHERE process_id = rows.id AND event_type = '{CANCEL_REQUESTED}' AND type_ordinal = 1
     """,
 )
 
