@@ -38,8 +38,9 @@ class Outbox:
     def put(self, row: JournalRow, blobs: Mapping[str, bytes], *, is_urgent: bool) -> None:
         """Adds a finished row; urgent ones leave when this tick ends."""
         self._rows.append(row)
-        self._blobs.update(blobs)
-        self._unsent.update(blobs)
+        if blobs:
+            self._blobs.update(blobs)
+            self._unsent.update(blobs)
         if not is_urgent:
             self._lingering.put(self)
         elif not self._is_tick_scheduled:
@@ -91,9 +92,8 @@ class Outbox:
         self._rows = [*rows, *self._rows]
 
     async def _landed(self) -> None:
-        flights = list(self._flights)
-        if flights:
-            await asyncio.wait(flights)
+        if self._flights:
+            await asyncio.wait(list(self._flights))
 
     def _raise_failure(self) -> None:
         failure, self.failure = self.failure, None

@@ -49,7 +49,10 @@ class Attempts:
                 on_lost=lambda: cancel.cancel("lease_lost"),
             )
             outcome = await self._runner.run(self._process_run(record, controller, cancel))
-            await self._settle(controller, outcome)
+            if isinstance(outcome, Park):  # what was recorded is durable before the process is parked
+                await controller.barrier()
+            else:  # of one that ended nothing is needed any more
+                await controller.retract()
             return outcome
         except asyncio.CancelledError:
             cancel.cancel("shutdown")
@@ -69,13 +72,6 @@ class Attempts:
                 return CancelledOutput(f"process `{record.id}` was cancelled")
             logger.warning("process %s failed", record.id, exc_info=True)
             return FailureOutput("execution", "process_recovery_failed", str(error) or type(error).__name__)
-
-    async def _settle(self, controller: EffectController, outcome: ProcessAwaitOutput | Park) -> None:
-        """What was recorded is durable before the process is parked; of one that ended nothing is needed any more."""
-        if isinstance(outcome, Park):
-            await controller.barrier()
-        else:
-            await controller.retract()
 
     def _process_run(self, record: ProcessRecord, controller: EffectController, cancel: CancelToken) -> ProcessRun:
         # What is bound to its owner stays with it while it waits: a parked process is anybody's.
