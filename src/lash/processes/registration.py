@@ -104,13 +104,20 @@ def prepare_registration(draft: ProcessRegistration) -> PreparedRegistration:
             "provenance": to_json(draft.provenance),
         }
     )[1:-1]
-    target = "" if draft.wake_target is None else f',"wake_target":{encode(draft.wake_target)}'
+    target = _wake_target(draft.wake_target)
     shared = _shared(draft.env_ref, declared.text)
     digest = shared.hash.copy()
     digest.update(f'"id":{canonical_json(draft.id)},{both},"recovery":"{recovery}"{target}}}]'.encode())
     return PreparedRegistration(
         registration, identity, recovery, digest.hexdigest(), f"{{{shared.env_ref}{both}{target}}}", declared
     )
+
+
+def _wake_target(target: WakeTarget) -> str:
+    """The target as the last member of an object, or nothing. Most processes wake nobody."""
+    if target == "detached":
+        return ',"wake_target":"detached"'
+    return "" if target is None else f',"wake_target":{encode(target)}'
 
 
 class _Shared(NamedTuple):

@@ -91,7 +91,7 @@ class ProcessAdmin:
         self._ports = ports
         self._registry = ports.registry
         self._planner = planner
-        self._originator = originator
+        self._provenance = ProcessProvenance(originator)
 
     async def start(
         self,
@@ -132,7 +132,7 @@ class ProcessAdmin:
         registration = ProcessRegistration(
             id or self._ports.ids.new_id(),
             plan.input,
-            ProcessProvenance(self._originator),
+            self._provenance,
             plan.event_types,
             plan.env_ref,
             _wake_target(target),
