@@ -254,7 +254,7 @@ async def test_wakes_are_delivered_while_ends_come_without_a_pause(store: lash.S
                 await asyncio.gather(*loads)
 
 
-def waited_ms(at_first: int, later: list[int], *, starts: int = 0) -> int:
+def waited_ms(at_first: int, later: list[int], *, starts: int = 0, urgent_after_ms: int = 1_000) -> int:
     """How long ends gather when so many have come since the last turn-over, and so many come each millisecond."""
     loop = SimulatedLoop(Random(0), 10_000)
 
@@ -267,7 +267,7 @@ def waited_ms(at_first: int, later: list[int], *, starts: int = 0) -> int:
         for ms, news in enumerate(later):
             for _ in range(news):
                 loop.call_at((ms + 0.5) / 1000, gathering.note)
-        await gathering.wait()
+        await gathering.wait(lambda: loop.time() >= urgent_after_ms / 1000)
         return round(loop.time() * 1000)
 
     try:
@@ -291,3 +291,8 @@ def test_ends_gather_only_while_they_flow(at_first: int, later: list[int], expec
 
 def test_an_end_waits_for_what_is_being_started_and_not_for_long() -> None:
     assert waited_ms(1, [], starts=1) == REST_MS
+
+
+def test_an_end_that_somebody_waits_for_does_not_wait_for_others() -> None:
+    assert waited_ms(2, [1] * 50, urgent_after_ms=0) == 0
+    assert waited_ms(2, [1] * 50, urgent_after_ms=4) == 4

@@ -169,6 +169,21 @@ async def test_a_claim_at_the_start_comes_with_grants_and_event_types_of_its_own
     assert await store.processes.has_handle_grant(SessionScope("s"), "p1")
 
 
+async def test_a_store_knows_for_whom_somebody_waits_through_it(store: Store) -> None:
+    await store.processes.register_process(external("p1"))
+    assert not store.processes.is_awaited("p1")
+
+    waiting = asyncio.create_task(store.processes.await_process("p1"))
+    await asyncio.sleep(0)  # from its first step on, before anything was read
+
+    assert store.processes.is_awaited("p1")
+    await complete(store.processes, "p1")
+    await waiting
+    assert not store.processes.is_awaited("p1")
+    await store.processes.await_process("p1")  # at once, and nobody is left behind
+    assert not store.processes.is_awaited("p1")
+
+
 async def test_work_of_somebody_else_is_registered_and_not_claimed(store: Store) -> None:
     registered = await store.processes.register_and_claim(external("p1"), "w1", "token", LONG_MS)
 

@@ -265,6 +265,10 @@ class ProcessRegistry(Protocol):
         """How it ended; waits for the end."""
         ...
 
+    def is_awaited(self, process_id: str) -> bool:
+        """Whether somebody waits for this process here, through this object. A hint: others wait elsewhere."""
+        ...
+
     async def complete_process(
         self, process_id: str, output: ProcessAwaitOutput, authority: CompletionAuthority
     ) -> ProcessRecord:

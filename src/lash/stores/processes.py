@@ -222,6 +222,10 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
 
         return await self._hub.first(process_id, look)
 
+    def is_awaited(self, process_id: str) -> bool:
+        """See `ProcessRegistry`."""
+        return self._hub.is_watched(process_id)
+
     async def complete_process(
         self, process_id: str, output: ProcessAwaitOutput, authority: CompletionAuthority
     ) -> ProcessRecord:

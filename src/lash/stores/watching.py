@@ -81,10 +81,11 @@ class Hub:
 
     async def first(self, row_id: str, read: Callable[[], Awaitable[T | None]]) -> T:
         """What `read` answers as soon as it answers something; it is asked again after each change."""
-        found = await read()
-        if found is not None:
-            return found
         with self._watching(row_id) as watch:
+            found = await read()
+            if found is not None:
+                return found
+            watch.check()  # the store may have been closed meanwhile
             await self._ready()
             while True:
                 try:
@@ -112,6 +113,10 @@ class Hub:
     def watched(self) -> list[str]:
         """The rows that somebody waits for."""
         return list(self._watches)
+
+    def is_watched(self, row_id: str) -> bool:
+        """Whether somebody waits for this row."""
+        return row_id in self._watches
 
     @property
     def waiting(self) -> int:

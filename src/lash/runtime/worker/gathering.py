@@ -2,16 +2,18 @@
 
 ```
 turn over ──► one has ended since, and nothing is being started ──► turn over at once
+         ├──► somebody here waits for one of them ────────────────►     "
          └──► they flow ──► wait until none has come for `QUIET_MS`, `REST_MS` since the last one at most
 ```
 
-Whoever starts something and waits for it sees no pause. Where ends come faster than they can be
-written one by one, a pause of a few milliseconds saves most of the writing.
+Whoever starts something and waits for it sees no pause. Where ends come that nobody waits for, faster
+than they can be written one by one, a pause of a few milliseconds saves most of the writing.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 REST_MS: Final = 10
@@ -39,11 +41,11 @@ class Gathering:
         self._news = 0
         self._turned_at = asyncio.get_running_loop().time()
 
-    async def wait(self) -> None:
+    async def wait(self, is_urgent: Callable[[], bool]) -> None:
         """Returns when there is no use in waiting for more."""
         seen = 1
         loop = asyncio.get_running_loop()
         until = self._turned_at + REST_MS / 1000
-        while (self._news > seen or self.starts) and loop.time() < until:
+        while (self._news > seen or self.starts) and loop.time() < until and not is_urgent():
             seen = self._news
             await asyncio.sleep(QUIET_MS / 1000)

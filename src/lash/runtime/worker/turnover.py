@@ -43,6 +43,11 @@ class TurnOver:
         """Whether something has ended and is not written yet."""
         return bool(self._ended)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody here waits for one of them."""
+        return any(self._registry.is_awaited(each.end.lease.process_id) for each in self._ended)
+
     def note(self, ended: Ended) -> None:
         """Is written with the next ones."""
         self._ended.append(ended)

@@ -201,7 +201,7 @@ class ProcessWorker:
         if ended and (rest_ms := runs.ahead.rest_ms) and not runs.is_leaving:
             await self._engine.clock.sleep(rest_ms)
         if ended or (self._may_be_due and runs.wanted):
-            await self._gathering.wait()
+            await self._gathering.wait(lambda: self._turn_overs.is_awaited)
             await self._turn_over()
             if (ended or (self._may_be_due and runs.wanted)) and not self._is_time_to_look:
                 return
