@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import cast
@@ -13,7 +14,7 @@ import pytest
 
 import lash
 from lash.processes.outputs import SuccessOutput
-from lash.processes.registry import ProcessRegistry, Registered
+from lash.processes.registry import ProcessEnd, ProcessRegistry, Registered, WorkTurnOver
 from lash.runtime.worker.gathering import QUIET_MS, REST_MS, Gathering
 from lash.runtime.worker.worker import ProcessWorker
 from lash.sessions.errors import StoreUnavailable
@@ -44,6 +45,15 @@ class SlowStarts:
         self._registry = registry
         self.stored = asyncio.Event()
         self.may_answer = asyncio.Event()
+        # Turn-overs that neither ended nor claimed anything.
+        self.idle_turn_overs = 0
+
+    async def turn_over(
+        self, ends: Sequence[ProcessEnd], owner_id: str, claim_token: str, ttl_ms: int, limit: int
+    ) -> WorkTurnOver:
+        """See `ProcessRegistry`."""
+        self.idle_turn_overs += not ends and not limit
+        return await self._registry.turn_over(ends, owner_id, claim_token, ttl_ms, limit)
 
     async def register_and_claim(self, *args: object, **options: object) -> Registered:
         """See `ProcessRegistry`."""
@@ -208,6 +218,29 @@ async def test_a_worker_that_drains_gives_back_what_is_being_started(store: lash
         other.poke()
         assert await ended(store, "p") == SuccessOutput({"payload": "raw:y"})
         await other.drain()
+
+
+async def test_a_start_that_hangs_keeps_no_work_from_a_free_slot_and_costs_no_transaction(store: lash.Store) -> None:
+    tools = Tools()
+    slow = SlowStarts(store.processes)
+    async with core_over(store, tools.all()) as core:
+        change = partial(replace, processes=cast("ProcessRegistry", slow))
+        worker = worker_of(core, concurrency=1, change=change)
+        slow.may_answer.set()
+        await at_rest(store, core, worker)
+        slow.may_answer.clear()
+        slow.stored.clear()
+        starting = asyncio.create_task(worker.start(await tool_process(store, "p", "echo", {"value": "y"})))
+        await soon(slow.stored)
+
+        await store.processes.register_process(await tool_process(store, "old", "echo", {"value": "z"}))
+
+        assert await ended(store, "old") == SuccessOutput({"payload": "raw:z"})
+        assert slow.idle_turn_overs == 0
+        slow.may_answer.set()
+        await starting
+        assert await ended(store, "p") == SuccessOutput({"payload": "raw:y"})
+        await worker.drain()
 
 
 async def test_a_cancel_reaches_a_process_that_was_started_here(store: lash.Store) -> None:

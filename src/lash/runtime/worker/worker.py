@@ -234,9 +234,10 @@ class ProcessWorker:
 
     async def _turn_over(self) -> None:
         """Ends what ended and takes what is due, in one transaction."""
-        now, limit = self._engine.clock.monotonic(), 0
-        if self._may_be_due or now - self._claimed_at > CLAIM_EVERY_S:
-            limit, self._claimed_at = max(0, self._runs.wanted - self._gathering.starts), now
+        limit = self._limit()
+        if not limit and not self._turn_overs:  # all room is kept for starts, and that is seen again in a moment
+            self._gathering.turning()
+            return
         turned = await self._turn_overs.write(limit)
         if turned is None:
             return
@@ -246,6 +247,17 @@ class ProcessWorker:
             self._runs.take(claimed)
         if self._runs.is_leaving:
             await self._runs.give_back_waiting()
+
+    def _limit(self) -> int:
+        """How many may be claimed now. Room is kept for what is being started, but a start may hang: not for long."""
+        now, wanted = self._engine.clock.monotonic(), self._runs.wanted
+        if not self._may_be_due and now - self._claimed_at <= CLAIM_EVERY_S:
+            return 0
+        is_due_for_long = (now - self._claimed_at) * 1000 >= BUSY_LOOK_MS
+        limit = wanted if is_due_for_long else max(0, wanted - self._gathering.starts)
+        if limit:
+            self._claimed_at = now
+        return limit
 
     async def request_process_cancel(self, process_id: str, reason: str | None = None) -> None:
         """Asks for the end of a process, wherever it runs. Whoever runs it decides how it ends."""
