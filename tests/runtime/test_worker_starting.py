@@ -179,6 +179,36 @@ async def test_a_caller_that_leaves_while_it_starts_leaves_a_process_that_runs(s
         await worker.drain()
 
 
+@pytest.mark.parametrize("closes_first", [True, False])
+async def test_a_caller_that_leaves_as_the_core_closes_leaves_no_lease_behind(
+    store: lash.Store, *, closes_first: bool
+) -> None:
+    tools = Tools()
+    slow = SlowStarts(store.processes)
+    async with core_over(store, tools.all()) as core:
+        worker = worker_of(core, change=lambda config: replace(config, processes=cast("ProcessRegistry", slow)))
+        slow.may_answer.set()
+        await at_rest(store, core, worker)
+        slow.may_answer.clear()
+        slow.stored.clear()
+        starting = asyncio.create_task(worker.start(await tool_process(store, "p", "echo", {"value": "y"})))
+        await soon(slow.stored)
+
+        if closes_first:
+            closing = asyncio.create_task(core.close())
+            await asyncio.sleep(0)
+            starting.cancel()
+        else:
+            starting.cancel()
+            await asyncio.sleep(0)
+            closing = asyncio.create_task(core.close())
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await closing
+
+    assert await owner_of(store, "p") is None
+
+
 async def test_a_start_whose_acknowledgement_was_lost_is_run_all_the_same(tmp_path: Path) -> None:
     tools = Tools()
     faults = StoreFaults()

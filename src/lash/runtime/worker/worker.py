@@ -185,6 +185,7 @@ class ProcessWorker:
             with contextlib.suppress(Exception):
                 await self._turn_over()
         await self._runs.give_back_waiting()
+        await self._starts_here.give_back_doubtful()
         if self._engine.is_closing:  # then every run is cancelled, too
             await self._runs.give_back_unbegun()
 
