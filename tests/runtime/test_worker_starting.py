@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -289,6 +290,23 @@ async def test_a_cancel_reaches_a_process_that_was_started_here(store: lash.Stor
         await eventually(is_cancelled)
         with pytest.raises(lash.LashError):
             await handle.result()
+
+
+async def test_what_runs_sees_nothing_of_whoever_started_it_or_the_worker(store: lash.Store) -> None:
+    caller: ContextVar[str] = ContextVar("caller", default="nobody")
+
+    @lash.tool
+    async def who() -> str:
+        """Who called."""
+        found = caller.get()
+        caller.set("a run")
+        return found
+
+    async with lash.StandardCore(model=ScriptedModel([]), tools=[who], store=store) as core:
+        for name in ("one", "two"):
+            caller.set(name)
+            assert await (await core.processes.start(who)).result() == "nobody"
+            assert caller.get() == name
 
 
 async def test_wakes_are_delivered_while_ends_come_without_a_pause(store: lash.Store) -> None:

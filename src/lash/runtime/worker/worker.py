@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -34,7 +33,6 @@ from lash.runtime.recovery import see_to_turns
 from lash.runtime.worker.ahead import LONG_MS
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.gathering import Gathering
-from lash.runtime.worker.run import CURRENT_RUN
 from lash.runtime.worker.runs import Runs
 from lash.runtime.worker.standby import stand_by
 from lash.runtime.worker.starting import StartsHere
@@ -92,9 +90,7 @@ class ProcessWorker:
         self._gathering.note()
         self._stirred.set()
         if not self.is_started and not self._engine.is_closing and not self._runs.is_closed:
-            context = self._runs.context = contextvars.copy_context()
-            context.run(CURRENT_RUN.set, None)  # whoever pokes may be a process itself, the worker is not
-            self._loop = context.run(self._engine.spawn, self._work(), "process worker")
+            self._loop = self._runs.context.run(self._engine.spawn, self._work(), "process worker")
             if self.ticking is not None:
                 self.ticking.start()
 
