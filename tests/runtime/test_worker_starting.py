@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import cast
@@ -13,7 +15,7 @@ import pytest
 
 import lash
 from lash.processes.outputs import SuccessOutput
-from lash.processes.registry import ProcessRegistry, Registered
+from lash.processes.registry import ProcessEnd, ProcessRegistry, Registered, WorkTurnOver
 from lash.runtime.worker.gathering import QUIET_MS, REST_MS, Gathering
 from lash.runtime.worker.worker import ProcessWorker
 from lash.sessions.errors import StoreUnavailable
@@ -44,6 +46,15 @@ class SlowStarts:
         self._registry = registry
         self.stored = asyncio.Event()
         self.may_answer = asyncio.Event()
+        # Turn-overs that neither ended nor claimed anything.
+        self.idle_turn_overs = 0
+
+    async def turn_over(
+        self, ends: Sequence[ProcessEnd], owner_id: str, claim_token: str, ttl_ms: int, limit: int
+    ) -> WorkTurnOver:
+        """See `ProcessRegistry`."""
+        self.idle_turn_overs += not ends and not limit
+        return await self._registry.turn_over(ends, owner_id, claim_token, ttl_ms, limit)
 
     async def register_and_claim(self, *args: object, **options: object) -> Registered:
         """See `ProcessRegistry`."""
@@ -169,6 +180,36 @@ async def test_a_caller_that_leaves_while_it_starts_leaves_a_process_that_runs(s
         await worker.drain()
 
 
+@pytest.mark.parametrize("closes_first", [True, False])
+async def test_a_caller_that_leaves_as_the_core_closes_leaves_no_lease_behind(
+    store: lash.Store, *, closes_first: bool
+) -> None:
+    tools = Tools()
+    slow = SlowStarts(store.processes)
+    async with core_over(store, tools.all()) as core:
+        worker = worker_of(core, change=lambda config: replace(config, processes=cast("ProcessRegistry", slow)))
+        slow.may_answer.set()
+        await at_rest(store, core, worker)
+        slow.may_answer.clear()
+        slow.stored.clear()
+        starting = asyncio.create_task(worker.start(await tool_process(store, "p", "echo", {"value": "y"})))
+        await soon(slow.stored)
+
+        if closes_first:
+            closing = asyncio.create_task(core.close())
+            await asyncio.sleep(0)
+            starting.cancel()
+        else:
+            starting.cancel()
+            await asyncio.sleep(0)
+            closing = asyncio.create_task(core.close())
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await closing
+
+    assert await owner_of(store, "p") is None
+
+
 async def test_a_start_whose_acknowledgement_was_lost_is_run_all_the_same(tmp_path: Path) -> None:
     tools = Tools()
     faults = StoreFaults()
@@ -210,6 +251,29 @@ async def test_a_worker_that_drains_gives_back_what_is_being_started(store: lash
         await other.drain()
 
 
+async def test_a_start_that_hangs_keeps_no_work_from_a_free_slot_and_costs_no_transaction(store: lash.Store) -> None:
+    tools = Tools()
+    slow = SlowStarts(store.processes)
+    async with core_over(store, tools.all()) as core:
+        change = partial(replace, processes=cast("ProcessRegistry", slow))
+        worker = worker_of(core, concurrency=1, change=change)
+        slow.may_answer.set()
+        await at_rest(store, core, worker)
+        slow.may_answer.clear()
+        slow.stored.clear()
+        starting = asyncio.create_task(worker.start(await tool_process(store, "p", "echo", {"value": "y"})))
+        await soon(slow.stored)
+
+        await store.processes.register_process(await tool_process(store, "old", "echo", {"value": "z"}))
+
+        assert await ended(store, "old") == SuccessOutput({"payload": "raw:z"})
+        assert slow.idle_turn_overs == 0
+        slow.may_answer.set()
+        await starting
+        assert await ended(store, "p") == SuccessOutput({"payload": "raw:y"})
+        await worker.drain()
+
+
 async def test_a_cancel_reaches_a_process_that_was_started_here(store: lash.Store) -> None:
     tools = Tools()
     echo, gate, _ = tools.all()
@@ -226,6 +290,23 @@ async def test_a_cancel_reaches_a_process_that_was_started_here(store: lash.Stor
         await eventually(is_cancelled)
         with pytest.raises(lash.LashError):
             await handle.result()
+
+
+async def test_what_runs_sees_nothing_of_whoever_started_it_or_the_worker(store: lash.Store) -> None:
+    caller: ContextVar[str] = ContextVar("caller", default="nobody")
+
+    @lash.tool
+    async def who() -> str:
+        """Who called."""
+        found = caller.get()
+        caller.set("a run")
+        return found
+
+    async with lash.StandardCore(model=ScriptedModel([]), tools=[who], store=store) as core:
+        for name in ("one", "two"):
+            caller.set(name)
+            assert await (await core.processes.start(who)).result() == "nobody"
+            assert caller.get() == name
 
 
 async def test_wakes_are_delivered_while_ends_come_without_a_pause(store: lash.Store) -> None:

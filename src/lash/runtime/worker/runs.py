@@ -19,7 +19,7 @@ from lash.runtime.worker import turnover
 from lash.runtime.worker.ahead import Ahead
 from lash.runtime.worker.attempt import Attempts
 from lash.runtime.worker.config import ProcessWorkerConfig
-from lash.runtime.worker.run import Park
+from lash.runtime.worker.run import CURRENT_RUN, Park
 from lash.runtime.worker.slots import Slots
 from lash.runtime.worker.turnover import Ended, TurnOver
 from lash.sessions.errors import StoreError
@@ -46,8 +46,10 @@ class Runs:
         self._unbegun: dict[str, tuple[ClaimedProcess, Holding]] = {}
         self._holdings: dict[str, Holding] = {}
         self._watcher: asyncio.Task[None] | None = None
-        # What runs here runs in it, whoever has started it.
-        self.context = contextvars.Context()
+        # What runs here runs in it, whoever has started it or the worker: in that of whoever opened the core, which may
+        # be a process itself.
+        self.context = contextvars.copy_context()
+        self.context.run(CURRENT_RUN.set, None)
         # Set when the worker takes nothing more.
         self.is_closed = False
 

@@ -12,7 +12,6 @@ first: while there may be more that is due than there is room for, what is new w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from lash.processes.handles import ProcessStartGrant
 from lash.processes.leases import ProcessLease
@@ -35,6 +34,7 @@ class StartsHere:
         self._gathering = gathering
         self._runs = runs
         self._turn_over = turn_over
+        self._doubtful: list[ClaimedProcess] = []
 
     async def start(self, registration: ProcessRegistration, grant: ProcessStartGrant | None) -> ProcessRecord:
         """Registers and takes. Raises as `ProcessRegistry.register_process` does."""
@@ -46,9 +46,11 @@ class StartsHere:
                 registration, engine.executor_id, token, engine.options.timings.ttl_ms, grant=grant
             )
         except (asyncio.CancelledError, StoreError):
-            # It may be stored, with a lease that nobody keeps. Of a core that closes others free it at once.
-            if not engine.is_closing:
-                engine.spawn(self._give_back(registration, token), f"start of {registration.id}, given back")
+            self._doubtful.append(self._claim_of(registration, token))
+            if engine.is_closing:  # what is spawned now is not awaited by anybody
+                await self.give_back_doubtful()
+            else:
+                engine.spawn(self.give_back_doubtful(), f"start of {registration.id}, given back")
             raise
         finally:
             self._gathering.starts -= 1
@@ -59,8 +61,12 @@ class StartsHere:
                 runs.take(registered.claimed)
         return registered.record
 
-    async def _give_back(self, registration: ProcessRegistration, token: str) -> None:
+    async def give_back_doubtful(self) -> None:
+        """Gives back what may be stored with a lease that nobody keeps."""
+        doubtful, self._doubtful = self._doubtful, []
+        await self._turn_over.give_back(doubtful)
+
+    def _claim_of(self, registration: ProcessRegistration, token: str) -> ClaimedProcess:
         lease = ProcessLease(registration.id, self._engine.executor_id, token, 1, 0, 0)
         record = ProcessRecord.from_registration(registration, self._engine.clock.now_ms())
-        with contextlib.suppress(StoreError):  # the lease runs out by itself otherwise
-            await self._registry.give_back([ClaimedProcess(lease, record, is_first=True)])
+        return ClaimedProcess(lease, record, is_first=True)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -34,7 +33,6 @@ from lash.runtime.recovery import see_to_turns
 from lash.runtime.worker.ahead import LONG_MS
 from lash.runtime.worker.config import ProcessWorkerConfig
 from lash.runtime.worker.gathering import Gathering
-from lash.runtime.worker.run import CURRENT_RUN
 from lash.runtime.worker.runs import Runs
 from lash.runtime.worker.standby import stand_by
 from lash.runtime.worker.starting import StartsHere
@@ -92,9 +90,7 @@ class ProcessWorker:
         self._gathering.note()
         self._stirred.set()
         if not self.is_started and not self._engine.is_closing and not self._runs.is_closed:
-            context = self._runs.context = contextvars.copy_context()
-            context.run(CURRENT_RUN.set, None)  # whoever pokes may be a process itself, the worker is not
-            self._loop = context.run(self._engine.spawn, self._work(), "process worker")
+            self._loop = self._runs.context.run(self._engine.spawn, self._work(), "process worker")
             if self.ticking is not None:
                 self.ticking.start()
 
@@ -185,6 +181,7 @@ class ProcessWorker:
             with contextlib.suppress(Exception):
                 await self._turn_over()
         await self._runs.give_back_waiting()
+        await self._starts_here.give_back_doubtful()
         if self._engine.is_closing:  # then every run is cancelled, too
             await self._runs.give_back_unbegun()
 
@@ -234,9 +231,10 @@ class ProcessWorker:
 
     async def _turn_over(self) -> None:
         """Ends what ended and takes what is due, in one transaction."""
-        now, limit = self._engine.clock.monotonic(), 0
-        if self._may_be_due or now - self._claimed_at > CLAIM_EVERY_S:
-            limit, self._claimed_at = max(0, self._runs.wanted - self._gathering.starts), now
+        limit = self._limit()
+        if not limit and not self._turn_overs:  # all room is kept for starts, and that is seen again in a moment
+            self._gathering.turning()
+            return
         turned = await self._turn_overs.write(limit)
         if turned is None:
             return
@@ -246,6 +244,17 @@ class ProcessWorker:
             self._runs.take(claimed)
         if self._runs.is_leaving:
             await self._runs.give_back_waiting()
+
+    def _limit(self) -> int:
+        """How many may be claimed now. Room is kept for what is being started, but a start may hang: not for long."""
+        now, wanted = self._engine.clock.monotonic(), self._runs.wanted
+        if not self._may_be_due and now - self._claimed_at <= CLAIM_EVERY_S:
+            return 0
+        is_due_for_long = (now - self._claimed_at) * 1000 >= BUSY_LOOK_MS
+        limit = wanted if is_due_for_long else max(0, wanted - self._gathering.starts)
+        if limit:
+            self._claimed_at = now
+        return limit
 
     async def request_process_cancel(self, process_id: str, reason: str | None = None) -> None:
         """Asks for the end of a process, wherever it runs. Whoever runs it decides how it ends."""
