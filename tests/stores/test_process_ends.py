@@ -193,3 +193,36 @@ async def test_a_session_that_is_deleted_locks_in_the_order_of_ids_too(pg_store_
         assert (report.revoked_handle_count, report.orphaned_process_ids) == (1, ["c"])
     await holder.close()
     await other.close()
+
+
+async def test_what_somebody_changes_at_that_moment_is_claimed_again_and_woken_all_the_same(
+    pg_store_schema: PgSchema,
+) -> None:
+    """The statement waits for the row and goes on with its newest version."""
+    url, schema = pg_store_schema
+    holder, other = [await asyncpg.connect(url, server_settings={"search_path": schema}) for _ in range(2)]
+    names = [f"p{number:02}" for number in range(30)]
+    touch = "BEGIN; UPDATE lash_processes SET change_seq = change_seq WHERE process_id IN ('p11', 'p12', 'p25')"
+    async with await Store.open(url, schema=schema) as store:
+        [first] = (await claimed_of(store, job("first"))).values()
+        await store.processes.register_processes([job(name) for name in names])
+        turned = await store.processes.turn_over([], "worker", "t", LONG_MS, len(names))
+
+        await holder.execute(touch)
+        turning = asyncio.create_task(store.processes.turn_over([], "worker", "t", LONG_MS, len(names)))
+        await until_it_waits(other, holder)
+        await holder.execute("COMMIT")
+        again = await turning
+        for found in turned.claimed:
+            assert await store.processes.park_process(found.lease, seen_sequence=0, awaited=["first"])
+        await holder.execute(touch)
+        ending = asyncio.create_task(store.processes.turn_over([end(first)], "worker", "t2", LONG_MS, 0))
+        await until_it_waits(other, holder)
+        await holder.execute("COMMIT")
+        await ending
+        woken = await store.processes.claim_due_processes("worker", LONG_MS, len(names))
+
+        assert [claimed.record.id for claimed in again.claimed] == names
+        assert sorted(claimed.record.id for claimed in woken) == names
+    await holder.close()
+    await other.close()
