@@ -8,13 +8,14 @@ import asyncpg
 import msgspec
 
 from lash.processes.event_types import end_wake
+from lash.processes.handles import ProcessStartGrant
 from lash.processes.outputs import FailureOutput, SuccessOutput
 from lash.processes.registration import ProcessRegistration
 from lash.processes.registry import ClaimedProcess, ProcessEnd
 from lash.processes.scopes import SessionScope
 from lash.sessions.store import SessionCreate
 from lash.stores import Store
-from lash.testing.conformance.process_drafts import LONG_MS, job
+from lash.testing.conformance.process_drafts import DESCRIPTOR, LONG_MS, job
 from services.shared import PgSchema
 
 
@@ -40,6 +41,15 @@ async def status_of(store: Store, process_id: str) -> str:
     record = await store.processes.get_process(process_id)
     assert record is not None
     return record.status.state
+
+
+async def until_it_waits(other: asyncpg.Connection, holder: asyncpg.Connection) -> None:
+    """Returns when somebody waits for a lock that `holder` has."""
+    while not await other.fetchval(  # noqa: ASYNC110 - the server tells nobody
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))",
+        holder.get_server_pid(),
+    ):
+        await asyncio.sleep(0.005)
 
 
 async def test_a_lost_lease_among_good_ones_is_named_and_the_others_end(store: Store) -> None:
@@ -151,11 +161,7 @@ async def test_rows_are_locked_in_the_order_of_their_ids(pg_store_schema: PgSche
         await holder.execute("BEGIN; SELECT 1 FROM lash_processes WHERE process_id = 'b' FOR UPDATE")
         ends = [end(found[name]) for name in "cba"]
         turning = asyncio.create_task(store.processes.turn_over(ends, "worker", "t", LONG_MS, 0))
-        while not await other.fetchval(  # noqa: ASYNC110 - the server tells nobody
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))",
-            holder.get_server_pid(),
-        ):
-            await asyncio.sleep(0.005)
+        await until_it_waits(other, holder)
 
         free = await other.fetch("SELECT process_id FROM lash_processes ORDER BY process_id FOR UPDATE SKIP LOCKED")
         await holder.execute("COMMIT")
@@ -163,5 +169,60 @@ async def test_rows_are_locked_in_the_order_of_their_ids(pg_store_schema: PgSche
 
         assert [row["process_id"] for row in free] == ["c"]
         assert turned.lost == []
+    await holder.close()
+    await other.close()
+
+
+async def test_a_session_that_is_deleted_locks_in_the_order_of_ids_too(pg_store_schema: PgSchema) -> None:
+    """They lie in another order, which is that of their registration."""
+    url, schema = pg_store_schema
+    holder, other = [await asyncpg.connect(url, server_settings={"search_path": schema}) for _ in range(2)]
+    async with await Store.open(url, schema=schema) as store:
+        await store.processes.register_process(waking("c"), ProcessStartGrant(SessionScope("s"), DESCRIPTOR))
+        for name in "ba":
+            await store.processes.register_process(waking(name))
+        await holder.execute("BEGIN; SELECT 1 FROM lash_processes WHERE process_id = 'b' FOR UPDATE")
+        deleting = asyncio.create_task(store.processes.delete_session_process_state("s"))
+        await until_it_waits(other, holder)
+
+        free = await other.fetch("SELECT process_id FROM lash_processes ORDER BY process_id FOR UPDATE SKIP LOCKED")
+        await holder.execute("COMMIT")
+        report = await deleting
+
+        assert [row["process_id"] for row in free] == ["c"]
+        assert (report.revoked_handle_count, report.orphaned_process_ids) == (1, ["c"])
+    await holder.close()
+    await other.close()
+
+
+async def test_what_somebody_changes_at_that_moment_is_claimed_again_and_woken_all_the_same(
+    pg_store_schema: PgSchema,
+) -> None:
+    """The statement waits for the row and goes on with its newest version."""
+    url, schema = pg_store_schema
+    holder, other = [await asyncpg.connect(url, server_settings={"search_path": schema}) for _ in range(2)]
+    names = [f"p{number:02}" for number in range(30)]
+    touch = "BEGIN; UPDATE lash_processes SET change_seq = change_seq WHERE process_id IN ('p11', 'p12', 'p25')"
+    async with await Store.open(url, schema=schema) as store:
+        [first] = (await claimed_of(store, job("first"))).values()
+        await store.processes.register_processes([job(name) for name in names])
+        turned = await store.processes.turn_over([], "worker", "t", LONG_MS, len(names))
+
+        await holder.execute(touch)
+        turning = asyncio.create_task(store.processes.turn_over([], "worker", "t", LONG_MS, len(names)))
+        await until_it_waits(other, holder)
+        await holder.execute("COMMIT")
+        again = await turning
+        for found in turned.claimed:
+            assert await store.processes.park_process(found.lease, seen_sequence=0, awaited=["first"])
+        await holder.execute(touch)
+        ending = asyncio.create_task(store.processes.turn_over([end(first)], "worker", "t2", LONG_MS, 0))
+        await until_it_waits(other, holder)
+        await holder.execute("COMMIT")
+        await ending
+        woken = await store.processes.claim_due_processes("worker", LONG_MS, len(names))
+
+        assert [claimed.record.id for claimed in again.claimed] == names
+        assert sorted(claimed.record.id for claimed in woken) == names
     await holder.close()
     await other.close()

@@ -161,6 +161,13 @@ async def test_any_rows_are_stored_as_they_are(driver: Driver, values: list[tupl
     assert await driver.run(replaced_with(rows)) == rows
 
 
+async def test_a_text_of_all_characters_below_the_surrogates_is_stored_as_it_is(driver: Driver) -> None:
+    """Half of a surrogate pair would be the next mark, and cannot be sent."""
+    rows: list[Row] = [("a", 1, "".join(map(chr, range(1, 0xD800)))), ("b", None, None)]
+
+    assert await driver.run(replaced_with(rows)) == rows
+
+
 def test_a_statement_over_rows_is_rendered_for_one_and_for_many() -> None:
     assert RAISE.sqlite == "UPDATE lines SET n = n + ?2 WHERE name = ?1"
     assert RAISE.postgres == "UPDATE lines SET n = n + CAST($2 AS BIGINT) WHERE name = CAST($1 AS TEXT)"

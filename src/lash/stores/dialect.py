@@ -37,6 +37,8 @@ SQLITE: Final = {
     "unborn": "9223372036854775807",
     "now": "lash_now_ms()",
     "elements": "json_each",
+    "any_of": "IN",
+    "end": "",
     "json": "TEXT",
     "int": "INTEGER",
     "text": "TEXT",
@@ -63,6 +65,10 @@ POSTGRES: Final = {
     # Read again after a lock wait, unlike now().
     "now": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
     "elements": "jsonb_array_elements_text",
+    # `id {any_of}(SELECT … FROM a WITH){end}` in an UPDATE: what is found is found once. With a plain IN, PostgreSQL
+    # reads the WITH again for each row that somebody has changed meanwhile, finds it there no more, and passes it over.
+    "any_of": "= ANY (ARRAY",
+    "end": ")",
     "json": "JSONB",
     "int": "BIGINT",
     "text": 'TEXT COLLATE "C"',

@@ -8,13 +8,13 @@ catalogue for the types of lists on every new connection.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from itertools import chain, islice
 from typing import Final
 
 from lash.stores.dialect import Statement
 from lash.stores.program import Row, Value
 
-_FIRST_MARK: Final = 0x1D
+_MARKS: Final = ("\x1d", "\x1e")
 
 
 def over(statement: Statement, rows: Sequence[Row]) -> tuple[str, Sequence[Value]]:
@@ -30,21 +30,32 @@ def over(statement: Statement, rows: Sequence[Row]) -> tuple[str, Sequence[Value
 def _listed(rows: Sequence[Row]) -> list[str]:
     """A text for each argument, then what separates the values in it, and what stands for NULL.
 
-    Any character may stand in a value, so the marks are the first two that stand in none.
+    Any character may stand in a value, so the marks are two that stand in none.
     """
     columns = list(zip(*rows, strict=True))
-    for first in count(_FIRST_MARK, 2):
-        separator, null = chr(first), chr(first + 1)
-        # A value that is neither text nor NULL is a number; a function for it would cost as much as all else here.
-        texts = [
-            separator.join(
-                [value if isinstance(value, str) else null if value is None else str(value) for value in column]
-            )
-            for column in columns
-        ]
-        if all(
-            text.count(separator) == len(rows) - 1 and text.count(null) == column.count(None)
-            for text, column in zip(texts, columns, strict=True)
-        ):
-            return [*texts, separator, null]
-    raise AssertionError("no two characters are left")
+    separator, null = _MARKS
+    texts = _joined(columns, separator, null)
+    if not all(
+        text.count(separator) == len(rows) - 1 and text.count(null) == column.count(None)
+        for text, column in zip(texts, columns, strict=True)
+    ):
+        separator, null = _unused(columns)
+        texts = _joined(columns, separator, null)
+    return [*texts, separator, null]
+
+
+def _joined(columns: Sequence[Row], separator: str, null: str) -> list[str]:
+    # A value that is neither text nor NULL is a number; a function for it would cost as much as all else here.
+    return [
+        separator.join([value if isinstance(value, str) else null if value is None else str(value) for value in column])
+        for column in columns
+    ]
+
+
+def _unused(columns: Sequence[Row]) -> tuple[str, str]:
+    """Two characters that stand in no value. Half of a surrogate pair is none: it cannot travel."""
+    used = set("-0123456789").union(*(value for column in columns for value in column if isinstance(value, str)))
+    unused = (mark for code in chain(range(1, 0xD800), range(0xE000, 0x110000)) if (mark := chr(code)) not in used)
+    marks = list(islice(unused, 2))
+    assert len(marks) == 2, "every character stands in a value; write the rows one by one"
+    return marks[0], marks[1]

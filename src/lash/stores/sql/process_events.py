@@ -120,7 +120,9 @@ FINISH = Statement(
     """
 )
 # Whoever is parked on one of the processes, a JSON list of ids, is due now. They are locked in the order of ids, as
-# by all who take several. Mostly nobody is parked at all. `|| ''` keeps both databases from walking what is due.
+# by all who take several. Mostly nobody is parked at all. `|| ''` keeps both databases from walking what is due; and
+# as no index knows it, PostgreSQL expects few rows: it looks each one up, even by a plan that was made when the tables
+# were nearly empty.
 WAKE_PARKED = Statement(
     """
     UPDATE lash_processes SET due_at_ms = {now}, change_seq = {change}
@@ -128,7 +130,8 @@ WAKE_PARKED = Statement(
       SELECT p.process_id FROM lash_processes p
       WHERE p.status || '' = 'running' AND p.lease_token = '' AND p.process_id IN (
         SELECT k.process_id FROM lash_process_parked_on k
-        WHERE k.awaited_id IN (SELECT value FROM {elements}(CAST(?1 AS {json})))
+        WHERE k.process_id = k.process_id || ''
+          AND k.awaited_id IN (SELECT e.value FROM {elements}(CAST(?1 AS {json})) e WHERE e.value = e.value || '')
       )
       ORDER BY p.process_id {for_update}
     )

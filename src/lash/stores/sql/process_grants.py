@@ -21,6 +21,12 @@ class Affected(NamedTuple):
     other_grants: int
 
 
+class Touched(NamedTuple):
+    """A process that a deleted session held, or that was to wake it."""
+
+    process_id: str
+
+
 class GrantedRow(NamedTuple):
     """How a process is shown to a scope."""
 
@@ -75,6 +81,18 @@ AFFECTED = Query(
     FROM lash_processes p
     WHERE p.process_id IN (SELECT g.process_id FROM lash_process_grants g WHERE g.session_id = ?1)
     ORDER BY p.process_id
+    """,
+)
+# Whatever a deletion changes, locked in the order of ids, as by whoever ends several: neither then waits for the other
+# in a circle.
+TOUCHED_BY_DELETION = Query(
+    Touched,
+    """
+    SELECT process_id FROM lash_processes WHERE process_id IN (
+      SELECT w.process_id FROM lash_processes w WHERE w.wake_session_id = ?1
+      UNION ALL SELECT g.process_id FROM lash_process_grants g WHERE g.session_id = ?1
+    )
+    ORDER BY process_id {for_update}
     """,
 )
 REVOKE_SESSION = Statement("DELETE FROM lash_process_grants WHERE session_id = ?1")
@@ -152,6 +170,7 @@ def has(scope_id: str, process_id: str) -> Steps[bool]:
 
 def forget_session(session_id: str, now_ms: int) -> Steps[SessionDeleteReport]:
     """Takes a deleted session's handles away and detaches what would wake it. No process is stopped."""
+    yield from many(TOUCHED_BY_DELETION, session_id)
     affected = yield from many(AFFECTED, session_id)
     revoked = yield from execute(REVOKE_SESSION, session_id)
     detached = yield from execute(DETACH, session_id, now_ms)

@@ -81,7 +81,7 @@ CLAIM_DUE = Query(
     UPDATE lash_processes SET {_TAKE},
       first_started_at_ms = coalesce(first_started_at_ms, CAST(?6 AS BIGINT)),
       first_started_by = coalesce(first_started_by, CAST(?2 AS TEXT))
-    WHERE process_id IN (SELECT process_id FROM mine UNION ALL SELECT process_id FROM due)
+    WHERE process_id {{any_of}}(SELECT process_id FROM mine UNION ALL SELECT process_id FROM due){{end}}
     RETURNING {RECORD_COLUMNS}
     """,
 )

@@ -42,7 +42,8 @@ LOOK = Query(
     SELECT {now},
       (SELECT due_at_ms FROM lash_processes WHERE status = 'running' ORDER BY due_at_ms, process_id LIMIT 1),
       (SELECT target_session_id FROM lash_process_wake_outbox WHERE state = 'pending' LIMIT 1),
-      (SELECT lease_owner FROM lash_processes WHERE lease_token <> '' AND lease_owner <> ?1 LIMIT 1),
+      (SELECT lease_owner FROM lash_processes WHERE lease_token <> '' AND lease_owner <> ?1
+       ORDER BY lease_owner LIMIT 1),
       (SELECT session_id FROM lash_queued_batches LIMIT 1)
     """,
 )
