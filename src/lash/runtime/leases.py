@@ -39,6 +39,11 @@ class Holding:
     # Somebody else wrote to the session's queue, as far as this process knows.
     has_new_work: bool = False
 
+    @property
+    def early(self) -> list[QueuedWorkClaim]:
+        """Claims of work that came in while the turn ran; the first claim is what the turn began with."""
+        return self.claims[1:]
+
 
 class LeaseKeeper:
     """Renews and watches everything that one executor holds."""

@@ -6,6 +6,7 @@ settles its input, retires its journal and gives the session lease back.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ from lash.sessions.checkpoint import Checkpoint
 from lash.sessions.commit import LeaseGuard, StoredTurn, delta_nodes
 from lash.sessions.errors import SessionDeleted, StoredDataCorrupt, StoreUnavailable
 from lash.sessions.graph import Conversation
+from lash.sessions.queue import QueuedWorkClaim
 from lash.sessions.store import SessionStore
 from lash.tracing.turn import TurnTrace
 
@@ -99,6 +101,10 @@ class TurnSettlement:
         executor = self._plugins.protocol.executor
         if keeps_variables and executor is not None:
             await executor.write_out(memory.execution_state)
+        settled = [
+            self._owned.claim,
+            *(one for one in self._holding.early if driven.delivered.issuperset(one.batch_ids)),
+        ]
         commit = turn_commit(
             memory,
             checkpoint=self._checkpoint(driven, keeps_variables=keeps_variables),
@@ -115,7 +121,7 @@ class TurnSettlement:
             direct_usage=driven.direct_usage,
             appended=driven.appended,
             guard=LeaseGuard(self._owned.lease),
-            completions=[claim.completion() for claim in self._holding.claims],
+            completions=[claim.completion() for claim in settled],
             retire_scope_key=self._scope.journal_key,
             budget=engine.options.commit_budget,
             now_ms=engine.clock.now_ms(),
@@ -128,6 +134,7 @@ class TurnSettlement:
             controller.restore(lingering)
             raise
         self.is_settled = True
+        await self._give_back(settled)
         memory.apply(commit, result)
         if memory.ancestors and commit.usage_deltas:
             await tell_ancestors(engine, memory.ancestors)
@@ -136,7 +143,7 @@ class TurnSettlement:
                 revision=result.head_revision,
                 nodes=len(delta_nodes(commit.graph)),
                 duration_ms=round((engine.clock.monotonic() - began) * 1000),
-                batch_ids=[batch.batch_id for claim in self._holding.claims for batch in claim.batches],
+                batch_ids=[batch_id for claim in settled for batch_id in claim.batch_ids],
             )
             self._completed(driven.done.outcome, driven.issues)
         await self._plugins.tell(TurnPersisted(memory.session_id, self._turn_id, result.head_revision))
@@ -185,6 +192,7 @@ class TurnSettlement:
         turn = StoredTurn(self._turn_id, None, summary.to_json(), self._engine.clock.now_ms())
         await self._store.settle_without_commit(self._owned.lease, turn, self._owned.claim)
         self.is_settled = True
+        await self._give_back([self._owned.claim])
         self._completed(outcome, [issue])
         return turn_result(
             turn_id=self._turn_id,
@@ -194,6 +202,13 @@ class TurnSettlement:
             tool_calls=[],
             replayed=False,
         )
+
+    async def _give_back(self, settled: list[QueuedWorkClaim]) -> None:
+        """What the turn had claimed and never took in is for the next one."""
+        for claim in self._holding.early:
+            if claim not in settled:
+                with contextlib.suppress(StoreUnavailable):  # the claim runs out by itself otherwise
+                    await self._store.abandon_queued_work_claim(claim)
 
     async def give_up(
         self, error: Exception, drives: int, inputs: list[QueuedInput], reached: Reached | None

@@ -79,6 +79,8 @@ class DrivenTurn:
     direct_usage: list[LedgerEntry] = field(default_factory=list)
     # What hooks appended to the session; committed behind what the turn said.
     appended: list[LeftNode] = field(default_factory=list)
+    # Queued batches that came in at checkpoints: the commit settles them with the turn's own.
+    delivered: set[str] = field(default_factory=set)
 
 
 class TurnDriver:
@@ -151,7 +153,8 @@ class TurnDriver:
         return None if self._lent is None else self._lent.doors.lend(self._lent, where)
 
     def gather(self, driven: DrivenTurn) -> None:
-        """Adds what hooks leave for the commit."""
+        """Adds what came in at checkpoints, and what hooks leave for the commit."""
+        driven.delivered = self._queue.delivered
         if self._trail is not None:
             driven.direct_usage = [*driven.direct_usage, *self._trail.usage]
             driven.appended = self._trail.nodes
@@ -347,6 +350,7 @@ class TurnDriver:
                 f"checkpoint:{effect.id}", activity.QueuedInputAccepted(effect.checkpoint, delivery.injected)
             )
         self._machine.answer(delivery.answer(effect.id))
+        self._queue.delivered.update(delivery.batch_ids)
 
     async def _collect(self, effect: Checkpoint) -> Delivery:
         messages = self._inbox.take()

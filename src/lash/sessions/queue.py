@@ -116,11 +116,14 @@ class QueuedWorkClaim(msgspec.Struct, frozen=True):
     expires_at_epoch_ms: int
     batches: list[QueuedWorkBatch]
 
+    @property
+    def batch_ids(self) -> list[str]:
+        """What it holds, in order."""
+        return [batch.batch_id for batch in self.batches]
+
     def completion(self) -> QueuedWorkCompletion:
         """What a commit carries to settle this claim."""
-        return QueuedWorkCompletion(
-            self.session_id, self.claim_id, self.lease_token, [batch.batch_id for batch in self.batches]
-        )
+        return QueuedWorkCompletion(self.session_id, self.claim_id, self.lease_token, self.batch_ids)
 
 
 class QueuedWorkCompletion(msgspec.Struct, frozen=True):
