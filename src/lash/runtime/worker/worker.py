@@ -99,9 +99,10 @@ class ProcessWorker:
         if self.is_started and self._runs.wanted > self._gathering.starts and not self._is_behind:
             return await self._starts_here.start(registration, grant)
         self._is_behind = True
-        record = await self._registry.register_process(registration, grant=grant)
-        self.poke()
-        return record
+        try:
+            return await self._registry.register_process(registration, grant)
+        finally:
+            self.poke()
 
     async def go_on(self, process_id: str) -> None:
         """What the process waited for here was settled: it is due now. Whoever runs it already goes on by himself."""
