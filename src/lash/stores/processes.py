@@ -11,24 +11,24 @@ from lash.base.codec import encode
 from lash.base.errors import InvalidArgument
 from lash.base.ids import IdSource
 from lash.processes.authority import AbandonRequest, CompletionAuthority, ReconciledAbandonAuthority
-from lash.processes.errors import ProcessAlreadyTerminal, ProcessNoLongerRetained
+from lash.processes.errors import ProcessAlreadyTerminal
 from lash.processes.events import AppendRequest, AppendResult, ProcessEvent, terminal
 from lash.processes.handles import ProcessStartGrant
 from lash.processes.leases import ProcessLease, ProcessLeaseCompletion
 from lash.processes.outputs import ProcessAwaitOutput
 from lash.processes.record import ProcessExternalRef, ProcessRecord
-from lash.processes.registration import PreparedRegistration, ProcessRegistration, prepare_registration
+from lash.processes.registration import ProcessRegistration, prepare_registration
 from lash.processes.registry import ClaimedProcess, ProcessEnd, ProcessQuery, Registered, WorkOutlook, WorkTurnOver
 from lash.processes.status import WaitState
 from lash.processes.waking import WAKE_EXPIRY_MS
 from lash.stores.changes import Changes
 from lash.stores.driver import Driver
 from lash.stores.planning import refuse_nul
+from lash.stores.process_claims import claimed, found_again, held_lease, owner_of_leases, registered
 from lash.stores.process_handles import SqlProcessHandles
 from lash.stores.process_records import (
     NEVER_MS,
     OWN_KEY_PREFIX,
-    RecordRow,
     decode_event,
     decode_lease,
     decode_record,
@@ -88,7 +88,9 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         grant: ProcessStartGrant | None = None,
     ) -> Registered:
         """See `ProcessRegistry`."""
-        [stored] = await self._register([registration], grant, sql.Claim(_owner(owner_id), claim_token, ttl_ms))
+        [stored] = await self._register(
+            [registration], grant, sql.Claim(owner_of_leases(owner_id), claim_token, ttl_ms)
+        )
         return stored
 
     async def get_process(self, process_id: str) -> ProcessRecord | None:
@@ -248,16 +250,16 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
     ) -> ProcessLease:
         """See `ProcessRegistry`."""
         claimant = process_leases.ProcessClaimant(
-            _owner(owner_id), self._ids.new_token(), ttl_ms, proven_dead_owner or owner_id
+            owner_of_leases(owner_id), self._ids.new_token(), ttl_ms, proven_dead_owner or owner_id
         )
-        return _lease(await self._driver.run(process_leases.claim(process_id, claimant)))
+        return held_lease(await self._driver.run(process_leases.claim(process_id, claimant)))
 
     async def claim_due_processes(self, owner_id: str, ttl_ms: int, limit: int) -> list[ClaimedProcess]:
         """See `ProcessRegistry`."""
-        claimant = process_leases.ProcessClaimant(_owner(owner_id), self._ids.new_token(), ttl_ms)
+        claimant = process_leases.ProcessClaimant(owner_of_leases(owner_id), self._ids.new_token(), ttl_ms)
         now_ms = self._clock.now_ms()
         rows = await self._driver.run(process_leases.claim_due(claimant, limit, now_ms))
-        return readable(rows, lambda row: _claimed(row, owner_id, now_ms)).found
+        return readable(rows, lambda row: claimed(row, owner_id, now_ms)).found
 
     async def mark_process_started(self, lease: ProcessLease) -> ProcessRecord:
         """See `ProcessRegistry`."""
@@ -330,11 +332,11 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         requests = [
             process_ends.Ending(end.lease, terminal(end.lease.process_id, end.output), end.claimed) for end in ends
         ]
-        claimant = process_leases.ProcessClaimant(_owner(owner_id), claim_token, ttl_ms)
+        claimant = process_leases.ProcessClaimant(owner_of_leases(owner_id), claim_token, ttl_ms)
         writing = self._writing()
         turned = await self._driver.run(process_work.turn_over(requests, writing, claimant, limit))
-        claimed = readable(turned.claimed, lambda row: _claimed(row, owner_id, writing.now_ms))
-        return WorkTurnOver(turned.lost, claimed.found, claimed.problems)
+        taken = readable(turned.claimed, lambda row: claimed(row, owner_id, writing.now_ms))
+        return WorkTurnOver(turned.lost, taken.found, taken.problems)
 
     async def get_process_lease(self, process_id: str) -> ProcessLease | None:
         """See `ProcessRegistry`."""
@@ -369,50 +371,12 @@ class SqlProcesses(SqlProcessHandles, SqlProcessUpkeep):
         if len(rows) == 1 and not unknown and not grants:
             added = await self._driver.run(sql.register_one(rows[0], claim))
             if added is not None:
-                return [_registered(prepared[0], now_ms, added, claim)]
+                return [registered(prepared[0], now_ms, added, claim)]
         stored = await self._driver.run(sql.register(rows, sorted(unknown.items()), grants, claim))
         known.update(unknown)
         return [
-            _known(stored.existing[one.registration.id], claim)
+            found_again(stored.existing[one.registration.id], claim)
             if one.registration.id in stored.existing
-            else _registered(one, now_ms, stored.added[one.registration.id], claim)
+            else registered(one, now_ms, stored.added[one.registration.id], claim)
             for one in prepared
         ]
-
-
-def _registered(
-    prepared: PreparedRegistration, now_ms: int, added: sql.AddedRow, claim: sql.Claim | None
-) -> Registered:
-    record = ProcessRecord.from_prepared(prepared, now_ms)
-    if claim is None:
-        return Registered(record)
-    record = msgspec.structs.replace(record, first_started_at_ms=now_ms, first_started_by=claim.owner_id)
-    lease = ProcessLease(
-        record.id, claim.owner_id, claim.token, 1, added.lease_claimed_at_ms, added.lease_expires_at_ms
-    )
-    return Registered(record, ClaimedProcess(lease, record, is_first=True))
-
-
-def _known(row: RecordRow, claim: sql.Claim | None) -> Registered:
-    record = decode_record(row)
-    if claim is None or row.lease_token != claim.token:
-        return Registered(record)
-    return Registered(record, ClaimedProcess(_lease(row), record, is_first=True))  # the acknowledgement was lost
-
-
-def _owner(owner_id: str) -> str:
-    if not owner_id or "\0" in owner_id:
-        raise InvalidArgument(f"{owner_id!r} is no owner of leases; use the id of the executor")
-    return owner_id
-
-
-def _lease(row: RecordRow) -> ProcessLease:
-    lease = decode_lease(row)
-    if lease is None:
-        raise ProcessNoLongerRetained(row.process_id, row.status, 0)
-    return lease
-
-
-def _claimed(row: RecordRow, owner_id: str, now_ms: int) -> ClaimedProcess:
-    is_first = row.first_started_at_ms == now_ms and row.first_started_by == owner_id
-    return ClaimedProcess(_lease(row), decode_record(row), is_first)
