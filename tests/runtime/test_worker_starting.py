@@ -15,6 +15,7 @@ import pytest
 
 import lash
 from lash.processes.outputs import SuccessOutput
+from lash.processes.record import ProcessRecord
 from lash.processes.registry import ProcessEnd, ProcessRegistry, Registered, WorkTurnOver
 from lash.runtime.worker.gathering import QUIET_MS, REST_MS, Gathering
 from lash.runtime.worker.worker import ProcessWorker
@@ -68,11 +69,25 @@ class SlowStarts:
         return getattr(self._registry, name)
 
 
-async def at_rest(store: lash.Store, core: lash.LashCore, worker: ProcessWorker, *, first: str = "first") -> None:
+async def at_rest(store: lash.Store, worker: ProcessWorker, *, first: str = "first") -> None:
     """The worker has run something, and nothing is due."""
     worker.poke()
     await worker.start(await tool_process(store, first, "echo", {"value": "x"}))
     await ended(store, first)
+
+
+async def being_started(
+    store: lash.Store, core: lash.LashCore, slow: SlowStarts
+) -> tuple[ProcessWorker, asyncio.Task[ProcessRecord]]:
+    """A worker at rest, and the start of `p` there: it is stored, and nobody knows."""
+    worker = worker_of(core, change=lambda config: replace(config, processes=cast("ProcessRegistry", slow)))
+    slow.may_answer.set()
+    await at_rest(store, worker)
+    slow.may_answer.clear()
+    slow.stored.clear()
+    starting = asyncio.create_task(worker.start(await tool_process(store, "p", "echo", {"value": "y"})))
+    await soon(slow.stored)
+    return worker, starting
 
 
 async def owner_of(store: lash.Store, process_id: str) -> str | None:
@@ -84,7 +99,7 @@ async def test_a_process_runs_under_the_lease_that_it_was_stored_with(store: las
     tools = Tools()
     async with core_over(store, tools.all()) as core:
         worker = worker_of(core)
-        await at_rest(store, core, worker)
+        await at_rest(store, worker)
         draft = await tool_process(store, "p", "gate")
         before = store.transactions
 
@@ -105,7 +120,7 @@ async def test_what_finds_no_room_is_for_whoever_looks_first(store: lash.Store) 
     tools = Tools()
     async with core_over(store, tools.all()) as core:
         worker = worker_of(core, concurrency=1)
-        await at_rest(store, core, worker)
+        await at_rest(store, worker)
         await worker.start(await tool_process(store, "busy", "gate"))
         await soon(tools.arrived)
 
@@ -132,7 +147,7 @@ async def test_nothing_new_goes_before_what_has_waited_longer(store: lash.Store)
 
     async with core_over(store, [*tools.all(), note]) as core:
         worker = worker_of(core, concurrency=1)
-        await at_rest(store, core, worker)
+        await at_rest(store, worker)
         await worker.start(await tool_process(store, "busy", "gate"))
         await soon(tools.arrived)
         for name in ("a", "b", "c"):
@@ -149,7 +164,7 @@ async def test_starting_a_known_process_again_neither_claims_nor_runs_it(store: 
     tools = Tools()
     async with core_over(store, tools.all()) as core:
         worker = worker_of(core)
-        await at_rest(store, core, worker)
+        await at_rest(store, worker)
 
         again = await worker.start(await tool_process(store, "first", "echo", {"value": "x"}))
 
@@ -163,14 +178,7 @@ async def test_a_caller_that_leaves_while_it_starts_leaves_a_process_that_runs(s
     tools = Tools()
     slow = SlowStarts(store.processes)
     async with core_over(store, tools.all()) as core:
-        worker = worker_of(core, change=lambda config: replace(config, processes=cast("ProcessRegistry", slow)))
-        slow.may_answer.set()
-        await at_rest(store, core, worker)
-        slow.may_answer.clear()
-        slow.stored.clear()
-
-        starting = asyncio.create_task(worker.start(await tool_process(store, "p", "echo", {"value": "y"})))
-        await soon(slow.stored)
+        worker, starting = await being_started(store, core, slow)
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
@@ -187,13 +195,7 @@ async def test_a_caller_that_leaves_as_the_core_closes_leaves_no_lease_behind(
     tools = Tools()
     slow = SlowStarts(store.processes)
     async with core_over(store, tools.all()) as core:
-        worker = worker_of(core, change=lambda config: replace(config, processes=cast("ProcessRegistry", slow)))
-        slow.may_answer.set()
-        await at_rest(store, core, worker)
-        slow.may_answer.clear()
-        slow.stored.clear()
-        starting = asyncio.create_task(worker.start(await tool_process(store, "p", "echo", {"value": "y"})))
-        await soon(slow.stored)
+        _, starting = await being_started(store, core, slow)
 
         if closes_first:
             closing = asyncio.create_task(core.close())
@@ -215,7 +217,7 @@ async def test_a_start_whose_acknowledgement_was_lost_is_run_all_the_same(tmp_pa
     faults = StoreFaults()
     async with await faults.open(str(tmp_path / "agent.db")) as store, core_over(store, tools.all()) as core:
         worker = worker_of(core)
-        await at_rest(store, core, worker)
+        await at_rest(store, worker)
         faults.fail("register_one", lost_acknowledgement=True)
 
         with pytest.raises(StoreUnavailable):
@@ -229,13 +231,7 @@ async def test_a_worker_that_drains_gives_back_what_is_being_started(store: lash
     tools = Tools()
     slow = SlowStarts(store.processes)
     async with core_over(store, tools.all()) as core:
-        worker = worker_of(core, change=lambda config: replace(config, processes=cast("ProcessRegistry", slow)))
-        slow.may_answer.set()
-        await at_rest(store, core, worker)
-        slow.may_answer.clear()
-        slow.stored.clear()
-        starting = asyncio.create_task(worker.start(await tool_process(store, "p", "echo", {"value": "y"})))
-        await soon(slow.stored)
+        worker, starting = await being_started(store, core, slow)
 
         await worker.drain()
         slow.may_answer.set()
@@ -258,7 +254,7 @@ async def test_a_start_that_hangs_keeps_no_work_from_a_free_slot_and_costs_no_tr
         change = partial(replace, processes=cast("ProcessRegistry", slow))
         worker = worker_of(core, concurrency=1, change=change)
         slow.may_answer.set()
-        await at_rest(store, core, worker)
+        await at_rest(store, worker)
         slow.may_answer.clear()
         slow.stored.clear()
         starting = asyncio.create_task(worker.start(await tool_process(store, "p", "echo", {"value": "y"})))
